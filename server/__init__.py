@@ -1,0 +1,1 @@
+"""Linli: a neighbourhood's votes, tickets and points as signed records on a ledger that three organisations keep."""

@@ -1,0 +1,46 @@
+"""Every bound of the system, with its reason, and assertions between them. Imports nothing."""
+
+KIB = 1024
+MIB = 1024 * KIB
+SECOND_MS = 1_000
+HOUR_MS = 3_600 * SECOND_MS
+DAY_MS = 24 * HOUR_MS
+
+# Records (DESIGN.md 2.1)
+INTEGER_MAX = 2**53 - 1
+"""The largest integer that a phone's JSON holds exactly (RFC 8785)."""
+JSON_DEPTH_MAX = 8
+"""Deeper nesting has no use in a record and would cost the parser its stack."""
+PAYLOAD_BYTES_MAX = 45_000
+"""A payload in base64url, its header, signature and outcome must fit one log entry."""
+RECORD_BYTES_MAX = 60_400
+"""JWS compact: header, payload and signature in base64url."""
+ENTRY_BYTES_MAX = 65_535
+"""C2SP entry bundles prefix each entry with a u16 length."""
+RECORD_LIFE_MS_MAX = DAY_MS
+"""Longest time between `made_ms` and `expires_ms`: it bounds the table of nonces."""
+RECORD_AHEAD_MS_MAX = 300 * SECOND_MS
+"""How far `made_ms` may lie after the block's time: a phone's clock after correction."""
+NONCE_KEPT_MS = 7 * DAY_MS
+"""A (kid, nonce) is remembered this long, in block time, after its record expired."""
+
+# Attachments (decisions 2, 3)
+OPENING_BYTES_MAX = 4 * KIB
+"""An opening of a private field; it travels in the pre-prepare's frame."""
+OPENINGS_MAX = 16
+PHOTOS_MAX = 9
+"""Photos of one report or update: what WeChat's picker gives at once."""
+
+# Blocks (consensus.md 2.3)
+BLOCK_ITEMS_MAX = 500
+BLOCK_BYTES_MAX = MIB
+BLOCK_TIMERS_MAX = 200
+"""Due timers of one block: the earliest ones; the rest follow in the next block."""
+ROLL_HEADS_MAX = 250
+"""Heads in one `roll.publish` record: 250 x 170 bytes fit a payload."""
+
+assert PAYLOAD_BYTES_MAX * 4 // 3 + 250 <= RECORD_BYTES_MAX
+assert RECORD_BYTES_MAX + 300 <= ENTRY_BYTES_MAX
+assert BLOCK_BYTES_MAX >= RECORD_BYTES_MAX
+assert ROLL_HEADS_MAX * 170 <= PAYLOAD_BYTES_MAX
+assert BLOCK_TIMERS_MAX < BLOCK_ITEMS_MAX
