@@ -1,0 +1,129 @@
+"""Execute an ordered block: (header, work, rows) -> entries, outcomes, changed rows, digest. Pure, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from server.domain import FINALS
+from server.domain.agenda import Timer, timer_id
+from server.domain.member import Device, Member, Nonce
+from server.domain.plan import DerivedWork, RecordWork, Work
+from server.ledger.block import ACCEPTED, Header, derived_entry, leaf_entry, next_digest, record_entry
+from server.ledger.merkle import Frontier, leaf_hash
+from server.limits import NONCE_KEPT_MS, RECORD_AHEAD_MS_MAX
+from server.record.kind import Context, Place, Signed, Trust
+from server.record.rows import Key, Row, Rows, key
+
+COMMON_REFUSALS = ("nonce_conflict", "expired", "not_yet_valid", "device_unknown", "device_revoked", "role_missing")
+"""Refusals that every kind shares, in order of precedence (decisions 14)."""
+PERMANENT_COMMON = frozenset({"nonce_conflict", "expired", "device_revoked"})
+
+
+class Executed(msgspec.Struct, frozen=True):
+    """What a block does: nothing of it exists until the block is committed and stored."""
+
+    header: Header
+    entries: tuple[bytes, ...]
+    outcomes: tuple[str, ...]
+    changed: Mapping[Key, Row]
+    first_index: int
+    size: int
+    peaks: tuple[bytes, ...]
+    root: bytes
+    nodes: tuple[tuple[int, int, bytes], ...]
+    state_digest: str
+
+
+def execute_block(header: Header, works: Sequence[Work], rows: Rows, tree: Frontier, trust: Trust) -> Executed:
+    """Execute the work of a block on loaded rows. `tree` is the log before it and is not changed."""
+    first_index = tree.size
+    outcomes: list[str] = []
+    entries: list[bytes] = []
+    for offset, work in enumerate(works):
+        place = Place(header.height, first_index + offset, header.time_ms)
+        if isinstance(work, RecordWork):
+            outcome = execute_record(work, rows, place, trust)
+            entries.append(record_entry(place.height, place.index, place.time_ms, work.envelope.jws, outcome))
+        else:
+            outcome = execute_derived(work, rows, place)
+            entry = derived_entry(trust.cluster_id, place.height, place.index, place.time_ms, work.item, outcome)
+            entries.append(entry)
+        outcomes.append(outcome)
+    digest = next_digest(header.state_digest_prev, outcomes, rows.canonical_changes())
+    entries.append(leaf_entry(trust.cluster_id, header, first_index + len(works), digest))
+    grown = tree.copy()
+    nodes = [node for entry in entries for node in grown.append(leaf_hash(entry))]
+    return Executed(
+        header,
+        tuple(entries),
+        tuple(outcomes),
+        rows.changed,
+        first_index,
+        grown.size,
+        tuple(grown.peaks),
+        grown.root(),
+        tuple(nodes),
+        digest,
+    )
+
+
+def execute_record(work: RecordWork, rows: Rows, place: Place, trust: Trust) -> str:
+    """Execute one record; its (kid, nonce) is used up whatever becomes of it. Returns the outcome."""
+    signed = work.signed
+    rows.begin(work.keys)
+    refusal = refuse_common(signed, rows, place)
+    if refusal is None:
+        member = rows.get(Member, signed.author)
+        context = Context(signed, place, member.roles if member else (), trust)
+        refused = signed.body.execute(rows, context)
+        refusal = None if refused is None else str(refused.value)
+    rows.end(keep=refusal is None)
+    if refusal != "nonce_conflict":
+        rows.begin(work.keys)
+        rows.put(Nonce(f"{signed.kid}/{signed.nonce}", signed.id, signed.expires_ms + NONCE_KEPT_MS))
+        rows.end(keep=True)
+    return refusal or ACCEPTED
+
+
+def refuse_common(signed: Signed, rows: Rows, place: Place) -> str | None:
+    """The refusals before a kind's own rule, in the order of decisions 14."""
+    nonce = rows.get(Nonce, signed.kid, signed.nonce)
+    if nonce is not None and nonce.forget_ms > place.time_ms:
+        return "nonce_conflict"
+    if place.time_ms >= signed.expires_ms:
+        return "expired"
+    if signed.made_ms > place.time_ms + RECORD_AHEAD_MS_MAX:
+        return "not_yet_valid"
+    if signed.body.binds_device:
+        return None
+    device = rows.get(Device, signed.kid)
+    if device is None or device.member != signed.author:
+        return "device_unknown"
+    if device.revoked:
+        return "device_revoked"
+    return None if _has_role(signed, rows) else "role_missing"
+
+
+def _has_role(signed: Signed, rows: Rows) -> bool:
+    wanted = {role.value for role in signed.body.signed_by}
+    member = rows.get(Member, signed.author)
+    held = {role.partition("@")[0] for role in (member.roles if member else ())}
+    return not wanted or not wanted.isdisjoint(held)
+
+
+def execute_derived(work: DerivedWork, rows: Rows, place: Place) -> str:
+    """Execute one derived entry, and what a seal makes final."""
+    rows.begin(work.keys)
+    item = work.item
+    work.rule.execute(item.key, rows, place)
+    for wait in work.waits:
+        FINALS[wait.kind]().execute(wait.key, rows, place)
+        rows.put(msgspec.structs.replace(wait, done=True))
+    name = timer_id(item.due_ms, item.kind, item.key)
+    if key(Timer, name) in work.keys:
+        rows.put(Timer(name, item.due_ms, item.kind, item.key, done=True))
+    rows.end(keep=True)
+    return ACCEPTED
+
