@@ -1,0 +1,121 @@
+/**
+ * Checkpoints (c2sp.org/tlog-checkpoint) with the log's signature (type 0x01) and cosignatures (type 0x04,
+ * c2sp.org/tlog-cosignature v1). Lines of unknown keys are ignored; a bad signature of a known key rejects the whole.
+ */
+
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { decodeBase64 } from './base64'
+import { concat } from './bytes'
+import { DIGEST_BYTES } from './digest'
+import { isSignedBy, satisfiedGroups, type Policy, type VerifierKey } from './policy'
+import { encodeUtf8 } from './utf8'
+
+export type CheckpointFault =
+  | 'note_form' | 'origin' | 'extension_line' | 'size' | 'root' | 'signature_line' | 'signature_length'
+  | 'signature' | 'signer_twice'
+
+export class CheckpointError extends Error {
+  constructor(readonly fault: CheckpointFault) {
+    super(fault)
+  }
+}
+
+export interface Checkpoint {
+  readonly origin: string
+  readonly size: number
+  readonly root: Uint8Array
+}
+
+export interface VerifiedCheckpoint extends Checkpoint {
+  /** Witness names of the policy and the second (Unix time) each of them stated. */
+  readonly cosigned: ReadonlyMap<string, number>
+  readonly logSignatures: number
+  /** Groups of the policy that these cosignatures satisfy, such as `committed` and `sealed`. */
+  readonly grades: readonly string[]
+}
+
+const KEY_ID_BYTES = 4
+const TIME_BYTES = 8
+const SIGNATURE_BYTES = 64
+const SIGNATURE_LINE = /^\u2014 (\S+) (\S+)$/
+
+export function verifyCheckpoint(note: string, policy: Policy): VerifiedCheckpoint {
+  const end = note.lastIndexOf('\n\n')
+  if (end < 0 || !note.endsWith('\n')) throw new CheckpointError('note_form')
+  const text = note.slice(0, end + 1)
+  const checkpoint = parseText(text, policy.origin)
+  const cosigned = new Map<string, number>()
+  const logs = new Set<VerifierKey>()
+  for (const line of note.slice(end + 2, -1).split('\n')) readSignature(line, text, policy, cosigned, logs)
+  const grades = satisfiedGroups(policy, new Set(cosigned.keys()))
+  return { ...checkpoint, cosigned, logSignatures: logs.size, grades }
+}
+
+/** Extension lines are refused: cosignature/v1 says nothing about them (ledger rule 4.1). */
+function parseText(text: string, expected: string): Checkpoint {
+  const [origin, size, root, rest, ...more] = text.split('\n')
+  if (origin !== expected) throw new CheckpointError('origin')
+  if (size === undefined || !/^(0|[1-9]\d{0,15})$/.test(size)) throw new CheckpointError('size')
+  if (root === undefined || rest === undefined) throw new CheckpointError('note_form')
+  if (rest !== '' || more.length > 0) throw new CheckpointError('extension_line')
+  return { origin, size: Number(size), root: digestOf(root) }
+}
+
+function digestOf(text: string): Uint8Array {
+  const bytes = decodeOr(text, 'root')
+  if (bytes.length !== DIGEST_BYTES) throw new CheckpointError('root')
+  return bytes
+}
+
+function readSignature(
+  line: string, text: string, policy: Policy, cosigned: Map<string, number>, logs: Set<VerifierKey>,
+): void {
+  const found = SIGNATURE_LINE.exec(line)
+  if (!found) throw new CheckpointError('signature_line')
+  const [, name, encoded] = found as unknown as [string, string, string]
+  const blob = decodeOr(encoded, 'signature_line')
+  const log = policy.logs.find((key) => isSignedBy(key, name, blob))
+  if (log) {
+    if (logs.has(log)) throw new CheckpointError('signer_twice')
+    verifyLogLine(blob, text, log)
+    logs.add(log)
+  }
+  for (const [witness, key] of policy.witnesses) {
+    if (!isSignedBy(key, name, blob)) continue
+    if (cosigned.has(witness)) throw new CheckpointError('signer_twice')
+    cosigned.set(witness, verifyCosignature(blob, text, key))
+  }
+}
+
+function verifyLogLine(blob: Uint8Array, text: string, key: VerifierKey): void {
+  if (blob.length !== KEY_ID_BYTES + SIGNATURE_BYTES) throw new CheckpointError('signature_length')
+  if (!isValid(blob.slice(KEY_ID_BYTES), encodeUtf8(text), key)) throw new CheckpointError('signature')
+}
+
+/** Returns the stated time in seconds. */
+function verifyCosignature(blob: Uint8Array, text: string, key: VerifierKey): number {
+  if (blob.length !== KEY_ID_BYTES + TIME_BYTES + SIGNATURE_BYTES) throw new CheckpointError('signature_length')
+  const view = new DataView(concat(blob).buffer)
+  const time = view.getUint32(KEY_ID_BYTES) * 2 ** 32 + view.getUint32(KEY_ID_BYTES + 4)
+  const message = encodeUtf8(`cosignature/v1\ntime ${time}\n${text}`)
+  const isSafe = Number.isSafeInteger(time)
+  if (!isSafe || !isValid(blob.slice(KEY_ID_BYTES + TIME_BYTES), message, key)) throw new CheckpointError('signature')
+  return time
+}
+
+function isValid(signature: Uint8Array, message: Uint8Array, key: VerifierKey): boolean {
+  try {
+    // RFC 8032, not ZIP 215: no small-order keys, canonical encodings only, as the other verifiers do.
+    return ed25519.verify(signature, message, key.key, { zip215: false })
+  } catch {
+    return false
+  }
+}
+
+function decodeOr(text: string, fault: CheckpointFault): Uint8Array {
+  try {
+    return decodeBase64(text)
+  } catch {
+    throw new CheckpointError(fault)
+  }
+}
