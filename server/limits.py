@@ -44,3 +44,17 @@ assert RECORD_BYTES_MAX + 300 <= ENTRY_BYTES_MAX
 assert BLOCK_BYTES_MAX >= RECORD_BYTES_MAX
 assert ROLL_HEADS_MAX * 170 <= PAYLOAD_BYTES_MAX
 assert BLOCK_TIMERS_MAX < BLOCK_ITEMS_MAX
+
+# Between nodes (consensus.md 2.3, 2.10)
+FRAME_BYTES_MAX = 4 * MIB
+"""One frame between nodes: a full block, or a cleaned photo."""
+PEER_QUEUE_BYTES_MAX = 8 * MIB
+"""Unsent bytes to one peer; beyond it frames are dropped, STATUS asks for them again."""
+POOL_RECORDS_MAX = 10_000
+POOL_BYTES_MAX = 32 * MIB
+RECORDS_IN_FLIGHT_PER_DEVICE = 5
+"""Records of one key that wait to be ordered: a person taps, a flood does not."""
+REQUEST_BYTES_MAX = 13 * MIB
+"""HTTP body: a photo of 12 MB in its multipart form."""
+
+assert FRAME_BYTES_MAX > BLOCK_BYTES_MAX + BLOCK_ITEMS_MAX * OPENING_BYTES_MAX

@@ -1,0 +1,255 @@
+"""Authenticated connections between nodes: TLS 1.3 with pinned certificates, length-prefixed frames, small calls.
+
+Each node opens one connection to each peer and sends on it; answers to calls come back on the same connection. Frames
+that find a full queue are dropped: consensus asks again by STATUS. It must not know what a frame says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import structlog
+
+from server.limits import FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX
+
+log = structlog.get_logger()
+_MESSAGE, _CALL, _ANSWER, _FAILURE = 0, 1, 2, 3
+_HEAD = struct.Struct(">IB")
+_CALL_HEAD = struct.Struct(">QB")
+_ANSWER_HEAD = struct.Struct(">Q")
+_RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+CALL_TIMEOUT_S = 5.0
+
+Receive = Callable[[str, bytes], None]
+Handler = Callable[[str, bytes], Awaitable[bytes]]
+
+
+class CallFailed(Exception):
+    """A peer did not answer, or answered that it cannot."""
+
+
+def tls_context(certificate: str, key: str, pinned: Mapping[str, bytes], *, server: bool) -> ssl.SSLContext:
+    """TLS 1.3 with our certificate and only the members' certificates trusted.
+
+    Args: paths of PEM files; DER certificates by member.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(cadata="".join(_pem(der) for der in pinned.values()))
+    return context
+
+
+def _pem(der: bytes) -> str:
+    return f"-----BEGIN CERTIFICATE-----\n{b64encode(der).decode()}\n-----END CERTIFICATE-----\n"
+
+
+class Connection(asyncio.Protocol):
+    """Mutable. One TLS connection: cuts the byte stream into frames and corks what is sent in one turn of the loop."""
+
+    def __init__(self, peers: Peers, expected: str | None) -> None:
+        self._peers = peers
+        self._expected = expected
+        self._received = bytearray()
+        self._corked: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.member = ""
+        self.calls: dict[int, asyncio.Future[bytes]] = {}
+        self._last_call = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Know the peer by its pinned certificate; hang up on anybody else."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        tls = transport.get_extra_info("ssl_object")
+        self.member = self._peers.member_of(tls.getpeercert(binary_form=True) if tls else None)
+        if not self.member or self._expected not in (None, self.member):
+            log.warning("peer_unknown", expected=self._expected, member=self.member)
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail the calls that wait for an answer."""
+        for call in self.calls.values():
+            if not call.done():
+                call.set_exception(CallFailed("the connection was lost"))
+        self.calls.clear()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut frames; a frame over the bound ends the connection."""
+        self._received += data
+        while len(self._received) >= _HEAD.size:
+            length, channel = _HEAD.unpack_from(self._received)
+            if length > FRAME_BYTES_MAX:
+                log.warning("peer_frame_too_large", member=self.member, length=length)
+                self.abort()
+                return
+            if len(self._received) < _HEAD.size + length:
+                return
+            frame = bytes(self._received[_HEAD.size : _HEAD.size + length])
+            del self._received[: _HEAD.size + length]
+            self._peers.on_frame(self, channel, frame)
+
+    def send(self, channel: int, *parts: bytes) -> bool:
+        """Queue a frame; False when the connection is down or its queue is full."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size() > PEER_QUEUE_BYTES_MAX:
+            return False
+        if not self._corked:
+            asyncio.get_running_loop().call_soon(self._uncork)
+        self._corked.append(_HEAD.pack(sum(map(len, parts)), channel))
+        self._corked.extend(parts)
+        return True
+
+    def _uncork(self) -> None:
+        data, self._corked = b"".join(self._corked), []
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def call(self, method: str, payload: bytes) -> asyncio.Future[bytes]:
+        """Send a call; the future gets the answer."""
+        self._last_call += 1
+        number = self._last_call
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.calls[number] = answer
+        answer.add_done_callback(lambda _: self.calls.pop(number, None))
+        name = method.encode()
+        if not self.send(_CALL, _CALL_HEAD.pack(number, len(name)), name, payload):
+            answer.set_exception(CallFailed("the peer is not connected"))
+        return answer
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Peers:
+    """Mutable. All connections of one node."""
+
+    def __init__(
+        self, certificates: Mapping[str, bytes], contexts: tuple[ssl.SSLContext, ssl.SSLContext], receive: Receive
+    ) -> None:
+        self._members = {der: member for member, der in certificates.items()}
+        self._server_context, self._client_context = contexts
+        self._receive = receive
+        self._handlers: dict[str, Handler] = {}
+        self._outgoing: dict[str, Connection] = {}
+        self._incoming: set[Connection] = set()
+        self._running: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    def handle(self, method: str, handler: Handler) -> None:
+        """Answer calls of `method` with `handler(member, payload)`."""
+        self._handlers[method] = handler
+
+    def member_of(self, certificate: bytes | None) -> str:
+        """The member that a certificate is pinned to, or empty."""
+        return self._members.get(certificate or b"", "")
+
+    async def listen(self, host: str, port: int) -> None:
+        """Accept the peers' connections."""
+
+        def accept() -> Connection:
+            connection = Connection(self, None)
+            self._incoming.add(connection)
+            connection.closed.add_done_callback(lambda _: self._incoming.discard(connection))
+            return connection
+
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(accept, host, port, ssl=self._server_context, reuse_address=True)
+
+    async def keep_connected(self, member: str, host: str, port: int) -> None:
+        """Hold one connection to a peer for ever, trying again with short pauses."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self, member), host, port, ssl=self._client_context, server_hostname=member
+                )
+            except (OSError, ssl.SSLError):
+                failures += 1
+                await asyncio.sleep(_RECONNECT_S[min(failures, len(_RECONNECT_S)) - 1])
+                continue
+            failures = 0
+            self._outgoing[member] = connection
+            log.info("peer_connected", member=member)
+            try:
+                await asyncio.shield(connection.closed)
+            finally:
+                self._outgoing.pop(member, None)
+                connection.abort()
+            log.info("peer_lost", member=member)
+            await asyncio.sleep(_RECONNECT_S[0])
+
+    def connected(self) -> list[str]:
+        """Members that we have a connection to."""
+        return sorted(self._outgoing)
+
+    def send(self, member: str, frame: bytes) -> bool:
+        """Send a frame to a member; False when it was dropped."""
+        connection = self._outgoing.get(member)
+        return connection is not None and connection.send(_MESSAGE, frame)
+
+    async def call(self, member: str, method: str, payload: bytes, timeout_s: float = CALL_TIMEOUT_S) -> bytes:
+        """Ask a peer and wait for its answer. Raises CallFailed."""
+        connection = self._outgoing.get(member)
+        if connection is None:
+            raise CallFailed(f"{member} is not connected")
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await connection.call(method, payload)
+        except TimeoutError:
+            raise CallFailed(f"{member} did not answer {method}") from None
+
+    def on_frame(self, connection: Connection, channel: int, frame: bytes) -> None:
+        """Hand a frame on: messages to consensus, calls to their handlers, answers to who waits."""
+        if channel == _MESSAGE:
+            self._receive(connection.member, frame)
+        elif channel == _CALL and len(frame) >= _CALL_HEAD.size:
+            task = asyncio.get_running_loop().create_task(self._answer(connection, frame), name="peer-call")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        elif channel in (_ANSWER, _FAILURE) and len(frame) >= _ANSWER_HEAD.size:
+            (number,) = _ANSWER_HEAD.unpack_from(frame)
+            waiting = connection.calls.get(number)
+            if waiting is not None and not waiting.done():
+                body = frame[_ANSWER_HEAD.size :]
+                if channel == _ANSWER:
+                    waiting.set_result(body)
+                else:
+                    waiting.set_exception(CallFailed(body.decode("utf-8", "replace")))
+
+    async def _answer(self, connection: Connection, frame: bytes) -> None:
+        number, length = _CALL_HEAD.unpack_from(frame)
+        begin = _CALL_HEAD.size + length
+        method = frame[_CALL_HEAD.size : begin].decode("ascii", "replace")
+        handler = self._handlers.get(method)
+        head = _ANSWER_HEAD.pack(number)
+        try:
+            if handler is None:
+                raise CallFailed("no such call")
+            connection.send(_ANSWER, head, await handler(connection.member, frame[begin:]))
+        except (CallFailed, ValueError, OSError) as error:
+            connection.send(_FAILURE, head, str(error)[:200].encode())
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._server is not None:
+            self._server.close()
+        for connection in [*self._outgoing.values(), *self._incoming]:
+            connection.abort()
+        for task in list(self._running):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
