@@ -1,0 +1,100 @@
+"""Reading a roster (产权清册) that an office brings: .xlsx or .csv, found out by content, never half-applied.
+
+`read_roster` either gives every line of the file its place (good, duplicate, bad with its reason) or refuses the file
+with one sentence. It stores nothing and knows no ledger; who may import is the API's business. It takes a second for
+ten thousand lines: the API runs it in a thread.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import chain
+
+from server.gateway.roster_cells import Cell, is_blank
+from server.gateway.roster_csv import SEPARATORS, decode_text, read_csv_rows
+from server.gateway.roster_file import FileFault, RosterError
+from server.gateway.roster_header import Header, find_header, required_titles
+from server.gateway.roster_homes import Roster, check_homes
+from server.gateway.roster_line import BadLine, Column, RosterLine, read_line
+from server.gateway.roster_xlsx import ZIP_MARK, read_sheets
+from server.gateway.spelling import fold_tight
+
+MIB = 1024 * 1024
+FILE_BYTES_MAX = 16 * MIB
+"""50,000 lines are 4 MiB as CSV, 3 MiB as .xlsx."""
+LINES_MAX = 50_000
+"""The largest estates of the country have some 20,000 homes; with co-owners twice that."""
+
+_OLD_EXCEL_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""OLE 2 container: .xls, and .xlsx under a password."""
+_TOTALS = ("合计", "总计", "小计")
+
+Rows = Iterable[Sequence[Cell]]
+
+
+def read_roster(data: bytes, today: date) -> Roster:
+    """Read a roster file.
+
+    Args:
+        data: the whole file, at most FILE_BYTES_MAX.
+        today: decides which birth dates lie in the future.
+
+    Raises: RosterError, one sentence for people, when the file as a whole cannot be read as a roster.
+    """
+    if not data.strip():
+        raise RosterError(FileFault.EMPTY)
+    if len(data) > FILE_BYTES_MAX:
+        raise RosterError(FileFault.TOO_LARGE, f"{FILE_BYTES_MAX // MIB} MB")
+    if data.startswith(_OLD_EXCEL_MARK):
+        raise RosterError(FileFault.OLD_EXCEL)
+    header, rows = _open_workbook(data) if data.startswith(ZIP_MARK) else _open_text(data)
+    return check_homes(_read_lines(header, rows, today))
+
+
+def _open_workbook(data: bytes) -> tuple[Header, Rows]:
+    candidates = [(sheet, header) for sheet in read_sheets(data) if (header := find_header(sheet.rows()))]
+    if not candidates:
+        raise RosterError(FileFault.NO_HEADER, required_titles())
+    if len(candidates) > 1:
+        raise RosterError(FileFault.SEVERAL_SHEETS, "、".join(sheet.title for sheet, _ in candidates))
+    sheet, header = candidates[0]
+    return header, sheet.rows()
+
+
+def _open_text(data: bytes) -> tuple[Header, Rows]:
+    text = decode_text(data)
+    for separator in SEPARATORS:
+        if header := find_header(read_csv_rows(text, separator)):
+            return header, read_csv_rows(text, separator)
+    raise RosterError(FileFault.NO_HEADER, required_titles())
+
+
+def _read_lines(header: Header, rows: Rows, today: date) -> Iterator[RosterLine | BadLine]:
+    lines = _owner_lines(header, rows)
+    first = next(lines, None)
+    if first is None:
+        raise RosterError(FileFault.NO_LINES)
+    for count, (line, cells) in enumerate(chain([first], lines), start=1):
+        if count > LINES_MAX:
+            raise RosterError(FileFault.TOO_MANY_LINES, str(LINES_MAX))
+        yield read_line(cells, line, today)
+
+
+def _owner_lines(header: Header, rows: Rows) -> Iterator[tuple[int, dict[Column, Cell]]]:
+    """Yield the lines below the heading, without blank rows, sums, and the heading repeated for printing."""
+    titles: Mapping[Column, Cell] = {}
+    for line, row in enumerate(rows, start=1):
+        cells = header.pick(row)
+        if line == header.row:
+            titles = cells
+        elif line > header.row and not (_is_empty(cells) or cells == titles or _is_total(cells)):
+            yield line, cells
+
+
+def _is_empty(cells: Mapping[Column, Cell]) -> bool:
+    return all(is_blank(cell) for cell in cells.values())
+
+
+def _is_total(cells: Mapping[Column, Cell]) -> bool:
+    if not is_blank(cells[Column.ID_NUMBER]):
+        return False
+    return any(isinstance(cell, str) and fold_tight(cell).startswith(_TOTALS) for cell in cells.values())
