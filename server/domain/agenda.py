@@ -6,10 +6,13 @@ it, on every replica alike (decisions 4).
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
+from server.ledger.block import Derived
+from server.record.canonical import encode
 from server.record.kind import DerivedKind, Place
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import Digest
@@ -19,7 +22,10 @@ SEALED = "sealed"
 
 
 class Timer(Row, frozen=True):
-    """Something due at a block time: a derived entry of `kind` for `key`. Id `<due_ms>/<kind>/<key>`."""
+    """Something due at a block time: a derived entry of `kind` for `key`. Id `<kind>/<key>`.
+
+    The due time is no part of the id: a rule must name its rows before it knows the block's time.
+    """
 
     table: ClassVar[str] = "timer"
     indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("done", "due_ms"),)
@@ -29,14 +35,24 @@ class Timer(Row, frozen=True):
     done: bool = False
 
 
-def timer_id(due_ms: int, kind: str, timer_key: str) -> str:
-    """Id of a timer: sorts by due time."""
-    return f"{due_ms:016d}/{kind}/{timer_key}"
+def timer_key(kind: str, key_: str) -> Key:
+    """The row of the timer of `kind` for `key_`."""
+    return key(Timer, kind, key_)
 
 
-def set_timer(rows: Rows, due_ms: int, kind: str, timer_key: str) -> None:
-    """Arm a timer; its key (Timer, timer_id) must be in the access set."""
-    rows.put(Timer(timer_id(due_ms, kind, timer_key), due_ms, kind, timer_key))
+def set_timer(rows: Rows, due_ms: int, kind: str, key_: str) -> None:
+    """Arm a timer, or arm it anew; its row (`timer_key`) must be in the access set."""
+    rows.put(Timer(timer_key(kind, key_).id, due_ms, kind, key_))
+
+
+def due_order(timer: Timer) -> tuple[int, str]:
+    """Timers stand in a block by due time, then by id as code points (decisions 4): not by a database's collation."""
+    return timer.due_ms, timer.id
+
+
+def due_item(timer: Timer, body: Mapping[str, Any]) -> bytes:
+    """The derived entry that a due timer becomes, as an item of a batch (DESIGN.md 2.4)."""
+    return encode(Derived(dict(body), timer.due_ms, timer.key, timer.kind))
 
 
 class SealWait(Row, frozen=True):

@@ -1,4 +1,7 @@
-"""Execute an ordered block: (header, work, rows) -> entries, outcomes, changed rows, digest. Pure, the same everywhere."""
+"""Execute an ordered block: (header, work, rows) -> entries, outcomes, changed rows, digest.
+
+Pure: the same on every node. It must not know where rows come from, nor what orders blocks.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from server.domain import FINALS
-from server.domain.agenda import Timer, timer_id
+from server.domain.agenda import Timer, timer_key
 from server.domain.member import Device, Member, Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work
 from server.ledger.block import ACCEPTED, Header, derived_entry, leaf_entry, next_digest, record_entry
 from server.ledger.merkle import Frontier, leaf_hash
 from server.limits import NONCE_KEPT_MS, RECORD_AHEAD_MS_MAX
-from server.record.kind import Context, Place, Signed, Trust
-from server.record.rows import Key, Row, Rows, key
+from server.record.kind import Context, Place, Role, Signed, Trust
+from server.record.rows import Key, Row, Rows
 
 COMMON_REFUSALS = ("nonce_conflict", "expired", "not_yet_valid", "device_unknown", "device_revoked", "role_missing")
 """Refusals that every kind shares, in order of precedence (decisions 14)."""
@@ -73,10 +76,9 @@ def execute_record(work: RecordWork, rows: Rows, place: Place, trust: Trust) -> 
     """Execute one record; its (kid, nonce) is used up whatever becomes of it. Returns the outcome."""
     signed = work.signed
     rows.begin(work.keys)
-    refusal = refuse_common(signed, rows, place)
+    refusal = refuse_common(signed, rows, place, trust)
     if refusal is None:
-        member = rows.get(Member, signed.author)
-        context = Context(signed, place, member.roles if member else (), trust)
+        context = Context(signed, place, roles_in_force(signed, rows, place, trust), trust)
         refused = signed.body.execute(rows, context)
         refusal = None if refused is None else str(refused.value)
     rows.end(keep=refusal is None)
@@ -87,7 +89,7 @@ def execute_record(work: RecordWork, rows: Rows, place: Place, trust: Trust) -> 
     return refusal or ACCEPTED
 
 
-def refuse_common(signed: Signed, rows: Rows, place: Place) -> str | None:
+def refuse_common(signed: Signed, rows: Rows, place: Place, trust: Trust) -> str | None:
     """The refusals before a kind's own rule, in the order of decisions 14."""
     nonce = rows.get(Nonce, signed.kid, signed.nonce)
     if nonce is not None and nonce.forget_ms > place.time_ms:
@@ -103,27 +105,38 @@ def refuse_common(signed: Signed, rows: Rows, place: Place) -> str | None:
         return "device_unknown"
     if device.revoked:
         return "device_revoked"
-    return None if _has_role(signed, rows) else "role_missing"
-
-
-def _has_role(signed: Signed, rows: Rows) -> bool:
     wanted = {role.value for role in signed.body.signed_by}
-    member = rows.get(Member, signed.author)
-    held = {role.partition("@")[0] for role in (member.roles if member else ())}
-    return not wanted or not wanted.isdisjoint(held)
+    held = {role.partition("@")[0] for role in roles_in_force(signed, rows, place, trust)}
+    return None if not wanted or wanted & held else "role_missing"
+
+
+def roles_in_force(signed: Signed, rows: Rows, place: Place, trust: Trust) -> tuple[str, ...]:
+    """The roles that the author may use with the device that signed.
+
+    Offices (every role but resident) need what a vote needs: a device that enough organisations tied to the person and
+    whose delay is over. Else one organisation could attest a key of its own to another organisation's officer, and
+    sign for both (decisions 13: one attestation lets a member report, earn and read).
+    """
+    member, device = rows.get(Member, signed.author), rows.get(Device, signed.kid)
+    if member is None or device is None or device.member != member.id:
+        return ()
+    if len(device.attested_by) >= trust.attestations and device.votes_from_ms <= place.time_ms:
+        return member.roles
+    return tuple(role for role in member.roles if role == Role.RESIDENT.value)
 
 
 def execute_derived(work: DerivedWork, rows: Rows, place: Place) -> str:
     """Execute one derived entry, and what a seal makes final."""
     rows.begin(work.keys)
     item = work.item
+    timer = timer_key(item.kind, item.key)
+    if timer in work.keys:
+        # Before the rule, which may arm the same timer anew.
+        rows.put(Timer(timer.id, item.due_ms, item.kind, item.key, done=True))
     work.rule.execute(item.key, rows, place)
     for wait in work.waits:
         FINALS[wait.kind]().execute(wait.key, rows, place)
         rows.put(msgspec.structs.replace(wait, done=True))
-    name = timer_id(item.due_ms, item.kind, item.key)
-    if key(Timer, name) in work.keys:
-        rows.put(Timer(name, item.due_ms, item.kind, item.key, done=True))
     rows.end(keep=True)
     return ACCEPTED
 

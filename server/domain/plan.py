@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from server.domain import DERIVED, FINALS, KINDS
-from server.domain.agenda import Seal, SealWait, Timer, timer_id
+from server.domain.agenda import Seal, SealWait, timer_key
 from server.domain.member import Device, Member, Nonce
 from server.ledger.block import Derived
 from server.record.canonical import Malformed, decode
@@ -77,7 +77,7 @@ def parse_derived(item: bytes, waits: Sequence[SealWait]) -> DerivedWork:
     if isinstance(rule, Seal):
         ready = tuple(wait for wait in waits if wait.index < rule.size)
         return DerivedWork(derived, rule, keys + _wait_keys(ready), ready)
-    return DerivedWork(derived, rule, (*keys, Key(Timer.table, _timer_id(derived))))
+    return DerivedWork(derived, rule, (*keys, timer_key(derived.kind, derived.key)))
 
 
 def parse_items(items: Iterable[bytes], estate: str, waits: Sequence[SealWait] = ()) -> list[Work]:
@@ -98,10 +98,6 @@ def _wait_keys(waits: Sequence[SealWait]) -> tuple[Key, ...]:
         keys.append(key(SealWait, wait.id))
         keys.extend(FINALS[wait.kind]().access(wait.key))
     return tuple(keys)
-
-
-def _timer_id(derived: Derived) -> str:
-    return timer_id(derived.due_ms, derived.kind, derived.key)
 
 
 def _text(item: bytes) -> str:
