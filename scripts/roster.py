@@ -9,14 +9,15 @@ be read. Document numbers are shown by their last four signs only.
 
 import argparse
 import json
-import os
 import sys
-from datetime import date
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = ROOT / ".venv" / "bin" / "python"
+import environment
+
+CHINA = timezone(timedelta(hours=8))
+"""One zone, no summer time since 1991; a machine without time zone data can run this too."""
 
 if TYPE_CHECKING:
     from server.gateway.roster_changes import Change
@@ -51,7 +52,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _refuse(sentence: str, as_json: bool) -> int:
-    """A file that cannot be read as a roster: the sentence to stderr, and with --json as an object to stdout."""
+    """Say why a file cannot be read as a roster: the sentence to stderr, and with --json as an object to stdout."""
     if as_json:
         print(json.dumps({"error": sentence}, ensure_ascii=False))
     print(sentence, file=sys.stderr)
@@ -62,7 +63,7 @@ def _read(path: Path) -> "Roster":
     from server.gateway.roster import FILE_BYTES_MAX, read_roster
 
     with path.open("rb") as file:
-        return read_roster(file.read(FILE_BYTES_MAX + 1), date.today())
+        return read_roster(file.read(FILE_BYTES_MAX + 1), datetime.now(CHINA).date())
 
 
 def _check(path: Path, as_json: bool) -> int:
@@ -127,19 +128,6 @@ def _area(line: "RosterLine") -> str:
     return f"{line.area_cm2 / 10_000:.2f} ㎡"
 
 
-def _enter_environment() -> None:
-    """Run again with the project's own Python, which has the spreadsheet library, when it stands."""
-    if Path(sys.prefix) == ENVIRONMENT.parent.parent:
-        return
-    if ENVIRONMENT.exists():
-        os.execv(ENVIRONMENT, [str(ENVIRONMENT), *sys.argv])
-    try:
-        import openpyxl as _  # noqa: F401
-    except ImportError:
-        sys.exit("The environment .venv is missing. Run `python3 scripts/test.py` or `python3 scripts/demo.py` once.")
-
-
 if __name__ == "__main__":
-    _enter_environment()
-    sys.path.insert(0, str(ROOT))
+    environment.reexec_in_environment()
     sys.exit(main(sys.argv[1:]))

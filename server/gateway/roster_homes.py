@@ -108,7 +108,7 @@ def _keep_commonest(
 
 
 def _drop_repeated(lines: Sequence[RosterLine], bad: list[BadLine]) -> tuple[list[RosterLine], tuple[int, ...]]:
-    """Keep an owner's first line in a home; the same again is a duplicate, with another share or phone a contradiction."""
+    """Keep the first line of an owner in a home; the same again is a duplicate, a different one a contradiction."""
     first: dict[tuple[str, str], RosterLine] = {}
     duplicates: list[int] = []
     for line in lines:

@@ -95,8 +95,12 @@ def read_line(cells: Mapping[Column, Cell], line: int, today: date) -> RosterLin
     if faults:
         return BadLine(line, tuple(faults))
     # No fault, so every cell was read; the checker of types cannot see that.
-    assert home and owner and identity and area_cm2 and share and phone is not None and note is not None
-    return RosterLine(line, *home, owner, *identity, phone, area_cm2, *share.as_integer_ratio(), note)
+    assert home
+    assert owner
+    assert identity
+    assert area_cm2
+    assert share
+    return RosterLine(line, *home, owner, *identity, phone or "", area_cm2, *share.as_integer_ratio(), note or "")
 
 
 def _read_home(cells: Mapping[Column, Cell]) -> tuple[str, str]:
