@@ -19,12 +19,13 @@ _NEEDLESS_SPACE = re.compile(rf" ?([{EAST_ASIAN}·()]) ?")
 
 def fold(text: str) -> str:
     """Return `text` in NFKC, every kind of space as U+0020, slashes as "/", without signs that show nothing."""
-    return "".join(_fold_sign(sign) for sign in unicodedata.normalize("NFKC", text).translate(_SLASHES)).strip()
+    signs = unicodedata.normalize("NFKC", text).translate(_SLASHES)
+    return _compose("".join(_fold_sign(sign) for sign in signs)).strip()
 
 
 def fold_tight(text: str) -> str:
     """Return `fold(text)` without any space: for numbers, codes and headings."""
-    return fold(text).replace(" ", "")
+    return _compose(fold(text).replace(" ", ""))
 
 
 def fold_dashes(text: str) -> str:
@@ -40,7 +41,12 @@ def fold_name(text: str) -> str:
     """
     name = re.sub(f"[{_DOTS}]", "·", fold(text))
     name = _STOP_BETWEEN_CHARACTERS.sub("·", name)
-    return _NEEDLESS_SPACE.sub(r"\1", re.sub(r" +", " ", name))
+    return _compose(_NEEDLESS_SPACE.sub(r"\1", re.sub(r" +", " ", name)))
+
+
+def _compose(text: str) -> str:
+    """Return NFKC again: a mark may have come to stand beside its letter when what was between them went."""
+    return unicodedata.normalize("NFKC", text)
 
 
 def _fold_sign(sign: str) -> str:

@@ -491,10 +491,13 @@ def test_a_file_above_the_limit_is_refused_before_it_is_read() -> None:
     assert refused(b"," * (FILE_BYTES_MAX + 1)) is FileFault.TOO_LARGE
 
 
+WORKBOOK = to_xlsx([owner()])
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_damaged_workbook_is_read_or_refused_and_never_crashes(data: st.DataObject) -> None:
-    file = bytearray(to_xlsx([owner()]))
+    file = bytearray(WORKBOOK)
     for _ in range(data.draw(st.integers(1, 8))):
         file[data.draw(st.integers(4, len(file) - 1))] = data.draw(st.integers(0, 255))
     del file[data.draw(st.integers(len(file) // 2, len(file))) :]
