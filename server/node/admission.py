@@ -1,0 +1,93 @@
+"""Admission: what may wait to be ordered. Shape, known key, signature, and every attachment; never a rule.
+
+A record that a rule would refuse is admitted all the same: its refusal is ordered and has a receipt (decisions 14).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from server.consensus.block import Attachments
+from server.domain.member import BindDevice, Device
+from server.domain.plan import RecordWork, parse_signed
+from server.limits import OPENINGS_MAX
+from server.node.attachments import AttachmentDesk, AttachmentsMissing, check_openings
+from server.record.canonical import Malformed
+from server.record.envelope import is_signed_by
+from server.record.rows import key
+from server.record.signature import commitment_of
+from server.storage.rows import RowStore
+
+KEY_PATIENCE_S = 1.0
+"""How long a record that a peer passed on waits for its `device.bind` to be stored here: peers run apart by a block."""
+KEY_RETRY_S = 0.05
+
+
+class Unadmitted(Exception):
+    """A record that is never ordered."""
+
+
+class Unauthorised(Unadmitted):
+    """Its key is not known to the ledger, or its signature is wrong."""
+
+
+class AttachmentMissing(Unadmitted):
+    """It names attachments that were not sent."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"{len(names)} attachments are missing")
+        self.names = tuple(names)
+
+
+class Admission:
+    """Judges records before they wait to be ordered."""
+
+    def __init__(self, rows: RowStore, attachments: AttachmentDesk, estate: str) -> None:
+        self._rows = rows
+        self._attachments = attachments
+        self._estate = estate
+
+    def pairs(self, work: RecordWork, openings: Sequence[bytes]) -> Attachments:
+        """Openings with their commitments. Raises Malformed for one that the record does not name."""
+        if len(openings) > OPENINGS_MAX:
+            raise Malformed("too many openings", "openings")
+        named = dict.fromkeys(work.signed.body.commitments())
+        pairs = {commitment_of(opening): opening for opening in openings}
+        for name in pairs:
+            if name not in named:
+                raise Malformed("an opening fits no commitment of the record", "openings")
+        return tuple(sorted(pairs.items()))
+
+    async def admit(self, jws: str, openings: Sequence[bytes], *, patient: bool = False) -> RecordWork:
+        """Parse and judge. `patient`: wait a moment for the key of a record that a peer passed on.
+
+        Raises Malformed, Unauthorised or AttachmentMissing.
+        """
+        work = parse_signed(jws, self._estate)
+        pairs = dict(self.pairs(work, openings))
+        check_openings(work, pairs)
+        point = await self._point(work, KEY_PATIENCE_S if patient else 0.0)
+        if not is_signed_by(work.envelope, point):
+            raise Unauthorised("the signature is wrong")
+        try:
+            await self._attachments.check([work], pairs)
+        except AttachmentsMissing as error:
+            raise AttachmentMissing(error.names) from None
+        return work
+
+    async def _point(self, work: RecordWork, patience_s: float) -> bytes:
+        body = work.signed.body
+        if isinstance(body, BindDevice):
+            if body.device_key.thumbprint() != work.signed.kid:
+                raise Unauthorised("the record is not signed by the key that it binds")
+            return body.device_key.point()
+        name = key(Device, work.signed.kid)
+        while True:
+            device = (await self._rows.load([name])).loaded[name]
+            if isinstance(device, Device):
+                return device.key().point()
+            if patience_s <= 0:
+                raise Unauthorised("no device with this key is known")
+            patience_s -= KEY_RETRY_S
+            await asyncio.sleep(KEY_RETRY_S)

@@ -1,0 +1,123 @@
+"""What the node answers to the driver's questions, and what it does when a block is stored or a checkpoint is signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from server.consensus import effects as fx
+from server.consensus import events as ev
+from server.domain.plan import RecordWork
+from server.node.admission import Admission, Unadmitted
+from server.node.blocks import RULES, Blocks
+from server.node.attachments import AttachmentsMissing
+from server.node.parts import Parts
+from server.node.pool import PoolFull, Waiting
+from server.node.receipts import Receipts
+from server.record.canonical import Malformed
+
+log = structlog.get_logger()
+Changed = Callable[[Sequence[RecordWork], Sequence[str]], None]
+
+
+class Answers:
+    """Implements `driver.Questions` for one node."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        admission: Admission,
+        receipts: Receipts,
+        now_ms: Callable[[], int],
+        changed: Changed,
+        on_stop: Callable[[fx.Stop], None],
+    ) -> None:
+        self._parts = parts
+        self._admission = admission
+        self._receipts = receipts
+        self._blocks = Blocks(parts)
+        self._now_ms = now_ms
+        self._changed = changed
+        self._on_stop = on_stop
+
+    async def admit(self, effect: fx.Admit) -> ev.Event:
+        """Judge a record that a peer passed on, as if a client had brought it."""
+        openings = tuple(opening for _, opening in effect.attachments)
+        try:
+            work = await self._admission.admit(effect.record.decode("ascii", "replace"), openings, patient=True)
+            if work.envelope.id != effect.record_id:
+                raise Malformed("the id is not the record's")
+            self._parts.pool.add(Waiting(work, self._admission.pairs(work, openings), self._now_ms(), ours=False))
+        except (Malformed, Unadmitted, PoolFull) as error:
+            log.info("record_not_admitted", sender=effect.sender, reason=type(error).__name__)
+            return ev.Rejected(effect.record_id)
+        return ev.Admitted(effect.record_id, effect.record, effect.attachments, work.signed.expires_ms)
+
+    async def attend(self, effect: fx.Check) -> None:
+        """Fetch what a proposal needs."""
+        await self._parts.attachments.attend(effect.block, effect.proposer)
+
+    async def build(self, effect: fx.Build) -> ev.Event:
+        """Choose the next batch; nothing when our tip has moved on meanwhile."""
+        tip = self._parts.store.ledger.tip
+        if (effect.height, effect.prev) != (tip.height + 1, tip.block_id):
+            return ev.Built(effect.height, effect.time_ms, RULES, ())
+        try:
+            items, attachments = await self._blocks.build(effect.time_ms)
+        except AttachmentsMissing as error:
+            log.error("openings_missing_for_tally", count=len(error.names))
+            return ev.Built(effect.height, effect.time_ms, RULES, ())
+        return ev.Built(effect.height, effect.time_ms, RULES, items, attachments)
+
+    async def check(self, effect: fx.Check) -> ev.Event:
+        """Is the proposal valid?"""
+        return ev.Checked(effect.block.block_id, await self._blocks.check(effect.block))
+
+    async def execute(self, effect: fx.Execute) -> ev.Event:
+        """What the block does."""
+        executed = await self._blocks.execute(effect.block)
+        return ev.Executed(effect.block.block_id, executed.size, executed.root, executed.state_digest)
+
+    async def store(self, effect: fx.Store) -> Sequence[ev.Event]:
+        """Make a committed block durable, then tell everybody who waits."""
+        tree = self._parts.store.ledger.tree
+        peaks_before = tuple(tree.peaks)
+        executed, works = await self._blocks.store(effect.block, effect.certificate, effect.view, effect.new_view)
+        self._receipts.remember(executed, works, peaks_before)
+        for work in works:
+            waiting = self._parts.pool.remove(work.envelope.id)
+            if waiting is not None:
+                self._parts.stored_waiting[work.envelope.id] = waiting
+        self._changed(works, executed.outcomes)
+        self._parts.agenda = await self._parts.store.agenda()
+        return ev.Stored(effect.block.height, tuple(work.envelope.id for work in works)), self._parts.agenda
+
+    async def read_blocks(self, effect: fx.ReadBlocks) -> ev.Event:
+        """Stored blocks for a peer that is behind, with their openings."""
+        blocks = await self._parts.store.read_blocks(effect.from_height, effect.blocks_max, effect.bytes_max)
+        return ev.BlocksRead(effect.to, tuple(blocks))
+
+    async def keep_transcript(self, effect: fx.KeepTranscript) -> None:
+        """Keep a NEW-VIEW beside the ledger."""
+        await self._parts.store.keep_transcript(effect.digest, effect.frame)
+
+    def publish(self, effect: fx.PublishCheckpoint) -> None:
+        """A checkpoint has a quorum's signatures: receipts can be given."""
+        published = self._parts.checkpoints.publish(effect)
+        self._parts.store.keep_cosignatures(published)
+        for ordered in self._receipts.records_at(effect.size):
+            waiting = self._parts.stored_waiting.pop(ordered.id, None)
+            if waiting is not None:
+                waiting.done.set()
+
+    def refused(self, record_id: str) -> None:
+        """The replica has no room for a record: it leaves the pool, its client comes again."""
+        waiting = self._parts.pool.remove(record_id)
+        if waiting is not None:
+            waiting.done.set()
+
+    def stopped(self, effect: fx.Stop) -> None:
+        """The replica signs nothing more."""
+        log.error("replica_stopped", reason=effect.reason, detail=effect.detail)
+        self._on_stop(effect)

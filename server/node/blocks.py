@@ -1,0 +1,194 @@
+"""The blocks of one node: it builds batches, checks proposals, executes them in memory and stores what was committed.
+
+Called by the driver's one worker, in order. Rows are loaded once a block; what was checked is what is executed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from server.consensus.block import Attachments, Block
+from server.consensus.events import Verdict
+from server.domain.agenda import SEALED, Sealed, Seal, Timer
+from server.domain.check import BatchInvalid, check_batch, signature_checks
+from server.domain.execute import Executed, execute_block
+from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_derived, parse_signed
+from server.ledger.block import Derived
+from server.limits import BLOCK_TIMERS_MAX
+from server.node.attachments import AttachmentsMissing
+from server.node.parts import Parts
+from server.record.canonical import Malformed, b64u_encode, encode
+from server.record.rows import Rows, key
+from server.record.signature import verify
+
+log = structlog.get_logger()
+RULES = 1
+"""The one version of the rules so far (decisions 8)."""
+PREPARED_MAX = 4
+"""Checked candidates of one height that are kept with their rows."""
+INLINE_CHECKS_MAX = 8
+"""Signatures checked on the loop; more go to a thread, where the C code releases the lock."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """Mutable. A checked block on its way: its work, the rows it may touch, and what executing it gave."""
+
+    block: Block
+    works: list[Work]
+    rows: Rows
+    executed: Executed | None = None
+
+
+class Blocks:
+    """Mutable. See the module."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._candidates: dict[str, Candidate] = {}
+
+    async def build(self, time_ms: int) -> tuple[tuple[bytes, ...], Attachments]:
+        """The batch for the next block at `time_ms`: a seal, every due timer, pending records; empty when idle."""
+        parts = self._parts
+        parts.pool.drop_expired(time_ms)
+        picked = parts.pool.pick()
+        timers = await parts.store.rows.due_timers(time_ms, BLOCK_TIMERS_MAX)
+        derived = [encode(await self._derive(timer)) for timer in timers]
+        seal = await self._seal(bool(picked or derived))
+        items = (*seal, *derived, *(waiting.item for waiting in picked))
+        return items, tuple(opening for waiting in picked for opening in waiting.openings)
+
+    async def _derive(self, timer: Timer) -> Derived:
+        body = await self._parts.derivations.body(timer)
+        return Derived(body, timer.due_ms, timer.key, timer.kind)
+
+    async def _seal(self, other_content: bool) -> tuple[bytes, ...]:
+        """Decisions 7: into the next block that has other content, or alone if a row waits for it."""
+        sealed = self._parts.checkpoints.sealed
+        if sealed is None or sealed.size <= self._parts.agenda.sealed_size:
+            return ()
+        awaited = self._parts.agenda.awaiting_size
+        if not other_content and (awaited is None or awaited > sealed.size):
+            return ()
+        body = {
+            "root": b64u_encode(sealed.root),
+            "signatures": [line for _, line in sealed.lines],
+            "size": sealed.size,
+        }
+        return (encode(Derived(body, 0, str(sealed.size), Seal.kind)),)
+
+    async def check(self, block: Block) -> Verdict:
+        """Is a proposal valid on our tip, with every attachment here?"""
+        if block.block_id in self._candidates:
+            return Verdict.OK
+        try:
+            candidate = await self._plan(block)
+            await self._judge(candidate)
+        except (Malformed, BatchInvalid) as error:
+            log.warning("proposal_refused", height=block.height, proposer=block.header.proposer, reason=str(error))
+            return Verdict.BAD
+        except AttachmentsMissing as error:
+            log.warning("attachments_missing", height=block.height, count=len(error.names))
+            return Verdict.ATTACHMENTS_MISSING
+        self._keep(candidate)
+        return Verdict.OK
+
+    def _keep(self, candidate: Candidate) -> None:
+        self._candidates[candidate.block.block_id] = candidate
+        while len(self._candidates) > PREPARED_MAX:
+            self._candidates.pop(next(iter(self._candidates)))
+
+    async def _plan(self, block: Block) -> Candidate:
+        """Parse the items and load the rows they may touch."""
+        store, header = self._parts.store, block.header
+        tip = store.ledger.tip
+        if (header.height, header.prev, header.state_digest_prev) != (tip.height + 1, tip.block_id, tip.state_digest):
+            raise BatchInvalid("it does not extend our tip")
+        waits = await store.rows.seal_waits()
+        works: list[Work] = []
+        for item in block.items:
+            known = self._parts.pool.by_item(item)
+            if known is not None:
+                works.append(known.work)
+            elif item.startswith(b"{"):
+                works.append(parse_derived(item, waits))
+            else:
+                works.append(parse_signed(item.decode("ascii", "replace"), self._parts.estate))
+        keys = {*access_set(works), key(Sealed, SEALED)}
+        return Candidate(block, works, await store.rows.load(sorted(keys)))
+
+    async def _judge(self, candidate: Candidate) -> None:
+        block, works, rows = candidate.block, candidate.works, candidate.rows
+        timers = await self._parts.store.rows.due_timers(block.header.time_ms, BLOCK_TIMERS_MAX)
+        check_batch(block.header, block.items, works, rows, timers)
+        if block.header.rules != RULES:
+            raise BatchInvalid("its rules are not ours")
+        await self._check_derived(works, timers)
+        await self._check_signatures(works, rows)
+        self._parts.attachments.check(_records(works), dict(block.attachments))
+
+    async def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
+        """Every derived entry is recomputed; a seal's signatures are checked."""
+        derived = [work for work in works if isinstance(work, DerivedWork)]
+        seals = [work.rule for work in derived if isinstance(work.rule, Seal)]
+        for seal in seals:
+            await self._check_seal(seal)
+        for work, timer in zip(derived[len(seals) :], timers, strict=True):
+            if encode(work.item) != encode(await self._derive(timer)):
+                raise BatchInvalid(f"the derived entry {timer.kind} {timer.key} is not what we compute")
+
+    async def _check_seal(self, seal: Seal) -> None:
+        parts = self._parts
+        root = await parts.store.ledger.root_at(seal.size)
+        if seal.size <= parts.agenda.sealed_size or root is None or b64u_encode(root) != seal.root:
+            raise BatchInvalid("the seal is not of our log")
+        members = [member.id for member in parts.genesis.members]
+        lines = dict(zip(members, seal.signatures, strict=False))
+        signed = all(
+            parts.keyring.verify_cosignature(member, seal.size, root, lines.get(member, "")) for member in members
+        )
+        if len(seal.signatures) != len(members) or not signed:
+            raise BatchInvalid("the seal is not signed by all members")
+
+    async def _check_signatures(self, works: Sequence[Work], rows: Rows) -> None:
+        """Check signatures that admission has not checked yet: once a node, never once a phase."""
+        pool = self._parts.pool
+        unknown = [work for work in _records(works) if pool.by_item(work.envelope.jws.encode()) is None]
+        checks = signature_checks(unknown, rows)
+        if len(checks) <= INLINE_CHECKS_MAX:
+            good = all(verify(*check) for check in checks)
+        else:
+            good = await asyncio.to_thread(lambda: all([verify(*check) for check in checks]))
+        if not good:
+            raise BatchInvalid("a record's signature is wrong")
+
+    async def execute(self, block: Block) -> Executed:
+        """Execute a block in memory on our tip; the same answer however often it is asked."""
+        candidate = self._candidates.get(block.block_id)
+        if candidate is None:
+            candidate = await self._plan(block)
+            self._keep(candidate)
+        if candidate.executed is None:
+            tree = self._parts.store.ledger.tree
+            candidate.executed = execute_block(
+                block.header, candidate.works, candidate.rows, tree, self._parts.trust
+            )
+        return candidate.executed
+
+    async def store(self, block: Block, certificate: bytes, view: int, new_view: str) -> tuple[Executed, list[RecordWork]]:
+        """Write a committed block with its rows and openings in one transaction."""
+        executed = await self.execute(block)
+        works = list(_records(self._candidates[block.block_id].works))
+        openings = self._parts.attachments.openings_of(works, dict(block.attachments))
+        await self._parts.store.ledger.store(executed, block.block_id, certificate, view, new_view, openings)
+        self._candidates.clear()
+        return executed, works
+
+
+def _records(works: Sequence[Work]) -> list[RecordWork]:
+    return [work for work in works if isinstance(work, RecordWork)]
+

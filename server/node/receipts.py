@@ -1,0 +1,172 @@
+"""Receipts: what the author of a record keeps, checkable by any phone without trusting this node.
+
+A fresh record's proof comes from memory: the nodes that its block completed and the peaks of the tree before it are all
+that the path to that block's boundary can need. Older ones are read from the database.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import msgspec
+
+from server.domain.execute import Executed
+from server.domain.member import Device
+from server.domain.plan import RecordWork
+from server.ledger.merkle import inclusion_proof, perfect_nodes
+from server.ledger.receipt import proof_text, receipt_text
+from server.node.checkpoints import Checkpoints, Published
+from server.record.rows import key
+from server.record.signature import DeviceKey, NodeSigner
+from server.storage.ledger import Ledger
+from server.storage.rows import RowStore
+
+RECENT_BLOCKS_MAX = 256
+BIND_PROOFS_MAX = 4_096
+
+
+class Ordered(msgspec.Struct, frozen=True):
+    """An ordered record: where it stands, what became of it, and the size of the log after its block."""
+
+    id: str
+    kid: str
+    index: int
+    height: int
+    time_ms: int
+    outcome: str
+    entry: bytes
+    boundary: int
+
+
+class _RecentBlock:
+    """Proof material of one block."""
+
+    __slots__ = ("boundary", "nodes", "records")
+
+    def __init__(self, executed: Executed, peaks_before: tuple[bytes, ...], records: list[Ordered]) -> None:
+        self.boundary = executed.size
+        self.nodes = {(level, index): node for level, index, node in executed.nodes}
+        self.nodes.update(zip(perfect_nodes(0, executed.first_index), peaks_before, strict=True))
+        self.records = records
+
+
+class Receipts:
+    """Mutable. Makes receipts of one node's log."""
+
+    def __init__(
+        self, ledger: Ledger, rows: RowStore, checkpoints: Checkpoints, origin: str, log_signer: NodeSigner
+    ) -> None:
+        self._ledger = ledger
+        self._rows = rows
+        self._checkpoints = checkpoints
+        self._note: Callable[[Published], str] = lambda published: published.note(origin, log_signer)
+        self._recent: OrderedDict[int, _RecentBlock] = OrderedDict()
+        self._ordered: dict[str, Ordered] = {}
+        self._notes: OrderedDict[tuple[int, int], str] = OrderedDict()
+        self._binds: OrderedDict[str, str] = OrderedDict()
+
+    def remember(self, executed: Executed, works: list[RecordWork], peaks_before: tuple[bytes, ...]) -> list[Ordered]:
+        """Keep a stored block's proof material; returns its records."""
+        derived = len(executed.outcomes) - len(works)
+        records = []
+        for offset, work in enumerate(works, start=derived):
+            index = executed.first_index + offset
+            header = executed.header
+            ordered = Ordered(
+                work.envelope.id,
+                work.envelope.kid,
+                index,
+                header.height,
+                header.time_ms,
+                executed.outcomes[offset],
+                executed.entries[offset],
+                executed.size,
+            )
+            records.append(ordered)
+            self._ordered[ordered.id] = ordered
+        self._recent[executed.size] = _RecentBlock(executed, peaks_before, records)
+        while len(self._recent) > RECENT_BLOCKS_MAX:
+            _, gone = self._recent.popitem(last=False)
+            for ordered in gone.records:
+                self._ordered.pop(ordered.id, None)
+        return records
+
+    def records_at(self, boundary: int) -> list[Ordered]:
+        """The records of the recent block that ends at this size."""
+        recent = self._recent.get(boundary)
+        return recent.records if recent else []
+
+    async def find(self, record_id: str) -> Ordered | None:
+        """Where a record stands in the log."""
+        known = self._ordered.get(record_id)
+        if known is not None:
+            return known
+        stored = await self._ledger.find(record_id)
+        if stored is None:
+            return None
+        return Ordered(
+            record_id,
+            stored.kid,
+            stored.index,
+            stored.height,
+            stored.time_ms,
+            stored.outcome,
+            stored.entry,
+            stored.boundary,
+        )
+
+    async def receipt(self, ordered: Ordered) -> str:
+        """The receipt file under the best checkpoint held, or empty while no quorum has signed past the record."""
+        device = await self._device(ordered.kid)
+        proof = await self._proof(ordered, device.key() if device else None)
+        if not proof or device is None or not device.record or device.record == ordered.id:
+            return proof
+        bind = await self._bind_proof(device)
+        return receipt_text(proof, bind) if bind else ""
+
+    async def _device(self, kid: str) -> Device | None:
+        name = key(Device, kid)
+        rows = await self._rows.load([name])
+        found = rows.loaded[name]
+        return found if isinstance(found, Device) else None
+
+    async def _bind_proof(self, device: Device) -> str:
+        if device.record in self._binds:
+            return self._binds[device.record]
+        bind = await self.find(device.record)
+        assert bind is not None, "a device was bound by an ordered record"
+        proof = await self._proof(bind, device.key())
+        if proof:
+            self._binds[device.record] = proof
+            while len(self._binds) > BIND_PROOFS_MAX:
+                self._binds.popitem(last=False)
+        return proof
+
+    async def _proof(self, ordered: Ordered, device_key: DeviceKey | None) -> str:
+        published = self._checkpoints.at(ordered.boundary) or self._checkpoints.covering(ordered.index)
+        best = self._checkpoints.covering(ordered.index)
+        if best is not None and best.sealed and (published is None or not published.sealed):
+            published = best
+        if published is None:
+            return ""
+        hashes = await self._hashes(ordered.index, published.size)
+        return proof_text(ordered.entry, ordered.index, hashes, self._note_of(published), device_key)
+
+    def _note_of(self, published: Published) -> str:
+        """The note's text, made once a checkpoint: a block of ballots shares it."""
+        name = (published.size, len(published.lines))
+        if name not in self._notes:
+            self._notes[name] = self._note(published)
+            while len(self._notes) > RECENT_BLOCKS_MAX:
+                self._notes.popitem(last=False)
+        return self._notes[name]
+
+    async def _hashes(self, index: int, size: int) -> list[bytes]:
+        recent = self._recent.get(size)
+        if recent is not None:
+            try:
+                return inclusion_proof(index, size, lambda level, place: recent.nodes[level, place])
+            except KeyError:
+                pass  # an older entry: its path leaves the recent block
+        return await self._ledger.inclusion_proof(index, size)
