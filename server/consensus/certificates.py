@@ -1,0 +1,77 @@
+"""Certificates: signatures of a quorum of distinct members on one statement, proving it to anyone with their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from server.consensus.config import Config
+from server.consensus.keyring import Keyring
+from server.consensus.messages import TYPES, Commit, Prepare, Signed, SignedBody, Suspect, read_body
+from server.consensus.packing import pack, unpack
+from server.record.canonical import Malformed
+
+B = TypeVar("B", bound=SignedBody)
+_SIGNATURES_MAX = 16
+
+
+class Certifier:
+    """Reads and checks what members sign, against the epoch and members of the configuration."""
+
+    __slots__ = ("_config", "_keyring")
+
+    def __init__(self, config: Config, keyring: Keyring) -> None:
+        self._config = config
+        self._keyring = keyring
+
+    def signed(self, statement: Signed[B]) -> bool:
+        """Whether a member of this epoch signed it."""
+        body = statement.body
+        if body.epoch != self._config.epoch or body.sender not in self._config.members:
+            return False
+        return self._keyring.verify(body.sender, TYPES[type(body)], statement.raw, statement.signature)
+
+    def prepared(self, data: bytes, view: int, height: int, block_id: str) -> bool:
+        """Whether a quorum of distinct members signed PREPARE for this block at this view and height."""
+        return self._holds(
+            self._read(Prepare, data),
+            lambda body: (body.view, body.height, body.block_id) == (view, height, block_id),
+        )
+
+    def committed(self, data: bytes, height: int, block_id: str) -> bool:
+        """Whether a quorum of distinct members signed COMMIT for this block at this height, all in one view."""
+        found = self._read(Commit, data)
+        if not found:
+            return False
+        view = found[0].body.view
+        return self._holds(found, lambda body: (body.view, body.height, body.block_id) == (view, height, block_id))
+
+    def suspected(self, data: bytes, view: int) -> bool:
+        """Whether a quorum of distinct members signed SUSPECT for this view."""
+        return self._holds(self._read(Suspect, data), lambda body: body.view == view)
+
+    def _holds(self, statements: list[Signed[B]], fits: Callable[[B], bool]) -> bool:
+        senders = dict.fromkeys(statement.body.sender for statement in statements)
+        if len(senders) != len(statements) or len(senders) < self._config.quorum:
+            return False
+        return all(fits(statement.body) and self.signed(statement) for statement in statements)
+
+    def _read(self, shape: type[B], data: bytes) -> list[Signed[B]]:
+        try:
+            return read_certificate(shape, data)
+        except Malformed:
+            return []
+
+
+def pack_certificate(statements: Iterable[Signed[B]]) -> bytes:
+    """Bodies and signatures, alternating, in the order of their senders."""
+    ordered = sorted(statements, key=lambda statement: statement.body.sender)
+    return pack([part for statement in ordered for part in (statement.raw, statement.signature)])
+
+
+def read_certificate(shape: type[B], data: bytes) -> list[Signed[B]]:
+    """The statements of a certificate, unchecked. Raises Malformed."""
+    parts = unpack(data, most=2 * _SIGNATURES_MAX)
+    if len(parts) % 2:
+        raise Malformed("a statement of the certificate lacks its signature")
+    return [read_body(shape, raw, signature) for raw, signature in zip(parts[::2], parts[1::2], strict=True)]

@@ -1,0 +1,78 @@
+"""What a replica is told once: who the members are, who it is, how long it waits, how much it keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.consensus.quorum import Mode, Quorum, primary_of
+from server.limits import BLOCK_BYTES_MAX, MIB, SECOND_MS
+
+VIEWS_AHEAD_MAX = 1_000
+"""A SUSPECT for a later view than this is ignored: nothing certifies it, and it would pin memory (FISCO #2311)."""
+FRAME_BYTES_MAX = 4 * MIB
+"""consensus.md 2.3: a block, its small attachments and a certificate fit."""
+SYNC_BLOCKS_MAX = 64
+SYNC_BYTES_MAX = MIB
+POOL_RECORDS_MAX = 10_000
+POOL_BYTES_MAX = 32 * MIB
+ADMITTING_MAX = 1_000
+"""Records of peers that the driver is still judging; more are dropped, and come again by retransmission."""
+BLOCKS_HELD_MAX = 4
+"""Candidates of the height in flight: proposed now, voted for, prepared, named by the NEW-VIEW."""
+LINES_KEPT_MAX = 64
+"""Newest cosignatures kept of each member; older ones are the driver's to store."""
+BOUNDARIES_KEPT_MAX = 256
+"""Own block boundaries kept to compare peers' cosignatures with."""
+RECORDS_RESENT_MAX = 8
+"""Pending records sent again in answer to one STATUS."""
+TRUNCATE_EVERY = 64
+"""Heights between two truncations of the journal: a rewrite costs two syncs."""
+
+assert FRAME_BYTES_MAX > 3 * BLOCK_BYTES_MAX
+assert SYNC_BYTES_MAX >= BLOCK_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Milliseconds. Defaults for a local network; on a wide one take suspicion_ms=4000 (consensus.md 2.5)."""
+
+    suspicion_ms: int = 1_500
+    backoff_max: int = 5
+    """Suspicion waits suspicion_ms * 2^k; k counts view changes since the last commit, up to this."""
+    status_ms: int = 250
+    clock_skew_ms: int = 5 * SECOND_MS
+    """A first proposal's time may differ this much from the own clock (consensus.md 2.7)."""
+    timer_grace_ms: int = SECOND_MS
+    """A due timer not proposed this long after its time is the primary's fault (decisions 4)."""
+    retry_ms: int = 500
+    """A question to a peer (blocks, a batch) is asked again, of another peer, after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The cluster as genesis describes it, and this node's place in it. `members` in the order of their ids."""
+
+    members: tuple[str, ...]
+    me: str
+    cluster_id: bytes
+    epoch: int = 0
+    mode: Mode = "available"
+    timeouts: Timeouts = Timeouts()
+
+    def __post_init__(self) -> None:
+        if self.me not in self.members or len(dict.fromkeys(self.members)) != len(self.members):
+            raise ValueError("this node must be one of the members, each of them named once")
+
+    @property
+    def quorum(self) -> int:
+        """Votes that decide, see `Quorum`."""
+        return Quorum(len(self.members), self.mode).quorum
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Every member but this one, in order."""
+        return tuple(member for member in self.members if member != self.me)
+
+    def primary(self, view: int) -> str:
+        """The primary of a view."""
+        return primary_of(self.members, view)

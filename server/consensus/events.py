@@ -1,0 +1,145 @@
+"""What the driver tells a replica. Times are the driver's clock in milliseconds, given to `step` beside the event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from server.consensus.block import Attachments, Block
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The first event after construction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; to be told every 50 to 100 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame over the authenticated connection of `sender`, a member."""
+
+    sender: str
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A client's record admitted here: this node would itself put it into a block. `attachments`: the small ones."""
+
+    record_id: str
+    record: bytes
+    attachments: Attachments
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Answer to Admit: the record's id is the one claimed, and this node would itself include it."""
+
+    record_id: str
+    record: bytes
+    attachments: Attachments
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Answer to Admit; or, at any time, that this node would no longer include a pending record."""
+
+    record_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Answer to Build: the batch for `height` at `time_ms`. No items: there is nothing to order now."""
+
+    height: int
+    time_ms: int
+    rules: int
+    items: tuple[bytes, ...]
+    attachments: Attachments = ()
+
+
+class Verdict(Enum):
+    """What checking found."""
+
+    OK = "ok"
+    """Valid at this height, and every attachment is here, checked and durable."""
+    BAD = "bad"
+    ATTACHMENTS_MISSING = "attachments_missing"
+    """Valid, but an attachment could not be had in time (decisions 3); a later proposal is checked anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Answer to Check, once."""
+
+    block_id: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Answer to Execute: tree size and root, and the state digest, after the block."""
+
+    block_id: str
+    size: int
+    root: bytes
+    state_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Answer to Store: block, certificate and rows are durable. `record_ids`: its client records."""
+
+    height: int
+    record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """What the state waits for; told after Start and after every Stored.
+
+    `due_ms`: the earliest due timer. `awaiting_size`: the smallest tree size that, once sealed, lets a row go on.
+    `sealed_size`: the size sealed so far as the state knows it.
+    """
+
+    due_ms: int | None = None
+    awaiting_size: int | None = None
+    sealed_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksRead:
+    """Answer to ReadBlocks: consecutive stored blocks from the height asked, with their certificates."""
+
+    to: str
+    blocks: tuple[tuple[Block, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """The driver cannot go on (a disk error, an operator): stop voting and cosigning."""
+
+    detail: str
+
+
+Event = (
+    Start
+    | Tick
+    | Received
+    | Submitted
+    | Admitted
+    | Rejected
+    | Built
+    | Checked
+    | Executed
+    | Stored
+    | Agenda
+    | BlocksRead
+    | Halted
+)

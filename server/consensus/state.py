@@ -1,0 +1,164 @@
+"""Everything a replica knows, and the few acts that every handler shares: sign, send, persist, stop.
+
+Mutable. Handlers change it; nothing outside this package does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from server.consensus.block import Block
+from server.consensus.certificates import Certifier
+from server.consensus.checkpoints import Checkpoints
+from server.consensus.config import BOUNDARIES_KEPT_MAX, Config
+from server.consensus.effects import Effect, JournalEntry, Persist, Send, Stop
+from server.consensus.events import Agenda
+from server.consensus.frames import encode_frame
+from server.consensus.keyring import Keyring
+from server.consensus.messages import (
+    TYPES,
+    Body,
+    Executed,
+    Message,
+    NewView,
+    NewViewMessage,
+    Signed,
+    SignedBody,
+    Suspect,
+    ViewChangeMessage,
+)
+from server.consensus.pool import Pool
+from server.consensus.restored import Boundary, SignerMark, Tip
+from server.consensus.slot import Slot
+from server.record.canonical import encode
+
+B = TypeVar("B", bound=SignedBody)
+Phase = Literal["normal", "changing", "stopped"]
+"""normal: votes in its view. changing: left the old view, waits for the NEW-VIEW. stopped: signs nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledView:
+    """The NEW-VIEW that this replica accepted for its view."""
+
+    message: NewViewMessage
+    digest: str
+    entry: JournalEntry
+
+    @property
+    def body(self) -> NewView:
+        """What was selected."""
+        return self.message.new_view.body
+
+
+@dataclass(slots=True)
+class Sync:
+    """Mutable. Catching up: certified blocks not yet executed, and the question that is open."""
+
+    queue: list[tuple[Block, bytes]] = field(default_factory=list)
+    heights: dict[str, int] = field(default_factory=dict)
+    """Greatest height each peer has claimed; a claim only chooses whom to ask."""
+    asked_ms: int | None = None
+    asked: str = ""
+    behind_since_ms: int | None = None
+    fetched_ms: int | None = None
+    fetches: int = 0
+
+
+@dataclass(slots=True)
+class State:
+    """Mutable. The whole replica."""
+
+    config: Config
+    keyring: Keyring
+    certifier: Certifier
+    checkpoints: Checkpoints
+    tip: Tip
+    tip_certificate: bytes
+    signer: SignerMark | None
+    view: int = 0
+    phase: Phase = "normal"
+    slot: Slot = field(default_factory=Slot)
+    installed: InstalledView | None = None
+    change: tuple[ViewChangeMessage, JournalEntry] | None = None
+    """Own VIEW-CHANGE for `view`."""
+    suspicion: Signed[Suspect] | None = None
+    suspects: dict[str, Signed[Suspect]] = field(default_factory=dict)
+    changes: dict[str, ViewChangeMessage] = field(default_factory=dict)
+    executed: dict[str, Signed[Executed]] = field(default_factory=dict)
+    """EXECUTED of the tip, by member."""
+    pool: Pool = field(default_factory=Pool)
+    sync: Sync = field(default_factory=Sync)
+    agenda: Agenda = field(default_factory=Agenda)
+    early: dict[tuple[str, str], Message] = field(default_factory=dict)
+    """Votes for the height after the one in flight: one of each type and carrier."""
+    recent: dict[int, str] = field(default_factory=dict)
+    """Ids of the last own blocks, by height."""
+    backoff: int = 0
+    progress_ms: int = 0
+    seal_since_ms: int | None = None
+    status_ms: int | None = None
+    truncated_height: int = 0
+    now_ms: int = 0
+    out: list[Effect] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def height(self) -> int:
+        """The height in flight: one above the tip."""
+        return self.tip.height + 1
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this replica leads its view."""
+        return self.config.primary(self.view) == self.config.me
+
+    @property
+    def may_vote(self) -> bool:
+        """Whether to vote at the height in flight: in a view, not catching up, and the ledger not behind the signer.
+
+        A ledger behind the signer was put back from a copy; what was voted since may be forgotten (consensus.md H10).
+        """
+        caught_up = not self.sync.queue and self.slot.committed is None
+        return self.phase == "normal" and caught_up and (self.signer is None or self.signer.size <= self.tip.size)
+
+    def emit(self, effect: Effect) -> None:
+        """Ask the driver for something, after all that was asked before."""
+        self.out.append(effect)
+
+    def persist(self, *entries: JournalEntry) -> None:
+        """Make entries durable before anything that follows."""
+        self.emit(Persist(entries))
+
+    def send(self, message: Message | Body, to: str | None = None) -> None:
+        """Send a message to one member or to all others."""
+        if to is None and len(self.config.members) == 1:
+            return
+        self.emit(Send(to, encode_frame(message)))
+
+    def emit_frame(self, to: str, frame: bytes) -> None:
+        """Send a frame that was kept as it was first sent."""
+        self.emit(Send(to, frame))
+
+    def sign(self, body: B) -> Signed[B]:
+        """Sign a body as this member."""
+        raw = encode(body)
+        return Signed(body, raw, self.keyring.sign(TYPES[type(body)], raw))
+
+    def extend(self, boundary: Boundary) -> None:
+        """Note a boundary of the own chain."""
+        self.recent[boundary.height] = boundary.block_id
+        self.recent.pop(boundary.height - BOUNDARIES_KEPT_MAX, None)
+        for publication in self.checkpoints.extend(boundary):
+            self.emit(publication)
+
+    def stop(self, reason: Literal["fork", "diverged", "halted"], detail: str) -> None:
+        """Sign nothing more, for a reason that an operator can read."""
+        if self.phase != "stopped":
+            self.phase = "stopped"
+            self.emit(Stop(reason, detail))
+
+    def count(self, what: str) -> None:
+        """Count something for the metrics."""
+        self.counters[what] = self.counters.get(what, 0) + 1
