@@ -4,25 +4,47 @@
 """
 
 from server.domain.agenda import Seal, Sealed, SealWait, Timer
+from server.domain.ballot import Ballot, BallotCommitment, CastBallot
 from server.domain.member import Approval, BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
+from server.domain.motion import Motion, OpenMotion, Turnout
+from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
+from server.domain.points import Account, Grant, GrantPoints, Transfer
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
+from server.domain.tally import FinalizeMotion, TallyMotion, TallyResult
+from server.domain.ticket import ReportTicket, Ticket, TicketEvent, TicketPhoto
+from server.domain.ticket_step import (
+    AssignTicket,
+    CompleteTicket,
+    ConfirmTicket,
+    ConfirmTicketByTime,
+    ProgressTicket,
+    ReopenTicket,
+)
 from server.record.kind import DerivedKind, RecordKind
 from server.record.rows import Row
 
-_KINDS: tuple[type[RecordKind], ...] = (BindDevice, RevokeDevice, GrantRole, RevokeRole, PublishRoll, ConfirmRoll)
+_KINDS: tuple[type[RecordKind], ...] = (
+    BindDevice, RevokeDevice, GrantRole, RevokeRole, PublishRoll, ConfirmRoll,
+    OpenMotion, CastBallot,
+    ReportTicket, AssignTicket, ProgressTicket, CompleteTicket, ConfirmTicket, ReopenTicket,
+    GrantPoints, MakeOffer, RedeemPoints, UndoRedemption,
+)  # fmt: skip
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
-_DERIVED: tuple[type[DerivedKind], ...] = (Seal,)
+_DERIVED: tuple[type[DerivedKind], ...] = (Seal, TallyMotion, ConfirmTicketByTime)
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
 
-_FINALS: tuple[type[DerivedKind], ...] = ()
+_FINALS: tuple[type[DerivedKind], ...] = (FinalizeMotion,)
 FINALS = {kind.kind: kind for kind in _FINALS}
 """What happens to rows that waited for a seal; part of the seal's entry."""
 
 _ROWS: tuple[type[Row], ...] = (
     Approval, Device, Member, Nonce, Roll, RollHead, Sealed, SealWait, Timer,
+    Motion, Turnout, Ballot, BallotCommitment, TallyResult,
+    Ticket, TicketEvent, TicketPhoto,
+    Account, Transfer, Grant, Offer,
 )  # fmt: skip
 ROWS = {row.table: row for row in _ROWS}
 """Row shapes by table."""

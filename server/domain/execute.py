@@ -139,4 +139,3 @@ def execute_derived(work: DerivedWork, rows: Rows, place: Place) -> str:
         rows.put(msgspec.structs.replace(wait, done=True))
     rows.end(keep=True)
     return ACCEPTED
-

@@ -116,7 +116,7 @@ def percentage(part: int, whole: int, rounding: Rounding = Rounding.DOWN, places
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """An exclusive part and its owners' ids: registered, or in lawful possession by purchase (interpretation art. 1)."""
+    """An exclusive part and its owners' ids: registered, or in lawful possession by purchase."""
 
     id: str
     owners: tuple[str, ...]

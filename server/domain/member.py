@@ -141,9 +141,7 @@ class BindDevice(RecordKind, frozen=True):
         bound_ms = device.bound_ms if device else context.time_ms
         public, record = self.device_key, context.signed.id
         rows.put(
-            Device(
-                kid, member.id, public.x, public.y, self.label, attested_by, bound_ms, votes_from_ms, record=record
-            )
+            Device(kid, member.id, public.x, public.y, self.label, attested_by, bound_ms, votes_from_ms, record=record)
         )
         if kid not in member.devices:
             rows.put(msgspec.structs.replace(member, devices=tuple(sorted((*member.devices, kid)))))

@@ -127,9 +127,7 @@ class PublishRoll(RecordKind, frozen=True):
     def _put_heads(self, rows: Rows) -> None:
         for offset, head in enumerate(self.heads):
             position = self.position + offset
-            rows.put(
-                RollHead(f"{self.roll}/{position}", self.roll, position, head.members, head.area_cm2, head.leaf)
-            )
+            rows.put(RollHead(f"{self.roll}/{position}", self.roll, position, head.members, head.area_cm2, head.leaf))
             for member_id in head.members:
                 member = rows.get(Member, member_id) or Member(member_id)
                 if Role.RESIDENT.value not in member.roles:

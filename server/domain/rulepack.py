@@ -120,9 +120,8 @@ _SHANGHAI_MATTERS = (
 CIVIL_CODE = RulePack(
     "civil-code", "民法典", "Civil Code", _CODE + "第二款", _QUORUM, _ORDINARY, _SPECIAL, _CODE_MATTERS
 )
-SHANGHAI = RulePack(
-    "shanghai", "上海市", "Shanghai", f"{_CODE}第二款，{_SHANGHAI}第十八条", _QUORUM, _ORDINARY, _SPECIAL, _SHANGHAI_MATTERS
-)
+_SHANGHAI_QUORUM = f"{_CODE}第二款，{_SHANGHAI}第十八条"
+SHANGHAI = RulePack("shanghai", "上海市", "Shanghai", _SHANGHAI_QUORUM, _QUORUM, _ORDINARY, _SPECIAL, _SHANGHAI_MATTERS)
 RULE_PACKS = {pack.id: pack for pack in (CIVIL_CODE, SHANGHAI)}
 """Rule packs by id."""
 

@@ -108,8 +108,8 @@ class RecordKind(Shape, frozen=True):
         """The commitments of the private fields, in the order of the fields."""
         return tuple(getattr(self, name) for name in private_fields_of(type(self)))
 
-    def photos(self) -> tuple[PhotoRef, ...]:
-        """The photos that the body names."""
+    def photo_refs(self) -> tuple[PhotoRef, ...]:
+        """The photos that the body names. (Not `photos`: that is the name of a field.)"""
         found = [getattr(self, name) for name in self.__struct_fields__]
         return tuple(photo for value in found if isinstance(value, tuple) for photo in value if type(photo) is PhotoRef)
 

@@ -1,0 +1,218 @@
+"""The tally of a closed motion: totals that every replica recomputes from its own openings, and the result by law.
+
+`tally_body` is the one counting. A replica prepares a `motion.tally` entry only when its own body is the same
+(decisions 19). It must not know where openings are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from server.domain.agenda import SealWait, wait_for_seal
+from server.domain.ballot import Ballot
+from server.domain.law import Count, Majority, Result, has_majority, result_of
+from server.domain.motion import ABSTAIN, CHOICES_MAX, FOR, QUESTIONS_MAX, TALLY, Motion, Question, questions_of
+from server.domain.rulepack import find_matter
+from server.ledger.merkle import root_of
+from server.limits import INTEGER_MAX
+from server.record.canonical import Malformed, b64u_encode, encode
+from server.record.kind import DerivedKind, Place
+from server.record.rows import Key, Row, Rows, key
+from server.record.shape import Digest, Name, Shape, open_private
+from server.record.signature import commitment_of
+
+FINAL = "motion.final"
+"""What happens to a tallied motion once all members have signed past its tally."""
+Total = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
+
+
+class MissingOpening(LookupError):
+    """A counted ballot's opening is not at hand, so this node cannot tally yet."""
+
+    def __init__(self, commitment: str) -> None:
+        super().__init__(f"no opening of commitment {commitment}")
+        self.commitment = commitment
+
+
+class ChoiceTotal(Shape, frozen=True):
+    """Who picked a choice: heads and area."""
+
+    area_cm2: Total
+    choice: Name
+    heads: Total
+
+
+class VoidTotal(Shape, frozen=True):
+    """Ballots whose opening names no choice of the question; they do not take part (law.md 1)."""
+
+    area_cm2: Total
+    heads: Total
+
+
+class QuestionTally(Shape, frozen=True):
+    """Totals of one question, and the RFC 6962 root over its openings in order of position."""
+
+    choices: Annotated[tuple[ChoiceTotal, ...], Meta(min_length=2, max_length=CHOICES_MAX)]
+    openings_root: Digest
+    question: Name
+    void: VoidTotal
+
+
+class TallyResult(Row, frozen=True):
+    """The result of a question: `<motion>/<question>`. `choices` is the canonical JSON of the totals by choice."""
+
+    table: ClassVar[str] = "tally_result"
+    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("motion",),)
+    motion: str
+    question: str
+    electorate_heads: int
+    electorate_area_cm2: int
+    heads: int
+    area_cm2: int
+    void_heads: int
+    void_area_cm2: int
+    choices: str
+    openings_root: str
+    majority: str
+    result: str
+    chosen: str
+    """The choice that reached the majority; empty unless `result` is passed."""
+    index: int
+    tallied_ms: int
+
+
+class TallyMotion(DerivedKind, frozen=True):
+    """At its close a motion is counted, and its result waits to be sealed. The key is the motion's id."""
+
+    kind: ClassVar[str] = TALLY
+
+    questions: Annotated[tuple[QuestionTally, ...], Meta(min_length=1, max_length=QUESTIONS_MAX)]
+
+    def access(self, key_: str) -> tuple[Key, ...]:
+        """The motion, its results, and what waits for the seal."""
+        results = (key(TallyResult, key_, tally.question) for tally in self.questions)
+        return (key(Motion, key_), key(SealWait, FINAL, key_), *results)
+
+    def execute(self, key_: str, rows: Rows, place: Place) -> None:
+        """Civil Code 278, question by question."""
+        motion = rows.get(Motion, key_)
+        assert motion is not None and motion.state == "open", "the timer is armed when the motion opens, and rings once"
+        for question, tally in zip(questions_of(motion), self.questions, strict=True):
+            rows.put(_result(motion, question, tally, place))
+        rows.put(msgspec.structs.replace(motion, state="tallied", tally_index=place.index))
+        wait_for_seal(rows, place, FINAL, motion.id)
+
+
+class FinalizeMotion(DerivedKind, frozen=True):
+    """All members have signed past the tally: the result is final (decisions 21). The key is the motion's id."""
+
+    kind: ClassVar[str] = FINAL
+
+    def access(self, key_: str) -> tuple[Key, ...]:
+        """The motion."""
+        return (key(Motion, key_),)
+
+    def execute(self, key_: str, rows: Rows, place: Place) -> None:
+        """The last state of a motion."""
+        motion = rows.get(Motion, key_)
+        assert motion is not None and motion.state == "tallied", "only a tally waits for this"
+        rows.put(msgspec.structs.replace(motion, state="final"))
+
+
+def tally_body(motion: Motion, ballots: Iterable[Ballot], openings: Mapping[str, bytes]) -> dict[str, Any]:
+    """The body of a motion's tally. `ballots`: its counted ballots in any order; `openings` by commitment.
+
+    Raises MissingOpening when a counted ballot's opening is not there or does not fit its commitment.
+    """
+    counted = sorted(ballots, key=lambda ballot: (ballot.question, ballot.position))
+    return {
+        "questions": [
+            _tally_question(question, [ballot for ballot in counted if ballot.question == question.id], openings)
+            for question in questions_of(motion)
+        ]
+    }
+
+
+def _tally_question(question: Question, ballots: Sequence[Ballot], openings: Mapping[str, bytes]) -> dict[str, Any]:
+    totals = {choice: Count() for choice in question.choice_ids()}
+    void = Count()
+    revealed: list[bytes] = []
+    for ballot in ballots:
+        opening = _opening_of(ballot, openings)
+        revealed.append(opening)
+        choice, weight = _choice_of(ballot, opening), Count(1, ballot.area_cm2)
+        if choice in totals:
+            totals[choice] = totals[choice].plus(weight)
+        else:
+            void = void.plus(weight)
+    return {
+        "choices": [
+            {"area_cm2": total.area_cm2, "choice": choice, "heads": total.heads} for choice, total in totals.items()
+        ],
+        "openings_root": b64u_encode(root_of(revealed)),
+        "question": question.id,
+        "void": {"area_cm2": void.area_cm2, "heads": void.heads},
+    }
+
+
+def _opening_of(ballot: Ballot, openings: Mapping[str, bytes]) -> bytes:
+    opening = openings.get(ballot.commitment)
+    if opening is None or commitment_of(opening) != ballot.commitment:
+        raise MissingOpening(ballot.commitment)
+    return opening
+
+
+def _choice_of(ballot: Ballot, opening: bytes) -> str:
+    """What the opening says; empty, which is no choice's id, when it cannot be read."""
+    try:
+        return str(open_private(Name, ballot.commitment, opening))
+    except Malformed:
+        return ""
+
+
+def _result(motion: Motion, question: Question, tally: QuestionTally, place: Place) -> TallyResult:
+    matter = find_matter(motion.rule_pack, motion.matter)
+    assert matter is not None, "a motion opens with a matter of its rule pack"
+    totals = {total.choice: Count(total.heads, total.area_cm2) for total in tally.choices}
+    electorate = Count(motion.roll_heads, motion.roll_area_cm2)
+    result, chosen = judge(question, matter.majority, electorate, totals)
+    participating = sum_of(totals.values())
+    return TallyResult(
+        id=f"{motion.id}/{question.id}",
+        motion=motion.id,
+        question=question.id,
+        electorate_heads=electorate.heads,
+        electorate_area_cm2=electorate.area_cm2,
+        heads=participating.heads,
+        area_cm2=participating.area_cm2,
+        void_heads=tally.void.heads,
+        void_area_cm2=tally.void.area_cm2,
+        choices=encode(tally.choices).decode(),
+        openings_root=tally.openings_root,
+        majority=matter.majority.value,
+        result=result.value,
+        chosen=chosen,
+        index=place.index,
+        tallied_ms=place.time_ms,
+    )
+
+
+def judge(question: Question, majority: Majority, electorate: Count, totals: Mapping[str, Count]) -> tuple[Result, str]:
+    """The result of a question, and the choice that reached the majority (`for`, or one of its own options)."""
+    participating = sum_of(totals.values())
+    candidates = (FOR,) if question.is_approval() else tuple(one for one in question.choice_ids() if one != ABSTAIN)
+    chosen = next((one for one in candidates if has_majority(majority, participating, totals[one])), "")
+    result = result_of(majority, electorate, participating, totals[chosen] if chosen else Count())
+    return result, chosen if result is Result.PASSED else ""
+
+
+def sum_of(counts: Iterable[Count]) -> Count:
+    """The sum of counts."""
+    total = Count()
+    for count in counts:
+        total = total.plus(count)
+    return total
