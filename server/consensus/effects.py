@@ -2,7 +2,7 @@
 
 Effects are performed strictly in order, within a list and across lists. Persist and PersistSigner are barriers: no
 later effect, of this list or of a later one, is begun before they are durable (consensus.md 2.8); a driver may make
-several durable with one sync. Build, Check, Execute, Store, Admit and ReadBlocks are questions, answered later by an event.
+several durable with one sync. Build, Check, Execute, Store, Admit and ReadBlocks are questions: an event answers later.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@
 Effects are performed strictly in order, also across calls; `effects.py` says which are barriers and which are questions
 that an event answers. After a crash between any two effects the replica is built again from what is durable. A record
 goes: Submitted -> Build, Built -> Persist, Send(PRE-PREPARE), and when peers have prepared it -> Persist, Execute,
-Executed -> Send(COMMIT), when they have committed it -> Store, Stored -> PersistSigner, Send(COSIGN), and when they have
-cosigned it -> PublishCheckpoint. Frames that are malformed, wrongly signed or out of place are dropped and counted; they
-never raise.
+Executed -> Send(COMMIT), when they have committed it -> Store, Stored -> PersistSigner, Send(COSIGN), and when they
+have cosigned it -> PublishCheckpoint. Frames that are malformed, wrongly signed or out of place are dropped and
+counted; they never raise.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class Journal:
         if not path.exists():
             if expected:
                 raise JournalCorrupt(_CORRUPT.format(path=path, what="the file is missing"))
-            _write_file(path, encode_file(0, ()))
+            write_file(path, encode_file(0, ()))
         descriptor = os.open(path, os.O_RDWR)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -174,11 +174,11 @@ class Journal:
 
     def rewrite(self, entries: Sequence[JournalEntry]) -> None:
         """Replace everything by these entries: a new file, synced, renamed over the old one."""
-        temporary = _write_file(self._path.with_suffix(".new"), encode_file(self._lsn, entries))
+        temporary = write_file(self._path.with_suffix(".new"), encode_file(self._lsn, entries))
         descriptor = os.open(temporary, os.O_RDWR)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.replace(temporary, self._path)
-        _sync_directory(self._path.parent)
+        temporary.replace(self._path)
+        sync_directory(self._path.parent)
         os.lseek(descriptor, 0, os.SEEK_END)
         os.close(self._descriptor)
         self._descriptor = descriptor
@@ -189,16 +189,18 @@ class Journal:
         os.close(self._descriptor)
 
 
-def _write_file(path: Path, content: bytes) -> Path:
-    with open(path, "wb") as file:
+def write_file(path: Path, content: bytes) -> Path:
+    """Write a file whole and make it durable. Returns its path."""
+    with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return path
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

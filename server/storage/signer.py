@@ -6,13 +6,13 @@ histories is provably guilty, even if all it did was to restore an old copy (con
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from server.consensus.restored import SignerMark
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
+from server.storage.journal import sync_directory, write_file
 
 
 class SignerRefused(Exception):
@@ -51,17 +51,8 @@ class SignerFile:
         """Make `mark` durable. Raises SignerRefused when it is below the last one, or another root at the same size."""
         check_advance(self.mark, mark)
         content = encode(_File(mark.epoch, b64u_encode(mark.root), mark.size, mark.time_s))
-        temporary = self._path.with_suffix(".new")
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_file(self._path.with_suffix(".new"), content).replace(self._path)
+        sync_directory(self._path.parent)
         self.mark = mark
 
 
@@ -71,8 +62,6 @@ def check_advance(last: SignerMark | None, mark: SignerMark) -> None:
     if last is None:
         return
     if mark.epoch < last.epoch or mark.size < last.size or mark.time_s < last.time_s:
-        raise SignerRefused(
-            f"the signer stands at size {last.size}, epoch {last.epoch}; it does not go back to {mark.size}"
-        )
+        raise SignerRefused(f"the signer stands at {last}; it does not go back to {mark}")
     if mark.size == last.size and mark.root != last.root:
         raise SignerRefused(f"the signer has signed another root at size {mark.size}")
