@@ -82,11 +82,19 @@ def execute_record(work: RecordWork, rows: Rows, place: Place, trust: Trust) -> 
         refused = signed.body.execute(rows, context)
         refusal = None if refused is None else str(refused.value)
     rows.end(keep=refusal is None)
-    if refusal != "nonce_conflict":
-        rows.begin(work.keys)
-        rows.put(Nonce(f"{signed.kid}/{signed.nonce}", signed.id, signed.expires_ms + NONCE_KEPT_MS))
-        rows.end(keep=True)
+    rows.begin(work.keys)
+    rows.put(_used_nonce(signed, rows, place))
+    rows.end(keep=True)
     return refusal or ACCEPTED
+
+
+def _used_nonce(signed: Signed, rows: Rows, place: Place) -> Nonce:
+    """The row of the record's nonce after it. A record that comes too late keeps the row, longer if it lives longer."""
+    before, forget_ms = rows.get(Nonce, signed.kid, signed.nonce), signed.expires_ms + NONCE_KEPT_MS
+    if before is None or before.forget_ms <= place.time_ms:
+        return Nonce(f"{signed.kid}/{signed.nonce}", signed.id, forget_ms)
+    conflicts = (*before.conflicts, signed.id)
+    return msgspec.structs.replace(before, conflicts=conflicts, forget_ms=max(before.forget_ms, forget_ms))
 
 
 def refuse_common(signed: Signed, rows: Rows, place: Place, trust: Trust) -> str | None:

@@ -52,12 +52,20 @@ class Device(Row, frozen=True):
 
 
 class Nonce(Row, frozen=True):
-    """A (kid, nonce) that was used: exactly once, whatever became of the record."""
+    """A (kid, nonce) that was used: exactly once, whatever became of the record.
+
+    `conflicts` are further records with the same nonce that were ordered and refused: they are ordered once, too.
+    """
 
     table: ClassVar[str] = "nonce"
     indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("forget_ms",),)
     record: str
     forget_ms: int
+    conflicts: tuple[str, ...] = ()
+
+    def has_seen(self, record: str) -> bool:
+        """Was this record ordered before?"""
+        return record == self.record or record in self.conflicts
 
 
 class Approval(Row, frozen=True):

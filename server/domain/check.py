@@ -1,0 +1,138 @@
+"""May a proposed batch be voted for? Pure checks against the rows that it touches; every replica answers alike.
+
+What needs more than rows stays with the node: bodies that are recomputed from openings, a seal's lines, attachments,
+and the signatures themselves, which `signature_checks` names and threads verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_order
+from server.domain.member import BindDevice, Device, Nonce
+from server.domain.plan import DerivedWork, RecordWork, Work
+from server.ledger.block import Header, entries_root
+from server.limits import BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, BLOCK_TIMERS_MAX, NONCE_KEPT_MS, RECORD_BYTES_MAX
+from server.record.canonical import Malformed
+from server.record.rows import Rows, key
+
+
+class BatchInvalid(ValueError):
+    """A batch that no honest node proposes. `reason` says why, for people."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SignatureCheck(NamedTuple):
+    """One ES256 signature that must hold: the arguments of `server.record.signature.verify`."""
+
+    point: bytes
+    message: bytes
+    signature: bytes
+
+
+def check_batch(
+    header: Header, items: Sequence[bytes], works: Sequence[Work], rows: Rows, due: Sequence[Timer]
+) -> None:
+    """Raise BatchInvalid unless an honest node could have proposed this.
+
+    `works` are the parsed `items`, in order; `rows` hold their access set and the sealed size; `due` are the timers not
+    done with due_ms <= header.time_ms, at least the earliest BLOCK_TIMERS_MAX of them.
+    """
+    assert len(items) == len(works)
+    _check_sizes(header, items)
+    seals, timers, records = _split(works)
+    _check_seal(seals, rows)
+    _check_timers(header, timers, due)
+    _check_once(header, records, rows)
+    for record in records:
+        _device_point(record, rows)
+
+
+def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
+    if not 0 < len(items) <= BLOCK_ITEMS_MAX:
+        raise BatchInvalid("a batch has 1 to 500 items")
+    if max(len(item) for item in items) > RECORD_BYTES_MAX:
+        raise BatchInvalid("an item is too large for a log entry")
+    total = sum(len(item) for item in items)
+    if total > BLOCK_BYTES_MAX:
+        raise BatchInvalid("the batch is too large")
+    if (header.entries_bytes, header.entries_root) != (total, entries_root(items)):
+        raise BatchInvalid("the header is not of these items")
+
+
+def _split(works: Sequence[Work]) -> tuple[list[DerivedWork], list[DerivedWork], list[RecordWork]]:
+    """Seals, timers and records. The order of a block is seal, due timers, client records (decisions 4)."""
+    seals = [work for work in works if isinstance(work, DerivedWork) and isinstance(work.rule, Seal)]
+    timers = [work for work in works if isinstance(work, DerivedWork) and not isinstance(work.rule, Seal)]
+    records = [work for work in works if isinstance(work, RecordWork)]
+    if list(works) != [*seals, *timers, *records]:
+        raise BatchInvalid("the items do not stand in the order seal, timers, records")
+    return seals, timers, records
+
+
+def _check_seal(seals: Sequence[DerivedWork], rows: Rows) -> None:
+    """At most one, and it says more than the chain knows: else seals would be a reason for seals (decisions 7)."""
+    if len(seals) > 1:
+        raise BatchInvalid("a batch has one seal at most")
+    for work in seals:
+        rule = work.rule
+        assert isinstance(rule, Seal)
+        sealed = rows.loaded.get(key(Sealed, SEALED))
+        if isinstance(sealed, Sealed) and rule.size <= sealed.size:
+            raise BatchInvalid("the seal is not newer than the one before")
+        if (work.item.due_ms, work.item.key) != (0, str(rule.size)):
+            raise BatchInvalid("the seal is not named after its size")
+
+
+def _check_timers(header: Header, timers: Sequence[DerivedWork], due: Sequence[Timer]) -> None:
+    """Every due timer must be there, the earliest ones where they are too many, and no other (decisions 4)."""
+    assert all(not timer.done and timer.due_ms <= header.time_ms for timer in due)
+    wanted = sorted(due, key=due_order)[:BLOCK_TIMERS_MAX]
+    found = [(work.item.due_ms, work.item.kind, work.item.key) for work in timers]
+    if found != [(timer.due_ms, timer.kind, timer.key) for timer in wanted]:
+        raise BatchInvalid("the timers are not exactly those that are due, in their order")
+
+
+def _check_once(header: Header, records: Sequence[RecordWork], rows: Rows) -> None:
+    """A record is ordered once. What a nonce's row has forgotten is too old to be ordered at all."""
+    ids = [record.signed.id for record in records]
+    if len(set(ids)) != len(ids):
+        raise BatchInvalid("a record stands twice in the batch")
+    for record in records:
+        signed = record.signed
+        nonce = rows.loaded.get(key(Nonce, signed.kid, signed.nonce))
+        if isinstance(nonce, Nonce) and nonce.has_seen(signed.id):
+            raise BatchInvalid(f"record {signed.id} was ordered before")
+        if header.time_ms >= signed.expires_ms + NONCE_KEPT_MS:
+            raise BatchInvalid(f"record {signed.id} is too old to be told from a repeated one")
+
+
+def signature_checks(records: Iterable[RecordWork], rows: Rows) -> list[SignatureCheck]:
+    """The signatures that must hold for these records to be ordered, in their order. Raises BatchInvalid.
+
+    A device's key is its row's; for a record that binds a device the key is in the body, and must be the kid's: else
+    anybody could use up another key's nonces.
+    """
+    return [
+        SignatureCheck(_device_point(record, rows), record.envelope.signing_input, record.envelope.signature)
+        for record in records
+    ]
+
+
+def _device_point(record: RecordWork, rows: Rows) -> bytes:
+    signed = record.signed
+    if isinstance(signed.body, BindDevice):
+        if signed.body.device_key.thumbprint() != signed.kid:
+            raise BatchInvalid(f"record {signed.id} is not signed by the key that it binds")
+        try:
+            return signed.body.device_key.point()
+        except Malformed as error:
+            raise BatchInvalid(f"record {signed.id} binds what is no key: {error}") from None
+    device = rows.loaded.get(key(Device, signed.kid))
+    if not isinstance(device, Device):
+        raise BatchInvalid(f"record {signed.id} is signed by a key that no ordered record bound")
+    return device.key().point()
