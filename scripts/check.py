@@ -75,7 +75,7 @@ def list_checks() -> list[Check]:
         Check("miniapp", _check_miniapp),
         Check("format", _run_python("-m", "ruff", "format", "--check", "--output-format=concise", *CODE)),
         Check("lint", _run_python("-m", "ruff", "check", "--quiet", "--output-format=concise", *CODE)),
-        Check("packages", _run_python("-W", "ignore", "-m", "deptry", ".", "--no-ansi")),
+        Check("packages", _run_python("-W", "ignore", "-m", "deptry", ".", "scripts", "--no-ansi")),
     ]
     if (ROOT / "scripts" / "generate.py").exists():
         checks.append(Check("generated", _run_python("scripts/generate.py", "--check")))

@@ -1,0 +1,48 @@
+"""build.py: a build is repeated when, and only when, something that it reads has changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import build
+from environment import SetupError
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A mini-app without packages whose build writes down what it read, and how often it ran."""
+    for folder in ("miniapp/src", "miniapp/node_modules", "schemas"):
+        (tmp_path / folder).mkdir(parents=True)
+    run = "mkdir -p dist/web && cat src/app.json >> dist/web/built"
+    package = {"name": "sample", "version": "1.0.0", "scripts": {"build:web": run, "build:weapp": "exit 7"}}
+    lock = {"name": "sample", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "sample"}}}
+    (tmp_path / "miniapp/package.json").write_text(json.dumps(package))
+    (tmp_path / "miniapp/package-lock.json").write_text(json.dumps(lock))
+    (tmp_path / "miniapp/tsconfig.json").write_text("{}")
+    (tmp_path / "miniapp/src/app.json").write_text("one.")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "MINIAPP", tmp_path / "miniapp")
+    return tmp_path
+
+
+def test_a_build_is_repeated_only_when_a_source_changed(project: Path) -> None:
+    built = build.build("web") / "built"
+    build.build("web")
+    assert built.read_text() == "one."
+    (project / "miniapp/src/app.json").write_text("two.")
+    build.build("web")
+    assert built.read_text() == "one.two."
+    (project / "schemas/openapi.json").write_text("{}")
+    build.build("web")
+    assert built.read_text() == "one.two.two."
+    build.build("web", force=True)
+    assert built.read_text() == "one.two.two.two."
+
+
+def test_a_build_that_fails_says_so_and_is_tried_again(project: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(SetupError, match="build:weapp"):
+            build.build("weapp")
