@@ -101,7 +101,7 @@ def install_command(programs: Iterable[Program]) -> str:
 
 def _apt_get(*arguments: str) -> None:
     """Run apt-get; on failure say why and go on: the caller sees what is still missing."""
-    # RUNLEVEL=1 keeps Debian's packages from starting a database service of their own: the tests start private ones.
+    # RUNLEVEL=1: without systemd the packages then start no service of their own; the tests start private ones.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     command = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments]
     try:

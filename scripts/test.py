@@ -7,6 +7,7 @@ fails; a table of what ran closes the output, and the program ends with 1 unless
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import build
 import check
@@ -99,13 +99,11 @@ def report(results: Sequence[Result], seconds: float) -> bool:
 
 def count_cases(path: Path) -> str:
     """What a JUnit report counted, in words; empty when there is no test in it, or no report."""
-    try:
-        suites = list(ElementTree.parse(path).getroot().iter("testsuite"))  # noqa: S314 - written by our own runner
-    except (OSError, ElementTree.ParseError):
-        return ""
-    total, failures, errors, skipped = (
-        sum(int(suite.get(name, "0")) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
-    )
+    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    # Not parsed as XML: vitest writes control characters of test names as they are, which XML forbids.
+    suites = [dict(re.findall(r'(\w+)="(\d+)"', tag)) for tag in re.findall(r"<testsuite ([^>]*)>", text)]
+    counts = [sum(int(suite.get(name, "0")) for suite in suites) for name in ("tests", "failures", "errors", "skipped")]
+    total, failures, errors, skipped = counts
     words = {"passed": total - failures - errors - skipped, "failed": failures + errors, "skipped": skipped}
     return ", ".join(f"{count} {word}" for word, count in words.items() if count) if total else ""
 

@@ -54,7 +54,7 @@ def test_an_unknown_check_is_refused() -> None:
 )
 def test_a_report_is_counted_and_an_empty_one_counts_as_none(tmp_path: Path, suite: str, words: str) -> None:
     path = tmp_path / "report.xml"
-    path.write_text(f"<testsuites><testsuite {suite}/></testsuites>")
+    path.write_text(f'<testsuites tests="9"><testsuite name="\x00 2" {suite} time="0.5"></testsuite></testsuites>')
     assert count_cases(path) == words
 
 
