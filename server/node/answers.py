@@ -8,6 +8,8 @@ import structlog
 
 from server.consensus import effects as fx
 from server.consensus import events as ev
+from server.consensus.block import Block
+from server.domain.agenda import Sealed, SealWait, Timer
 from server.domain.plan import RecordWork
 from server.node.admission import Admission, Unadmitted
 from server.node.blocks import RULES, Blocks
@@ -15,9 +17,12 @@ from server.node.attachments import AttachmentsMissing
 from server.node.parts import Parts
 from server.node.pool import PoolFull, Waiting
 from server.node.receipts import Receipts
-from server.record.canonical import Malformed
+from server.record.canonical import Malformed, b64u_encode
+from server.storage.cosignatures import CosignatureLine
+from server.storage.ledger import StoredBlock
 
 log = structlog.get_logger()
+AGENDA_TABLES = {Sealed.table, SealWait.table, Timer.table}
 Changed = Callable[[Sequence[RecordWork], Sequence[str]], None]
 
 
@@ -56,11 +61,15 @@ class Answers:
 
     async def attend(self, effect: fx.Check) -> None:
         """Fetch what a proposal needs."""
-        await self._parts.attachments.attend(effect.block, effect.proposer)
+        try:
+            works = self._blocks.parse_records(effect.block)
+        except Malformed:
+            return  # checking will say so
+        await self._parts.attachments.attend(works, dict(effect.block.attachments), effect.proposer)
 
     async def build(self, effect: fx.Build) -> ev.Event:
         """Choose the next batch; nothing when our tip has moved on meanwhile."""
-        tip = self._parts.store.ledger.tip
+        tip = self._parts.ledger.tip
         if (effect.height, effect.prev) != (tip.height + 1, tip.block_id):
             return ev.Built(effect.height, effect.time_ms, RULES, ())
         try:
@@ -81,31 +90,41 @@ class Answers:
 
     async def store(self, effect: fx.Store) -> Sequence[ev.Event]:
         """Make a committed block durable, then tell everybody who waits."""
-        tree = self._parts.store.ledger.tree
-        peaks_before = tuple(tree.peaks)
-        executed, works = await self._blocks.store(effect.block, effect.certificate, effect.view, effect.new_view)
+        peaks_before = self._parts.ledger.tip.peaks
+        executed, works = await self._blocks.store(effect)
         self._receipts.remember(executed, works, peaks_before)
         for work in works:
             waiting = self._parts.pool.remove(work.envelope.id)
             if waiting is not None:
                 self._parts.stored_waiting[work.envelope.id] = waiting
         self._changed(works, executed.outcomes)
-        self._parts.agenda = await self._parts.store.agenda()
-        return ev.Stored(effect.block.height, tuple(work.envelope.id for work in works)), self._parts.agenda
+        if not self._parts.agenda_known or any(name.table in AGENDA_TABLES for name in executed.changed):
+            await self._parts.read_agenda()
+        stored = ev.Stored(effect.block.height, tuple(work.envelope.id for work in works))
+        return stored, self._parts.agenda
 
     async def read_blocks(self, effect: fx.ReadBlocks) -> ev.Event:
         """Stored blocks for a peer that is behind, with their openings."""
-        blocks = await self._parts.store.read_blocks(effect.from_height, effect.blocks_max, effect.bytes_max)
+        ledger = self._parts.ledger
+        found = await ledger.blocks(effect.from_height, effect.blocks_max, effect.bytes_max)
+        blocks = [(await self._block(stored), stored.certificate) for stored in found]
         return ev.BlocksRead(effect.to, tuple(blocks))
+
+    async def _block(self, stored: StoredBlock) -> Block:
+        entries = await self._parts.ledger.entries(range(stored.first_index, stored.size - 1))
+        openings = await self._parts.attachments.read_openings([entry.record for entry in entries if entry.author])
+        return Block(stored.block_id, stored.header, stored.items, tuple(sorted(openings.items())))
 
     async def keep_transcript(self, effect: fx.KeepTranscript) -> None:
         """Keep a NEW-VIEW beside the ledger."""
-        await self._parts.store.keep_transcript(effect.digest, effect.frame)
+        await self._parts.transcripts.keep("new-view", effect.digest, effect.frame)
 
     def publish(self, effect: fx.PublishCheckpoint) -> None:
         """A checkpoint has a quorum's signatures: receipts can be given."""
         published = self._parts.checkpoints.publish(effect)
-        self._parts.store.keep_cosignatures(published)
+        root = b64u_encode(published.root)
+        lines = [CosignatureLine(published.size, member, root, line) for member, line in published.lines]
+        self._parts.ledger.cosignatures.add(lines)
         for ordered in self._receipts.records_at(effect.size):
             waiting = self._parts.stored_waiting.pop(ordered.id, None)
             if waiting is not None:

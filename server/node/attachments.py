@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from server.consensus.block import Block, pack_attachments, unpack_attachments
-from server.domain.plan import RecordWork, parse_signed
+from server.consensus.block import pack_attachments, unpack_attachments
+from server.domain.plan import RecordWork
 from server.gateway.photos import PhotoFiles
 from server.limits import OPENING_BYTES_MAX
 from server.node.transport import CallFailed, Peers
@@ -19,12 +19,15 @@ from server.record.canonical import Malformed
 from server.record.kind import private_fields_of
 from server.record.shape import open_private
 from server.record.signature import commitment_of
-from server.storage.openings import Openings
+from server.storage.openings import OpeningStore
 
 log = structlog.get_logger()
 PATIENCE_S = 2.0
 RETRY_S = 0.2
 ASKED_AT_ONCE = 500
+_COMMITMENT_LENGTH = 43
+Named = tuple[str, str]
+"""(record id, commitment or photo hash)."""
 
 
 class AttachmentsMissing(Exception):
@@ -51,13 +54,12 @@ def check_openings(work: RecordWork, openings: Mapping[str, bytes]) -> None:
 
 
 class AttachmentDesk:
-    """Mutable. The attachments of one node."""
+    """Mutable. The attachments of one node. `_fetched` holds what came for proposals, by commitment."""
 
-    def __init__(self, openings: Openings, photos: PhotoFiles, peers: Peers, estate: str) -> None:
+    def __init__(self, openings: OpeningStore, photos: PhotoFiles, peers: Peers) -> None:
         self._openings = openings
         self._photos = photos
         self._peers = peers
-        self._estate = estate
         self._fetched: dict[str, bytes] = {}
 
     def serve(self) -> None:
@@ -69,82 +71,73 @@ class AttachmentDesk:
     async def check(self, works: Iterable[RecordWork], frame: Mapping[str, bytes]) -> None:
         """Raise AttachmentsMissing, or Malformed when one does not fit, unless everything that `works` name is here."""
         works = list(works)
-        held = {**frame, **self._fetched}
+        held = {**self._fetched, **frame}
         for work in works:
             check_openings(work, held)
         missing = await self._missing(works, held)
         if missing:
-            raise AttachmentsMissing(missing)
+            raise AttachmentsMissing([name for _, name in missing])
 
-    async def _missing(self, works: Sequence[RecordWork], held: Mapping[str, bytes]) -> list[str]:
-        commitments = [name for work in works for name in work.signed.body.commitments() if name not in held]
-        absent = await self._openings.absent(commitments) if commitments else []
-        photos = [photo.sha256 for work in works for photo in work.signed.body.photos()]
-        return [*absent, *(name for name in photos if not await self._photos.has(name))]
+    async def _missing(self, works: Sequence[RecordWork], held: Mapping[str, bytes]) -> list[Named]:
+        named = [(work.signed.id, name) for work in works for name in work.signed.body.commitments()]
+        wanted = [pair for pair in named if pair[1] not in held]
+        absent = await self._openings.missing(wanted) if wanted else []
+        photos = [(work.signed.id, photo.sha256) for work in works for photo in work.signed.body.photo_refs()]
+        return [*absent, *[pair for pair in photos if not await self._photos.has(pair[1])]]
 
-    def openings_of(self, works: Iterable[RecordWork], frame: Mapping[str, bytes]) -> list[tuple[str, bytes, str]]:
-        """(commitment, opening, record id) to be stored with a block."""
-        held = {**frame, **self._fetched}
-        found = [
-            (name, held[name], work.envelope.id)
-            for work in works
-            for name in work.signed.body.commitments()
-            if name in held
-        ]
-        for name, _, _ in found:
+    def given(self, works: Iterable[RecordWork], frame: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Openings by commitment that must be stored with a block; what is not given is stored already."""
+        held = {**self._fetched, **frame}
+        names = [name for work in works for name in work.signed.body.commitments()]
+        found = {name: held[name] for name in names if name in held}
+        for name in found:
             self._fetched.pop(name, None)
         return found
 
-    async def attend(self, block: Block, proposer: str) -> None:
+    async def attend(self, works: Sequence[RecordWork], frame: Mapping[str, bytes], proposer: str) -> None:
         """Fetch what a proposal needs, from its proposer first, for at most two seconds."""
-        try:
-            works = [parse_signed(item.decode("ascii"), self._estate) for item in block.items if item[:1] != b"{"]
-        except (Malformed, UnicodeDecodeError):
-            return
-        frame = dict(block.attachments)
-        missing = await self._missing(works, {**frame, **self._fetched})
+        missing = await self._missing(works, {**self._fetched, **frame})
         if not missing:
             return
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._fetch(missing, proposer)
         except TimeoutError:
-            log.warning("attachments_not_found", height=block.height, missing=len(missing))
+            log.warning("attachments_not_found", missing=len(missing))
 
-    async def _fetch(self, missing: list[str], proposer: str) -> None:
+    async def _fetch(self, missing: list[Named], proposer: str) -> None:
         left = missing
         while left:
             for member in sorted(self._peers.connected(), key=lambda peer: peer != proposer):
                 await self._ask(member, left)
-                left = await self._still_missing(left)
+                left = [pair for pair in left if not await self._has(pair)]
                 if not left:
                     return
             await asyncio.sleep(RETRY_S)
 
-    async def _still_missing(self, names: Sequence[str]) -> list[str]:
-        openings = [name for name in names if _is_commitment(name) and name not in self._fetched]
-        absent = await self._openings.absent(openings) if openings else []
-        photos = [name for name in names if not _is_commitment(name) and not await self._photos.has(name)]
-        return [*absent, *photos]
+    async def _has(self, pair: Named) -> bool:
+        if is_commitment(pair[1]):
+            return pair[1] in self._fetched or not await self._openings.missing([pair])
+        return await self._photos.has(pair[1])
 
-    async def _ask(self, member: str, names: Sequence[str]) -> None:
-        commitments = [name for name in names if _is_commitment(name)][:ASKED_AT_ONCE]
+    async def _ask(self, member: str, names: Sequence[Named]) -> None:
+        openings = [pair for pair in names if is_commitment(pair[1])][:ASKED_AT_ONCE]
         try:
-            if commitments:
-                answer = await self._peers.call(member, "openings", "\n".join(commitments).encode())
-                for name, opening in unpack_attachments(answer):
-                    if name in commitments and commitment_of(opening) == name:
+            if openings:
+                asked = "\n".join(f"{record}/{name}" for record, name in openings)
+                for name, opening in unpack_attachments(await self._peers.call(member, "openings", asked.encode())):
+                    if commitment_of(opening) == name:
                         self._fetched[name] = opening
-            for name in names:
-                if not _is_commitment(name):
+            for _, name in names:
+                if not is_commitment(name):
                     await self._photos.keep(name, await self._peers.call(member, "photo", name.encode()))
         except (CallFailed, Malformed, ValueError, OSError) as error:
             log.info("attachment_not_there", member=member, reason=str(error)[:100])
 
-    async def read_openings(self, commitments: Sequence[str]) -> dict[str, bytes]:
-        """The openings that are held of these commitments."""
-        stored = await self._openings.read(commitments)
-        return {**{name: self._fetched[name] for name in commitments if name in self._fetched}, **stored}
+    async def read_openings(self, records: Iterable[str]) -> dict[str, bytes]:
+        """The openings that are stored of these records, by commitment."""
+        found = await self._openings.of_records(records)
+        return {name: opening for openings in found.values() for name, opening in openings.items()}
 
     async def push_photo(self, sha256: str) -> list[str]:
         """Give a photo to every peer before a record names it. Returns the members that hold it now."""
@@ -156,8 +149,10 @@ class AttachmentDesk:
 
     async def _serve_openings(self, member: str, payload: bytes) -> bytes:
         names = payload.decode("ascii").split("\n")[:ASKED_AT_ONCE]
-        found = await self.read_openings(names)
-        return pack_attachments(tuple(found.items()))
+        asked = {name.partition("/")[2] for name in names}
+        found = await self.read_openings([name.partition("/")[0] for name in names])
+        held = {**self._fetched, **found}
+        return pack_attachments(tuple((name, held[name]) for name in sorted(asked) if name in held))
 
     async def _serve_photo(self, member: str, payload: bytes) -> bytes:
         return await self._photos.read(payload.decode("ascii"))
@@ -167,5 +162,6 @@ class AttachmentDesk:
         return b""
 
 
-def _is_commitment(name: str) -> bool:
-    return len(name) == 43
+def is_commitment(name: str) -> bool:
+    """Commitments have 43 characters, hashes of photos 64."""
+    return len(name) == _COMMITMENT_LENGTH

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import structlog
 
 from server.consensus.block import Attachments, Block
+from server.consensus.effects import Store
 from server.consensus.events import Verdict
 from server.domain.agenda import SEALED, Sealed, Seal, Timer
 from server.domain.check import BatchInvalid, check_batch, signature_checks
 from server.domain.execute import Executed, execute_block
+from server.domain.member import Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_derived, parse_signed
 from server.ledger.block import Derived
 from server.limits import BLOCK_TIMERS_MAX
@@ -24,6 +26,7 @@ from server.node.parts import Parts
 from server.record.canonical import Malformed, b64u_encode, encode
 from server.record.rows import Rows, key
 from server.record.signature import verify
+from server.storage.ledger import Commitment
 
 log = structlog.get_logger()
 RULES = 1
@@ -44,23 +47,42 @@ class Candidate:
     executed: Executed | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A batch of this node's own making, with the rows it may touch."""
+
+    items: tuple[bytes, ...]
+    works: list[Work]
+    rows: Rows
+
+
 class Blocks:
     """Mutable. See the module."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._candidates: dict[str, Candidate] = {}
+        self._built: Planned | None = None
 
     async def build(self, time_ms: int) -> tuple[tuple[bytes, ...], Attachments]:
         """The batch for the next block at `time_ms`: a seal, every due timer, pending records; empty when idle."""
-        parts = self._parts
-        parts.pool.drop_expired(time_ms)
-        picked = parts.pool.pick()
-        timers = await parts.store.rows.due_timers(time_ms, BLOCK_TIMERS_MAX)
-        derived = [encode(await self._derive(timer)) for timer in timers]
+        pool = self._parts.pool
+        pool.drop_expired(time_ms)
+        timers = await self._parts.ledger.rows.due_timers(time_ms, BLOCK_TIMERS_MAX)
+        derived = tuple([encode(await self._derive(timer)) for timer in timers])
+        picked = pool.pick()
         seal = await self._seal(bool(picked or derived))
-        items = (*seal, *derived, *(waiting.item for waiting in picked))
-        return items, tuple(opening for waiting in picked for opening in waiting.openings)
+        works, rows = await self._plan_items((*seal, *derived, *(waiting.item for waiting in picked)))
+        fresh = [waiting for waiting in picked if not _was_ordered(waiting.work, rows)]
+        for stale in picked:
+            if stale not in fresh:
+                pool.remove(stale.record_id)
+        if len(fresh) < len(picked):
+            gone = {waiting.record_id for waiting in picked} - {waiting.record_id for waiting in fresh}
+            works = [work for work in works if not (isinstance(work, RecordWork) and work.signed.id in gone)]
+        items = (*seal, *derived, *(waiting.item for waiting in fresh))
+        self._built = Planned(items, works, rows)
+        return items, tuple(opening for waiting in fresh for opening in waiting.openings)
 
     async def _derive(self, timer: Timer) -> Derived:
         body = await self._parts.derivations.body(timer)
@@ -103,14 +125,21 @@ class Blocks:
             self._candidates.pop(next(iter(self._candidates)))
 
     async def _plan(self, block: Block) -> Candidate:
-        """Parse the items and load the rows they may touch."""
-        store, header = self._parts.store, block.header
-        tip = store.ledger.tip
+        """Parse the items and load the rows they may touch; what this node built itself is planned already."""
+        header, tip = block.header, self._parts.ledger.tip
         if (header.height, header.prev, header.state_digest_prev) != (tip.height + 1, tip.block_id, tip.state_digest):
             raise BatchInvalid("it does not extend our tip")
-        waits = await store.rows.seal_waits()
+        if self._built is not None and self._built.items == block.items:
+            return Candidate(block, self._built.works, self._built.rows)
+        works, rows = await self._plan_items(block.items)
+        return Candidate(block, works, rows)
+
+    async def _plan_items(self, items: Sequence[bytes]) -> tuple[list[Work], Rows]:
+        rows = self._parts.ledger.rows
+        derives = any(item.startswith(b"{") for item in items)
+        waits = await rows.seal_waits() if derives else []
         works: list[Work] = []
-        for item in block.items:
+        for item in items:
             known = self._parts.pool.by_item(item)
             if known is not None:
                 works.append(known.work)
@@ -118,18 +147,17 @@ class Blocks:
                 works.append(parse_derived(item, waits))
             else:
                 works.append(parse_signed(item.decode("ascii", "replace"), self._parts.estate))
-        keys = {*access_set(works), key(Sealed, SEALED)}
-        return Candidate(block, works, await store.rows.load(sorted(keys)))
+        return works, await rows.load(sorted({*access_set(works), key(Sealed, SEALED)}))
 
     async def _judge(self, candidate: Candidate) -> None:
         block, works, rows = candidate.block, candidate.works, candidate.rows
-        timers = await self._parts.store.rows.due_timers(block.header.time_ms, BLOCK_TIMERS_MAX)
+        timers = await self._parts.ledger.rows.due_timers(block.header.time_ms, BLOCK_TIMERS_MAX)
         check_batch(block.header, block.items, works, rows, timers)
         if block.header.rules != RULES:
             raise BatchInvalid("its rules are not ours")
         await self._check_derived(works, timers)
         await self._check_signatures(works, rows)
-        self._parts.attachments.check(_records(works), dict(block.attachments))
+        await self._parts.attachments.check(_records(works), dict(block.attachments))
 
     async def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
         """Every derived entry is recomputed; a seal's signatures are checked."""
@@ -143,7 +171,7 @@ class Blocks:
 
     async def _check_seal(self, seal: Seal) -> None:
         parts = self._parts
-        root = await parts.store.ledger.root_at(seal.size)
+        root = await parts.ledger.root_at(seal.size)
         if seal.size <= parts.agenda.sealed_size or root is None or b64u_encode(root) != seal.root:
             raise BatchInvalid("the seal is not of our log")
         members = [member.id for member in parts.genesis.members]
@@ -173,20 +201,41 @@ class Blocks:
             candidate = await self._plan(block)
             self._keep(candidate)
         if candidate.executed is None:
-            tree = self._parts.store.ledger.tree
+            tree = self._parts.ledger.tree
             candidate.executed = execute_block(
                 block.header, candidate.works, candidate.rows, tree, self._parts.trust
             )
         return candidate.executed
 
-    async def store(self, block: Block, certificate: bytes, view: int, new_view: str) -> tuple[Executed, list[RecordWork]]:
+    async def store(self, effect: Store) -> tuple[Executed, list[RecordWork]]:
         """Write a committed block with its rows and openings in one transaction."""
+        block = effect.block
         executed = await self.execute(block)
-        works = list(_records(self._candidates[block.block_id].works))
-        openings = self._parts.attachments.openings_of(works, dict(block.attachments))
-        await self._parts.store.ledger.store(executed, block.block_id, certificate, view, new_view, openings)
+        works = self._candidates[block.block_id].works
+        records = _records(works)
+        given = self._parts.attachments.given(records, dict(block.attachments))
+        commitment = Commitment(effect.view, effect.certificate, effect.new_view)
+        await self._parts.ledger.store(executed, works, commitment, given)
         self._candidates.clear()
-        return executed, works
+        self._built = None
+        return executed, records
+
+    def parse_records(self, block: Block) -> list[RecordWork]:
+        """The records of a proposal; those of the pool are parsed already. Raises Malformed."""
+        works = []
+        for item in block.items:
+            known = self._parts.pool.by_item(item)
+            if known is not None:
+                works.append(known.work)
+            elif not item.startswith(b"{"):
+                works.append(parse_signed(item.decode("ascii", "replace"), self._parts.estate))
+        return works
+
+
+def _was_ordered(work: RecordWork, rows: Rows) -> bool:
+    """A record that came back to the pool after it was ordered: it must never be proposed again."""
+    nonce = rows.loaded.get(key(Nonce, work.signed.kid, work.signed.nonce))
+    return isinstance(nonce, Nonce) and nonce.has_seen(work.signed.id)
 
 
 def _records(works: Sequence[Work]) -> list[RecordWork]:

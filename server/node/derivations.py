@@ -29,7 +29,7 @@ class Derivations:
         motion = (await self._rows.load([name])).loaded[name]
         assert isinstance(motion, Motion), "a tally's timer is armed by its motion"
         ballots = await self._queries.ballots_of(motion.id)
-        openings = await self._attachments.read_openings([ballot.commitment for ballot in ballots])
+        openings = await self._attachments.read_openings([ballot.record for ballot in ballots])
         try:
             return tally_body(motion, ballots, openings)
         except MissingOpening as error:

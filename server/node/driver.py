@@ -17,6 +17,7 @@ import structlog
 from server.consensus import effects as fx
 from server.consensus import events as ev
 from server.consensus.replica import Replica
+from server.consensus.restored import SignerMark
 from server.storage.journal import Journal
 from server.storage.signer import SignerFile
 
@@ -107,9 +108,9 @@ class Driver:
                     if position >= written:
                         written = await self._persist(effects, position)
                 case fx.Truncate(entries):
-                    await asyncio.to_thread(self._durable.journal.truncate, entries)
+                    await asyncio.to_thread(self._durable.journal.rewrite, entries)
                 case fx.PersistSigner(epoch, size, root, time_s):
-                    await asyncio.to_thread(self._durable.signer.write, epoch, size, root, time_s)
+                    await asyncio.to_thread(self._durable.signer.advance, SignerMark(epoch, size, root, time_s))
                 case fx.Send(to, frame):
                     self._send(to, frame)
                 case _:
@@ -173,3 +174,5 @@ class Driver:
                         self.put(event)
                 case fx.KeepTranscript():
                     await self._questions.keep_transcript(effect)
+                case _:
+                    raise AssertionError(effect)

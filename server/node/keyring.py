@@ -17,7 +17,7 @@ from server.record.signature import NodeSigner, verify_node
 SEED_BYTES = 32
 
 
-class KeyError_(ValueError):
+class KeyFault(ValueError):
     """A key file is missing or does not fit genesis."""
 
 
@@ -36,17 +36,24 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 def read_keys(folder: Path, genesis: Genesis, node: str) -> Keys:
-    """Read the key folder and compare it with genesis. Raises KeyError_."""
+    """Read the key folder and compare it with genesis. Raises KeyFault."""
     if genesis.member(node) is None:
-        raise KeyError_(f"{node} is not a member in genesis")
-    signers = {role: NodeSigner(_read_secret(folder / f"{role}.key")) for role in ("attest", "consensus", "cosign", "log")}
-    for role, signer in signers.items():
-        if signer.public != genesis.key(node, role):
-            raise KeyError_(f"{folder / role}.key is not the {role} key of {node} in genesis")
-    secrets = {name: _read_secret(folder / f"{name}.key") for name in ("token", "vault", "roll")}
+        raise KeyFault(f"{node} is not a member in genesis")
+
+    def signer(role: str) -> NodeSigner:
+        found = NodeSigner(_read_secret(folder / f"{role}.key"))
+        if found.public != genesis.key(node, role):
+            raise KeyFault(f"{folder / role}.key is not the {role} key of {node} in genesis")
+        return found
+
     return Keys(
-        **signers,
-        **secrets,
+        attest=signer("attest"),
+        consensus=signer("consensus"),
+        cosign=signer("cosign"),
+        log=signer("log"),
+        token=_read_secret(folder / "token.key"),
+        vault=_read_secret(folder / "vault.key"),
+        roll=_read_secret(folder / "roll.key"),
         transport_certificate=str(folder / "transport.crt"),
         transport_key=str(folder / "transport.pem"),
     )
@@ -56,9 +63,9 @@ def _read_secret(path: Path) -> bytes:
     try:
         return b64u_decode(path.read_text("ascii").strip(), SEED_BYTES)
     except OSError as error:
-        raise KeyError_(f"cannot read {path}: {error.strerror}") from None
+        raise KeyFault(f"cannot read {path}: {error.strerror}") from None
     except (Malformed, UnicodeDecodeError):
-        raise KeyError_(f"{path} does not hold a key") from None
+        raise KeyFault(f"{path} does not hold a key") from None
 
 
 class NodeKeyring:

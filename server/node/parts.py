@@ -6,19 +6,22 @@ from dataclasses import dataclass, field
 
 from server.config import Config
 from server.consensus.events import Agenda
+from server.domain.agenda import SEALED, Sealed
 from server.ledger.genesis import Genesis
 from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
 from server.node.derivations import Derivations
 from server.node.keyring import Keys, NodeKeyring
-from server.node.pool import Pool
-from server.node.store import Store
+from server.node.pool import Pool, Waiting
 from server.record.kind import Trust
+from server.record.rows import key
+from server.storage.ledger import Ledger
+from server.storage.transcripts import TranscriptStore
 
 
 @dataclass(slots=True)
 class Parts:
-    """Mutable. `agenda` follows the stored state."""
+    """Mutable. `agenda` follows the stored state; it is read again when a block changed what it is made of."""
 
     config: Config
     genesis: Genesis
@@ -27,9 +30,22 @@ class Parts:
     trust: Trust
     keys: Keys
     keyring: NodeKeyring
-    store: Store
+    ledger: Ledger
     attachments: AttachmentDesk
     derivations: Derivations
+    transcripts: TranscriptStore
     pool: Pool = field(default_factory=Pool)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)
+    stored_waiting: dict[str, Waiting] = field(default_factory=dict)
+    """Records that are stored and wait for a quorum's signatures."""
+    agenda_known: bool = False
+
+    async def read_agenda(self) -> None:
+        """What the stored state waits for."""
+        rows = self.ledger.rows
+        name = key(Sealed, SEALED)
+        sealed = (await rows.load([name])).loaded[name]
+        size = sealed.size if isinstance(sealed, Sealed) else 0
+        self.agenda = Agenda(await rows.next_due_ms(), await rows.awaiting_size(), size)
+        self.agenda_known = True

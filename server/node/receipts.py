@@ -6,10 +6,8 @@ that the path to that block's boundary can need. Older ones are read from the da
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import FoundRecordDict
 from collections.abc import Callable
-
-import msgspec
 
 from server.domain.execute import Executed
 from server.domain.member import Device
@@ -19,24 +17,10 @@ from server.ledger.receipt import proof_text, receipt_text
 from server.node.checkpoints import Checkpoints, Published
 from server.record.rows import key
 from server.record.signature import DeviceKey, NodeSigner
-from server.storage.ledger import Ledger
-from server.storage.rows import RowStore
+from server.storage.ledger import FoundRecord, Ledger
 
 RECENT_BLOCKS_MAX = 256
 BIND_PROOFS_MAX = 4_096
-
-
-class Ordered(msgspec.Struct, frozen=True):
-    """An ordered record: where it stands, what became of it, and the size of the log after its block."""
-
-    id: str
-    kid: str
-    index: int
-    height: int
-    time_ms: int
-    outcome: str
-    entry: bytes
-    boundary: int
 
 
 class _RecentBlock:
@@ -44,7 +28,7 @@ class _RecentBlock:
 
     __slots__ = ("boundary", "nodes", "records")
 
-    def __init__(self, executed: Executed, peaks_before: tuple[bytes, ...], records: list[Ordered]) -> None:
+    def __init__(self, executed: Executed, peaks_before: tuple[bytes, ...], records: list[FoundRecord]) -> None:
         self.boundary = executed.size
         self.nodes = {(level, index): node for level, index, node in executed.nodes}
         self.nodes.update(zip(perfect_nodes(0, executed.first_index), peaks_before, strict=True))
@@ -55,25 +39,25 @@ class Receipts:
     """Mutable. Makes receipts of one node's log."""
 
     def __init__(
-        self, ledger: Ledger, rows: RowStore, checkpoints: Checkpoints, origin: str, log_signer: NodeSigner
+        self, ledger: Ledger, checkpoints: Checkpoints, origin: str, log_signer: NodeSigner
     ) -> None:
         self._ledger = ledger
-        self._rows = rows
+        self._rows = ledger.rows
         self._checkpoints = checkpoints
         self._note: Callable[[Published], str] = lambda published: published.note(origin, log_signer)
-        self._recent: OrderedDict[int, _RecentBlock] = OrderedDict()
-        self._ordered: dict[str, Ordered] = {}
-        self._notes: OrderedDict[tuple[int, int], str] = OrderedDict()
-        self._binds: OrderedDict[str, str] = OrderedDict()
+        self._recent: FoundRecordDict[int, _RecentBlock] = FoundRecordDict()
+        self._ordered: dict[str, FoundRecord] = {}
+        self._notes: FoundRecordDict[tuple[int, int], str] = FoundRecordDict()
+        self._binds: FoundRecordDict[str, str] = FoundRecordDict()
 
-    def remember(self, executed: Executed, works: list[RecordWork], peaks_before: tuple[bytes, ...]) -> list[Ordered]:
+    def remember(self, executed: Executed, works: list[RecordWork], peaks_before: tuple[bytes, ...]) -> list[FoundRecord]:
         """Keep a stored block's proof material; returns its records."""
         derived = len(executed.outcomes) - len(works)
         records = []
         for offset, work in enumerate(works, start=derived):
             index = executed.first_index + offset
             header = executed.header
-            ordered = Ordered(
+            ordered = FoundRecord(
                 work.envelope.id,
                 work.envelope.kid,
                 index,
@@ -92,31 +76,19 @@ class Receipts:
                 self._ordered.pop(ordered.id, None)
         return records
 
-    def records_at(self, boundary: int) -> list[Ordered]:
+    def records_at(self, boundary: int) -> list[FoundRecord]:
         """The records of the recent block that ends at this size."""
         recent = self._recent.get(boundary)
         return recent.records if recent else []
 
-    async def find(self, record_id: str) -> Ordered | None:
+    async def find(self, record_id: str) -> FoundRecord | None:
         """Where a record stands in the log."""
         known = self._ordered.get(record_id)
         if known is not None:
             return known
-        stored = await self._ledger.find(record_id)
-        if stored is None:
-            return None
-        return Ordered(
-            record_id,
-            stored.kid,
-            stored.index,
-            stored.height,
-            stored.time_ms,
-            stored.outcome,
-            stored.entry,
-            stored.boundary,
-        )
+        return await self._ledger.find(record_id)
 
-    async def receipt(self, ordered: Ordered) -> str:
+    async def receipt(self, ordered: FoundRecord) -> str:
         """The receipt file under the best checkpoint held, or empty while no quorum has signed past the record."""
         device = await self._device(ordered.kid)
         proof = await self._proof(ordered, device.key() if device else None)
@@ -143,7 +115,7 @@ class Receipts:
                 self._binds.popitem(last=False)
         return proof
 
-    async def _proof(self, ordered: Ordered, device_key: DeviceKey | None) -> str:
+    async def _proof(self, ordered: FoundRecord, device_key: DeviceKey | None) -> str:
         published = self._checkpoints.at(ordered.boundary) or self._checkpoints.covering(ordered.index)
         best = self._checkpoints.covering(ordered.index)
         if best is not None and best.sealed and (published is None or not published.sealed):

@@ -1,0 +1,166 @@
+"""One node: the engine below the API. It takes signed records, orders them with its peers and gives receipts.
+
+`submit`, `members`, `status` and the block hook are the Engine interface that another ordering engine could stand behind
+(engine.md). The only place where the parts of a node are put together is `open_node`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Literal
+
+import msgspec
+import structlog
+
+from server.consensus import effects as fx
+from server.consensus import events as ev
+from server.consensus.block import Attachments
+from server.domain.execute import execute_record
+from server.domain.member import Attestation, attestation_bytes
+from server.domain.plan import RecordWork, access_set
+from server.node.admission import Admission
+from server.node.changes import Changes
+from server.node.driver import Driver
+from server.node.parts import Parts
+from server.node.pool import PoolFull, Waiting
+from server.node.receipts import Receipts
+from server.node.transport import Peers
+from server.record.canonical import b64u_encode
+from server.record.kind import Place
+from server.record.rows import Rows
+from server.storage.ledger import FoundRecord
+
+log = structlog.get_logger()
+
+
+class Busy(Exception):
+    """Too many records wait, here or of this device; come again."""
+
+
+class Stopped(Exception):
+    """This node's replica has stopped: it is read-only until its operator has looked."""
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """What is known of a record: ordered with receipt, pending (ordered, not yet certified) or waiting."""
+
+    id: str
+    state: Literal["ordered", "pending", "waiting"]
+    outcome: str = ""
+    receipt: str = ""
+    index: int = -1
+
+
+class Node:
+    """Mutable. A running node."""
+
+    def __init__(
+        self, parts: Parts, admission: Admission, receipts: Receipts, peers: Peers, now_ms: Callable[[], int]
+    ) -> None:
+        self.parts = parts
+        self.config, self.genesis, self.cluster_id = parts.config, parts.genesis, parts.cluster_id
+        self.estate, self.keys = parts.estate, parts.keys
+        self.ledger = parts.ledger
+        self.rows = parts.ledger.rows
+        self.changes = Changes()
+        self.now_ms = now_ms
+        self.stop: fx.Stop | None = None
+        self.driver: Driver | None = None
+        self._admission = admission
+        self._receipts = receipts
+        self._peers = peers
+
+    @property
+    def me(self) -> str:
+        """This node's member id."""
+        return self.config.node.id
+
+    async def admit(self, jws: str, openings: Sequence[bytes]) -> RecordWork:
+        """Judge a record before it may wait. Raises Malformed, Unauthorised or AttachmentMissing."""
+        return await self._admission.admit(jws, openings)
+
+    async def submit(self, work: RecordWork, openings: Sequence[bytes], *, wait_ms: int) -> Submission:
+        """Have an admitted record ordered, and wait for its receipt. Raises Busy or Stopped.
+
+        The same record again gives the same answer, however often and wherever it was posted before.
+        """
+        record_id = work.envelope.id
+        known = await self.find(record_id)
+        if known is not None and (known.state == "ordered" or record_id not in self.parts.stored_waiting):
+            return known
+        if self.stop is not None:
+            raise Stopped(self.stop.detail)
+        waiting = self.parts.stored_waiting.get(record_id) or self._wait_for(work, openings)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_ms / 1000):
+                await waiting.done.wait()
+        found = await self.find(record_id)
+        return found or Submission(record_id, "waiting")
+
+    def _wait_for(self, work: RecordWork, openings: Sequence[bytes]) -> Waiting:
+        pairs: Attachments = self._admission.pairs(work, openings)
+        known = self.parts.pool.get(work.envelope.id)
+        if known is not None:
+            return known
+        try:
+            waiting = self.parts.pool.add(Waiting(work, pairs, self.now_ms(), ours=True))
+        except PoolFull:
+            raise Busy from None
+        assert self.driver is not None, "the node runs"
+        self.driver.put(ev.Submitted(work.envelope.id, waiting.item, pairs, work.signed.expires_ms))
+        return waiting
+
+    async def find(self, record_id: str) -> Submission | None:
+        """What is known of a record that was ordered; None when the log does not hold it."""
+        ordered = await self._receipts.find(record_id)
+        return None if ordered is None else await self._submission(ordered)
+
+    async def _submission(self, ordered: FoundRecord) -> Submission:
+        receipt = await self._receipts.receipt(ordered)
+        state: Literal["ordered", "pending"] = "ordered" if receipt else "pending"
+        return Submission(ordered.id, state, ordered.outcome, receipt, ordered.index)
+
+    def is_waiting(self, record_id: str) -> bool:
+        """Does the record wait here to be ordered?"""
+        return self.parts.pool.get(record_id) is not None
+
+    async def preview(self, work: RecordWork) -> str:
+        """The outcome that execution would give now, on the rows as they are stored here. Changes nothing."""
+        rows: Rows = await self.rows.load(access_set([work]))
+        tip = self.ledger.tip
+        place = Place(tip.height + 1, tip.size, max(self.now_ms(), tip.time_ms + 1))
+        return execute_record(work, rows, place, self.parts.trust)
+
+    def attest(self, member: str, kid: str, evidence: Literal["document", "phone", "wechat"]) -> Attestation:
+        """This organisation's word that a key belongs to a member; the caller has seen the evidence."""
+        time_ms = self.now_ms()
+        content = attestation_bytes(self.cluster_id, member, kid, evidence, self.me, time_ms)
+        signature = b64u_encode(self.keys.attest.sign(content))
+        return Attestation(evidence=evidence, node=self.me, signature=signature, time_ms=time_ms)
+
+    def checkpoint_text(self) -> str:
+        """The newest checkpoint a quorum has signed, with our log line; empty before the first."""
+        committed = self.parts.checkpoints.committed
+        return committed.note(self.genesis.origin, self.keys.log) if committed else ""
+
+    def members(self) -> list[str]:
+        """The organisations of the cluster, in their order."""
+        return [member.id for member in self.genesis.members]
+
+    def ready(self) -> tuple[bool, str]:
+        """(in quorum and caught up, why not)."""
+        if self.stop is not None:
+            return False, f"stopped: {self.stop.reason}: {self.stop.detail}"
+        assert self.driver is not None, "the node runs"
+        state = self.driver.replica.state
+        reached = len(self._peers.connected()) + 1
+        if reached < state.config.quorum:
+            return False, f"only {reached} of {len(self.members())} nodes are reached"
+        behind = max(state.sync.heights.values(), default=0) - state.tip.height
+        return (True, "") if behind <= 1 else (False, f"{behind} blocks behind")
+
+    def note_changes(self, works: Sequence[RecordWork], outcomes: Sequence[str]) -> None:
+        """Tell live pages what a stored block changed: kinds only, no content."""
+        self.changes.publish(sorted({work.signed.kind for work in works}) or ["block"])
