@@ -62,6 +62,11 @@ class Checkpoints:
         lines = self._lines[member]
         return lines[max(lines)] if lines else None
 
+    @property
+    def lines_kept(self) -> int:
+        """How many lines are in memory."""
+        return sum(map(len, self._lines.values()))
+
     def agreeing(self, size: int, root: bytes) -> list[str]:
         """Members whose line at `size` has this root, in order."""
         return [member for member, lines in self._lines.items() if size in lines and lines[size].root == root]

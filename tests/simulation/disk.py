@@ -1,0 +1,127 @@
+"""A disk that forgets what was not synced: a journal (in the real file's bytes), stored blocks, the signer's mark.
+
+`skip` names barriers that a broken driver leaves out; the output-commit oracle must notice (consensus.md 3.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from server.consensus.block import Block
+from server.consensus.effects import Entry, JournalEntry, PersistSigner, Store
+from server.consensus.frames import decode_frame
+from server.consensus.messages import NewViewMessage, Prepare, ViewChangeMessage, Commit, read_body
+from server.consensus.packing import unpack
+from server.consensus.restored import Boundary, SignerMark
+from server.storage.journal import encode_file, encode_record, scan
+
+BARRIERS = ("vote", "prepared", "view_change", "new_view", "signer", "block")
+_NAMES = {
+    Entry.VOTE: "vote",
+    Entry.PREPARED: "prepared",
+    Entry.VIEW_CHANGE: "view_change",
+    Entry.NEW_VIEW: "new_view",
+}
+
+
+@dataclass(slots=True)
+class Durable:
+    """Mutable. What the synced journal says, for the oracle: each vote, certificate, VIEW-CHANGE and NEW-VIEW."""
+
+    votes: dict[tuple[int, int], str] = field(default_factory=dict)
+    prepared: dict[tuple[int, int], str] = field(default_factory=dict)
+    changes: dict[int, bytes] = field(default_factory=dict)
+    new_views: dict[int, bytes] = field(default_factory=dict)
+
+    def note(self, entry: JournalEntry) -> None:
+        """An entry is durable."""
+        if entry.type is Entry.VOTE:
+            vote = read_body(Prepare, *unpack(entry.data, 3)[:2]).body
+            self.votes[vote.view, vote.height] = vote.block_id
+        elif entry.type is Entry.PREPARED:
+            commit = read_body(Commit, *unpack(entry.data, 3)[1:]).body
+            self.prepared[commit.view, commit.height] = commit.block_id
+        else:
+            message = decode_frame(entry.data)
+            if isinstance(message, ViewChangeMessage):
+                self.changes[message.change.body.view] = message.change.raw
+            elif isinstance(message, NewViewMessage):
+                self.new_views[message.new_view.body.view] = message.new_view.raw
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A block in the ledger's table, with its certificate and the boundary that its execution gave."""
+
+    block: Block
+    certificate: bytes
+    view: int
+    boundary: Boundary
+    state_digest: str
+
+
+class Disk:
+    """Mutable. What survives, and what is on its way."""
+
+    def __init__(self, skip: frozenset[str]) -> None:
+        self._skip = skip
+        self._lsn = 0
+        self._synced = encode_file(0, ())
+        self._unsynced = b""
+        self._waiting: tuple[JournalEntry, ...] = ()
+        self.durable = Durable()
+        self.blocks: list[StoredBlock] = []
+        self.signer: SignerMark | None = None
+        self.photos: dict[str, None] = {}
+
+    def append(self, entries: tuple[JournalEntry, ...]) -> None:
+        """Write without syncing."""
+        self._waiting = tuple(entry for entry in entries if _NAMES[entry.type] not in self._skip)
+        self._unsynced = encode_record(self._lsn, self._waiting) if self._waiting else b""
+
+    def sync(self) -> None:
+        """What was written is durable."""
+        if self._waiting:
+            self._synced += self._unsynced
+            self._lsn += 1
+            for entry in self._waiting:
+                self.durable.note(entry)
+        self._unsynced, self._waiting = b"", ()
+
+    def truncate(self, entries: tuple[JournalEntry, ...]) -> None:
+        """Replace the journal, atomically."""
+        kept = tuple(entry for entry in entries if _NAMES[entry.type] not in self._skip)
+        self._synced = encode_file(self._lsn, kept)
+        self._lsn += bool(kept)
+        self.durable = Durable()
+        for entry in kept:
+            self.durable.note(entry)
+
+    def store(self, effect: Store, boundary: Boundary, state_digest: str) -> None:
+        """Write a block, atomically and durably."""
+        if "block" not in self._skip:
+            stored = StoredBlock(effect.block, effect.certificate, effect.view, boundary, state_digest)
+            self.blocks.append(stored)
+
+    def sign(self, effect: PersistSigner) -> None:
+        """Write the signer's file, atomically and durably."""
+        if "signer" not in self._skip:
+            self.signer = SignerMark(effect.epoch, effect.size, effect.root, effect.time_s)
+
+    def crash(self, random: Random) -> None:
+        """Lose what was not synced: all of it, or all but a torn beginning; or nothing, if it got there in time."""
+        fate = random.random()
+        if self._unsynced and fate < 0.4:
+            torn = self._unsynced[: random.randint(1, len(self._unsynced) - 1)]
+            self._synced, good = self._synced + torn, len(self._synced)
+            assert scan(self._synced)[2] == good
+            self._synced = self._synced[:good]
+        elif self._unsynced and fate < 0.6:
+            self.sync()
+        self._unsynced, self._waiting = b"", ()
+
+    def journal(self) -> tuple[JournalEntry, ...]:
+        """The entries that a restart finds, read by the real journal's code."""
+        entries, self._lsn, _ = scan(self._synced)
+        return tuple(entries)

@@ -1,0 +1,329 @@
+"""A simulated node: the driver that performs a replica's effects, in order, on a disk that forgets and a lossy network.
+
+It does what the real driver does, with virtual time: barriers are awaited, questions are answered later, and a crash may
+come between any two effects.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from server.consensus import effects, events
+from server.consensus.block import Attachments, Block
+from server.consensus.config import Config, Timeouts
+from server.consensus.events import Verdict
+from server.consensus.replica import Replica
+from server.consensus.restored import Boundary, Restored, Tip, restored_genesis
+from server.ledger.block import genesis_digest
+from tests.simulation.application import Ledger, SmallApplication, photo_name
+from tests.simulation.disk import Disk
+from tests.simulation.keyring import HashKeyring
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+CLUSTER_ID = bytes(range(32))
+TIMEOUTS = Timeouts(suspicion_ms=1_000, status_ms=400, retry_ms=400)
+TICK_MS = 100
+EPOCH_MS = 1_700_000_000_000
+"""Where virtual time 0 lies: records and blocks carry real-looking times."""
+
+
+class Crashed(Exception):
+    """The node has crashed in the middle of its effects."""
+
+
+class Node:
+    """Mutable. One running copy of a member; twins are two nodes of one member."""
+
+    def __init__(self, world: World, member: str, address: str, skew_ms: int) -> None:
+        self.world, self.member, self.address = world, member, address
+        self.skew_ms = skew_ms
+        self.disk = Disk(world.options.skip)
+        self.config = Config(world.members, member, CLUSTER_ID, mode=world.options.mode, timeouts=TIMEOUTS)
+        self.application = SmallApplication(world.members, genesis_digest(CLUSTER_ID))
+        self.replica: Replica | None = None
+        self.incarnation = 0
+        self.paused_until = 0
+        self.stopped = ""
+        self.pool: dict[str, tuple[bytes, Attachments]] = {}
+        self.seal: effects.PublishCheckpoint | None = None
+        self._results: dict[str, tuple[Ledger, list[str]]] = {}
+        self._queue: deque[effects.Effect] = deque()
+        self._blocked = False
+
+    @property
+    def height(self) -> int:
+        """Height of the last stored block."""
+        return self.replica.state.tip.height if self.replica else len(self.disk.blocks)
+
+    def clock(self) -> int:
+        """This node's own clock."""
+        return EPOCH_MS + self.world.now + self.skew_ms
+
+    # -- life
+
+    def boot(self) -> None:
+        """Start from what the disk kept."""
+        self.incarnation += 1
+        self._queue.clear()
+        self._results.clear()
+        self.pool.clear()
+        self._blocked, self.seal = False, None
+        ledger = Ledger(digest=genesis_digest(CLUSTER_ID))
+        self.application = SmallApplication(self.world.members, genesis_digest(CLUSTER_ID), ledger)
+        for stored in self.disk.blocks:
+            self.application.ledger, _ = self.application.execute(stored.block)
+        self.replica = Replica(self.config, HashKeyring(self.member), self._restored())
+        self.step(events.Start())
+        self.step(self.application.ledger.agenda())
+        self._later(self.world.random.randint(1, TICK_MS), self._tick)
+
+    def _restored(self) -> Restored:
+        blocks = self.disk.blocks
+        if not blocks:
+            genesis = restored_genesis(CLUSTER_ID)
+            return Restored(genesis.tip, b"", self.disk.journal(), self.disk.signer)
+        last = blocks[-1]
+        boundary = last.boundary
+        tip = Tip(
+            last.block.height,
+            last.block.block_id,
+            last.block.header.time_ms,
+            boundary.size,
+            boundary.root,
+            last.state_digest,
+        )
+        recent = tuple(stored.boundary for stored in blocks[-64:])
+        return Restored(tip, last.certificate, self.disk.journal(), self.disk.signer, recent)
+
+    def crash(self) -> None:
+        """Stop at once; what was not synced is lost or torn."""
+        if self.replica is not None:
+            self.world.note(self, "crashes")
+            self.incarnation += 1
+            self.replica = None
+            self._queue.clear()
+            self.disk.crash(self.world.random)
+
+    def step(self, event: events.Event) -> None:
+        """Give the replica an event and perform what follows."""
+        if self.replica is None:
+            return
+        self._queue.extend(self.replica.step(self.clock(), event))
+        self.world.watch.after_step(self)
+        self._pump()
+
+    def _tick(self) -> None:
+        self.step(events.Tick())
+        self._later(TICK_MS, self._tick)
+
+    def _later(self, delay: int, act: Callable[[], None]) -> None:
+        """Do something later, unless this incarnation has ended; a paused node does it when it wakes."""
+        incarnation = self.incarnation
+
+        def wake() -> None:
+            if incarnation != self.incarnation or self.replica is None:
+                return
+            if self.world.now < self.paused_until:
+                self.world.at(self.paused_until - self.world.now + self.world.random.randint(0, 3), wake)
+            else:
+                act()
+
+        self.world.at(delay, wake)
+
+    def receive(self, sender: str, frame: bytes, delay: int) -> None:
+        """A frame will arrive, if this node runs then."""
+        self.world.at(delay, lambda: self._arrive(sender, frame))
+
+    def _arrive(self, sender: str, frame: bytes) -> None:
+        if self.world.now < self.paused_until:
+            self.world.at(self.paused_until - self.world.now, lambda: self._arrive(sender, frame))
+        else:
+            self.step(events.Received(sender, frame))
+
+    # -- effects
+
+    def _pump(self) -> None:
+        incarnation = self.incarnation
+        while self._queue and not self._blocked:
+            if self.world.crashes_now(self):
+                return
+            effect = self._queue.popleft()
+            _PERFORM[type(effect)](self, effect)
+            if incarnation != self.incarnation:
+                return
+
+    def _work_ms(self) -> int:
+        return int(self.world.random.expovariate(1 / self.world.options.work_ms))
+
+    def _barrier(self, act: Callable[[], None]) -> None:
+        self._blocked = True
+
+        def synced() -> None:
+            act()
+            self._blocked = False
+            self._pump()
+
+        sync_ms = self.world.options.sync_ms
+        if sync_ms:
+            self._later(int(self.world.random.expovariate(1 / sync_ms)), synced)
+        else:
+            synced()
+
+    def _persist(self, effect: effects.Persist) -> None:
+        self.disk.append(effect.entries)
+        self._barrier(self.disk.sync)
+
+    def _persist_signer(self, effect: effects.PersistSigner) -> None:
+        self._barrier(lambda: self.disk.sign(effect))
+
+    def _truncate(self, effect: effects.Truncate) -> None:
+        self.disk.truncate(effect.entries)
+
+    def _send(self, effect: effects.Send) -> None:
+        self.world.watch.before_send(self, effect.frame)
+        self.world.transmit(self, effect)
+
+    def _admit(self, effect: effects.Admit) -> None:
+        def judge() -> None:
+            record = effect.record
+            good = self.application.record_id(record) == effect.record_id
+            if good and self.application.would_include(record, self.clock()):
+                self._keep(effect.record_id, record, effect.attachments)
+                answer = (effect.record_id, record, effect.attachments, int(record.split(b" ")[2]))
+                self.step(events.Admitted(*answer))
+            else:
+                self.step(events.Rejected(effect.record_id))
+
+        self._later(self._work_ms(), judge)
+
+    def submit(self, record: bytes, attachments: Attachments) -> bool:
+        """A client brings a record. False when this node is down."""
+        record_id = self.application.record_id(record)
+        if self.replica is None or self.stopped or record_id is None or self.world.now < self.paused_until:
+            return False
+        if self.application.would_include(record, self.clock()):
+            self._keep(record_id, record, attachments)
+            self.step(events.Submitted(record_id, record, attachments, int(record.split(b" ")[2])))
+        return True
+
+    def _keep(self, record_id: str, record: bytes, attachments: Attachments) -> None:
+        self.pool[record_id] = (record, attachments)
+        for name, _ in attachments:
+            self.disk.photos[name] = None
+
+    def _build(self, effect: effects.Build) -> None:
+        def build() -> None:
+            items: list[bytes] = []
+            if effect.height == self.height + 1:
+                pending = [record for record, _ in self.pool.values() if self._lacks(record) is None]
+                items = self.application.build(effect.time_ms, pending, self.seal)
+            ids = [self.application.record_id(item) for item in items]
+            held = {name: data for key in ids if key in self.pool for name, data in self.pool[key][1]}
+            attachments = tuple(sorted(held.items()))
+            self.step(events.Built(effect.height, effect.time_ms, 1, tuple(items), attachments))
+
+        self._later(self._work_ms(), build)
+
+    def _lacks(self, record: bytes) -> str | None:
+        name = photo_name(record)
+        return name if name is not None and name not in self.disk.photos else None
+
+    def _check(self, effect: effects.Check) -> None:
+        def judge() -> None:
+            block = effect.block
+            if effect.block.height != self.height + 1:
+                return
+            for name, _ in block.attachments:
+                self.disk.photos[name] = None
+            if not self.application.check(block.header, block.items):
+                self.step(events.Checked(block.block_id, Verdict.BAD))
+            elif any(self._lacks(item) for item in block.items):
+                self._later(self.world.random.randint(20, 600), lambda: self._look_again(block))
+            else:
+                self.step(events.Checked(block.block_id, Verdict.OK))
+
+        self._later(self._work_ms(), judge)
+
+    def _look_again(self, block: Block) -> None:
+        """Fetch missing attachments from any node within reach that has them."""
+        for name in filter(None, map(self._lacks, block.items)):
+            for other in self.world.nodes:
+                if other.replica is not None and name in other.disk.photos and self.world.reach(other, self):
+                    self.disk.photos[name] = None
+        missing = any(self._lacks(item) for item in block.items)
+        verdict = Verdict.ATTACHMENTS_MISSING if missing else Verdict.OK
+        self.step(events.Checked(block.block_id, verdict))
+
+    def _execute(self, effect: effects.Execute) -> None:
+        def execute() -> None:
+            block = effect.block
+            if block.height == self.height + 1:
+                ledger, ids = self.application.execute(block)
+                self._results[block.block_id] = (ledger, ids)
+                frontier = ledger.frontier
+                self.step(events.Executed(block.block_id, frontier.size, frontier.root(), ledger.digest))
+
+        self._later(self._work_ms(), execute)
+
+    def _store(self, effect: effects.Store) -> None:
+        def stored() -> None:
+            block = effect.block
+            ledger, ids = self._results[block.block_id]
+            frontier = ledger.frontier
+            boundary = Boundary(block.height, block.block_id, frontier.size, frontier.root())
+            self.disk.store(effect, boundary, ledger.digest)
+            self.application.ledger = ledger
+            self._results.clear()
+            self.world.watch.stored(self, block, boundary, ledger, ids)
+            for record_id in ids:
+                self.pool.pop(record_id, None)
+            self.step(events.Stored(block.height, tuple(ids)))
+            self.step(ledger.agenda())
+
+        self._later(self._work_ms(), stored)
+
+    def _read_blocks(self, effect: effects.ReadBlocks) -> None:
+        def answer() -> None:
+            found, room = [], effect.bytes_max
+            for stored in self.disk.blocks[effect.from_height - 1 :][: effect.blocks_max]:
+                room -= stored.block.header.entries_bytes
+                if room < 0 and found:
+                    break
+                found.append((stored.block, stored.certificate))
+            self.step(events.BlocksRead(effect.to, tuple(found)))
+
+        self._later(self._work_ms(), answer)
+
+    def _publish(self, effect: effects.PublishCheckpoint) -> None:
+        self.world.watch.published(self, effect)
+        if effect.sealed and (self.seal is None or effect.size > self.seal.size):
+            self.seal = effect
+
+    def _stop(self, effect: effects.Stop) -> None:
+        self.stopped = f"{effect.reason}: {effect.detail}"
+        self.world.watch.stopped(self, effect)
+
+    def _ignore(self, _effect: effects.Effect) -> None:
+        """Transcripts and refusals concern clients and auditors, not this run."""
+
+
+_PERFORM: dict[type, Callable[..., None]] = {
+    effects.Persist: Node._persist,
+    effects.PersistSigner: Node._persist_signer,
+    effects.Truncate: Node._truncate,
+    effects.Send: Node._send,
+    effects.Admit: Node._admit,
+    effects.Build: Node._build,
+    effects.Check: Node._check,
+    effects.Execute: Node._execute,
+    effects.Store: Node._store,
+    effects.ReadBlocks: Node._read_blocks,
+    effects.PublishCheckpoint: Node._publish,
+    effects.Stop: Node._stop,
+    effects.KeepTranscript: Node._ignore,
+    effects.Refused: Node._ignore,
+}

@@ -1,0 +1,69 @@
+"""What one seed does: each seed takes a random subset of faults (swarm testing, as TigerBeetle's VOPR does)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+from tests.simulation.network import Weather
+
+FAULT_PHASE_MS = 20_000
+RECORDS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A whole run. The same options give the same run, event for event."""
+
+    nodes: int
+    seed: int
+    mode: Literal["available", "strict"] = "available"
+    twins: bool = False
+    skip: frozenset[str] = frozenset()
+    """Barriers that the drivers leave out: mutants for the oracles to catch."""
+    weather: Weather = Weather()
+    fault_ms: int = FAULT_PHASE_MS
+    records: int = RECORDS
+    partition: float = 0.0
+    crash: float = 0.0
+    """Probability of a crash, each half second and node."""
+    crash_between: float = 0.0
+    """Probability of a crash before any one effect."""
+    nemesis: float = 0.0
+    """Probability that a node crashes right after it sent a vote, while another is isolated."""
+    pause: float = 0.0
+    sync_ms: int = 1
+    skew_ms: int = 0
+    work_ms: int = 2
+    """Mean time of building, checking, executing, storing."""
+
+
+def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:
+    """The options of a seed."""
+    random = Random(f"swarm {nodes} {seed} {twins}")
+    weather = Weather(
+        loss=random.choice([0, 0.02, 0.1, 0.25]),
+        duplicate=random.choice([0, 0.1, 0.4]),
+        replay=random.choice([0, 0, 0.02]),
+        delay_ms=random.choice([2, 15, 60]),
+        spike=random.choice([0, 0, 0.01]),
+    )
+    options = Options(
+        nodes,
+        seed,
+        twins=twins,
+        skip=skip,
+        weather=weather,
+        partition=random.choice([0, 0.08, 0.3]),
+        crash=random.choice([0, 0, 0.02, 0.05]),
+        crash_between=random.choice([0, 0, 0.001, 0.005]),
+        nemesis=random.choice([0, 0, 0.02, 0.05]),
+        pause=random.choice([0, 0, 0.03]),
+        sync_ms=random.choice([0, 1, 5, 20]),
+        skew_ms=random.choice([0, 200, 1_500]),
+        work_ms=random.choice([1, 2, 10]),
+    )
+    if random.random() < 0.1:
+        options = replace(options, mode="strict")
+    return options if nodes > 1 else replace(options, partition=0, weather=Weather())

@@ -1,0 +1,187 @@
+"""The oracles (consensus.md 3.2): they look at every frame before it leaves, every block stored, every checkpoint shown.
+
+They judge from outside: from durable images and from what leaves a node, never from what a replica says of itself (but
+for the sizes of its tables).
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from server.consensus import effects
+from server.consensus.block import Block
+from server.consensus.config import BLOCKS_HELD_MAX, LINES_KEPT_MAX, POOL_BYTES_MAX, POOL_RECORDS_MAX, SYNC_BLOCKS_MAX
+from server.consensus.frames import decode_frame
+from server.consensus.messages import (
+    Commit,
+    CommitMessage,
+    Cosign,
+    Message,
+    NewViewMessage,
+    Prepare,
+    PrePrepareMessage,
+    Signed,
+    ViewChangeMessage,
+)
+from server.consensus.restored import Boundary
+from server.record.canonical import b64u_decode
+from tests.simulation.application import Ledger
+
+if TYPE_CHECKING:
+    from tests.simulation.node import Node
+    from tests.simulation.world import World
+
+
+class Watch:
+    """Mutable. What was seen so far, and what was wrong with it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.failures: list[str] = []
+        self.forks = 0
+        self._said: dict[tuple[str, str, int, int], str] = {}
+        self._chain: dict[int, tuple[str, str, int]] = {}
+        self._roots: dict[int, bytes] = {}
+        self._sealed: dict[int, bytes] = {}
+        self._done: dict[str, dict[str, int]] = {}
+        self._last: dict[str, tuple[str, int]] = {}
+        self._hash = blake2b(digest_size=16)
+        self._frame: bytes = b""
+        self._message: Message | None = None
+        self.max_view = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of every frame that left a node, in order: equal runs have equal fingerprints."""
+        return self._hash.hexdigest()
+
+    def fail(self, oracle: str, detail: str) -> None:
+        """An oracle has fired."""
+        if len(self.failures) < 20:
+            self.failures.append(f"{oracle}: {detail} (at {self._world.now} ms)")
+
+    # -- what leaves a node
+
+    def before_send(self, node: Node, frame: bytes) -> None:
+        """Output-commit: the durable image already holds what this frame implies (consensus.md 2.8)."""
+        self._hash.update(node.address.encode() + frame)
+        if frame is not self._frame:
+            self._frame, self._message = frame, decode_frame(frame)
+        message = self._message
+        if isinstance(message, PrePrepareMessage):
+            self._vote(node, message.prepare)
+        elif isinstance(message, Signed) and isinstance(message.body, Prepare):
+            self._vote(node, message)
+        elif isinstance(message, CommitMessage):
+            self._commit(node, message.commit)
+        elif isinstance(message, ViewChangeMessage):
+            self._view_change(node, message)
+        elif isinstance(message, NewViewMessage):
+            self._new_view(node, message)
+        elif isinstance(message, Cosign) and message.member == node.member:
+            self._cosign(node, message)
+
+    def _vote(self, node: Node, prepare: Signed[Prepare]) -> None:
+        body = prepare.body
+        if node.disk.durable.votes.get((body.view, body.height)) != body.block_id:
+            self.fail("output-commit", f"{node.address} sends PREPARE {body.view}/{body.height} that is not durable")
+        self._once(node, "PREPARE", body.view, body.height, body.block_id)
+
+    def _commit(self, node: Node, commit: Signed[Commit]) -> None:
+        body = commit.body
+        if node.disk.durable.prepared.get((body.view, body.height)) != body.block_id:
+            self.fail("output-commit", f"{node.address} sends COMMIT {body.view}/{body.height} without its certificate")
+        self._once(node, "COMMIT", body.view, body.height, body.block_id)
+
+    def _view_change(self, node: Node, message: ViewChangeMessage) -> None:
+        body = message.change.body
+        if body.sender == node.member:
+            if node.disk.durable.changes.get(body.view) != message.change.raw:
+                self.fail("output-commit", f"{node.address} sends VIEW-CHANGE {body.view} that is not durable")
+            self._once(node, "VIEW-CHANGE", body.view, 0, message.change.raw.decode())
+
+    def _new_view(self, node: Node, message: NewViewMessage) -> None:
+        body = message.new_view.body
+        self.max_view = max(self.max_view, body.view)
+        if node.disk.durable.new_views.get(body.view) != message.new_view.raw:
+            self.fail("output-commit", f"{node.address} sends NEW-VIEW {body.view} that is not durable")
+        if body.sender == node.member:
+            self._once(node, "NEW-VIEW", body.view, 0, message.new_view.raw.decode())
+
+    def _cosign(self, node: Node, message: Cosign) -> None:
+        mark, root = node.disk.signer, b64u_decode(message.root, 32)
+        if mark is None or mark.size < message.size or (mark.size == message.size and mark.root != root):
+            self.fail("output-commit", f"{node.address} cosigns {message.size} without its signer's file")
+        if not any(stored.boundary.size == message.size for stored in reversed(node.disk.blocks)):
+            self.fail("output-commit", f"{node.address} cosigns {message.size}, which it has not stored")
+        self._once(node, "COSIGN", message.size, 0, message.root)
+
+    def _once(self, node: Node, what: str, first: int, second: int, value: str) -> None:
+        """No honest member ever says two different things in one place, across crashes."""
+        if self._world.is_honest(node):
+            key = (node.member, what, first, second)
+            if self._said.setdefault(key, value) != value:
+                self.fail("equivocation", f"{node.address} says two different {what} at {first}/{second}")
+
+    # -- what a node stores and shows
+
+    def stored(self, node: Node, block: Block, boundary: Boundary, ledger: Ledger, ids: list[str]) -> None:
+        """Agreement, chain, exactly once, equal size equal root, equal height equal state."""
+        if not self._world.is_honest(node):
+            return
+        height, header = block.height, block.header
+        known = self._chain.setdefault(height, (block.block_id, ledger.digest, boundary.size))
+        if known[0] != block.block_id:
+            self.forks += 1
+            if self._world.expects_agreement:
+                self.fail("agreement", f"{node.address} stores another block {height}")
+        elif known != (block.block_id, ledger.digest, boundary.size):
+            self.fail("state", f"{node.address} has another state after block {height}")
+        if self._world.expects_agreement and self._roots.setdefault(boundary.size, boundary.root) != boundary.root:
+            self.fail("root", f"{node.address} has another root at size {boundary.size}")
+        prev, time_ms = self._last.get(node.address, ("", 0))
+        if prev and header.prev != prev:
+            self.fail("chain", f"{node.address} stores block {height} after another than its last")
+        if header.time_ms <= time_ms:
+            self.fail("chain", f"{node.address} stores block {height} with a time that does not grow")
+        self._last[node.address] = (block.block_id, header.time_ms)
+        done = self._done.setdefault(node.address, {})
+        for record_id in ids:
+            if done.setdefault(record_id, height) != height:
+                self.fail("exactly-once", f"{node.address} executes {record_id} again in block {height}")
+
+    def published(self, node: Node, effect: effects.PublishCheckpoint) -> None:
+        """Shown to clients only when stored, with real signatures; sealed roots are one for all, whoever lies."""
+        if not any(stored.boundary.size == effect.size for stored in reversed(node.disk.blocks)):
+            self.fail("output-commit", f"{node.address} shows checkpoint {effect.size}, which it has not stored")
+        verify = self._world.keyring.verify_cosignature
+        good = [member for member, line in effect.lines if verify(member, effect.size, effect.root, line)]
+        if len(dict.fromkeys(good)) != len(effect.lines) or len(good) < node.config.quorum:
+            self.fail("checkpoint", f"{node.address} shows {len(effect.lines)} lines, {len(good)} good")
+        if effect.sealed != (len(good) == len(self._world.members)):
+            self.fail("checkpoint", f"{node.address} calls {effect.size} sealed, or does not, wrongly")
+        if effect.sealed and self._sealed.setdefault(effect.size, effect.root) != effect.root:
+            self.fail("sealed", f"two sealed roots at size {effect.size}")
+
+    def stopped(self, node: Node, effect: effects.Stop) -> None:
+        """Without a liar nobody ever has a reason to stop."""
+        if self._world.expects_agreement and self._world.is_honest(node):
+            self.fail("stop", f"{node.address} stops: {effect.reason}: {effect.detail}")
+
+    def after_step(self, node: Node) -> None:
+        """Bounded memory: every table within its limit, at every step."""
+        assert node.replica is not None
+        s, n = node.replica.state, len(self._world.members)
+        bounds = (
+            (len(s.pool), POOL_RECORDS_MAX),
+            (s.pool.frame_bytes, POOL_BYTES_MAX),
+            (len(s.slot.blocks), BLOCKS_HELD_MAX),
+            (len(s.early), 4 * n),
+            (max(len(s.slot.prepares), len(s.slot.commits), len(s.slot.executed), len(s.executed)), n),
+            (max(len(s.suspects), len(s.changes)), n),
+            (len(s.sync.queue), SYNC_BLOCKS_MAX),
+            (s.checkpoints.lines_kept, n * LINES_KEPT_MAX),
+        )
+        if any(size > limit for size, limit in bounds):
+            self.fail("memory", f"{node.address}: {bounds}")

@@ -1,0 +1,258 @@
+"""A whole cluster in one process from one seed: virtual time, faults for a while, then healing, then judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from random import Random
+
+from server.consensus.effects import Send
+from server.consensus.messages import CommitMessage, NewViewMessage, Prepare, Signed, ViewChangeMessage
+from server.consensus.frames import decode_frame
+from tests.simulation.application import photo_name
+from tests.simulation.keyring import HashKeyring
+from tests.simulation.network import CALM, Network
+from tests.simulation.node import EPOCH_MS, Node
+from tests.simulation.options import Options
+
+MEMBERS = {
+    1: ("owners",),
+    3: ("owners", "property", "street"),
+    4: ("owners", "property", "steward", "street"),
+    7: ("archive", "district", "owners", "property", "school", "steward", "street"),
+}
+HEALED_WITHIN_MS = 150_000
+"""After healing everything must be done within this: two rounds of the longest patience, 2^5 T, and work."""
+CHAOS_MS = 500
+_FOREVER_MS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run went."""
+
+    seed: int
+    failures: tuple[str, ...]
+    events: int
+    virtual_ms: int
+    blocks: int
+    views: int
+    forks: int
+    fingerprint: str
+
+
+class World:
+    """Mutable. Time, nodes, network, clients."""
+
+    def __init__(self, options: Options, note: Callable[[int, str, str], None] | None = None) -> None:
+        from tests.simulation.watch import Watch
+
+        self.options = options
+        self.random = Random(f"world {options.nodes} {options.seed} {options.twins}")
+        self.members = MEMBERS[options.nodes]
+        self.keyring = HashKeyring("nobody")
+        self.now = 0
+        self.events = 0
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._sequence = 0
+        self._note = note
+        self.network = Network(self.random, options.weather)
+        self.watch = Watch(self)
+        self.twin = self.random.choice(self.members) if options.twins else ""
+        addresses = [(member, member) for member in self.members]
+        addresses += [(self.twin, self.twin + "'")] if self.twin else []
+        skew = options.skew_ms
+        self.nodes = [Node(self, member, address, self.random.randint(-skew, skew)) for member, address in addresses]
+        self.healed = options.fault_ms == 0
+        self._open: dict[str, bytes] = {}
+        self._live_records: dict[str, bytes] = {}
+
+    # -- what nodes ask of the world
+
+    @property
+    def expects_agreement(self) -> bool:
+        """Whether nobody may ever fork: no liar, or no more than the cluster bears."""
+        return not self.twin or self.options.nodes >= 4 or self.options.mode == "strict"
+
+    def is_honest(self, node: Node) -> bool:
+        """Whether the node's member runs once only."""
+        return node.member != self.twin
+
+    def note(self, node: Node, what: str) -> None:
+        """Tell the transcript, if one is written."""
+        if self._note is not None:
+            self._note(self.now, node.address, what)
+
+    def at(self, delay: int, act: Callable[[], None]) -> None:
+        """Do something after a delay in milliseconds."""
+        self._sequence += 1
+        heappush(self._heap, (self.now + delay, self._sequence, act))
+
+    def transmit(self, source: Node, effect: Send) -> None:
+        """Carry a frame to one member or to all others, as the links please."""
+        if self._note is not None:
+            from tests.simulation.transcript import describe
+
+            self._note(self.now, source.address, f"-> {effect.to or 'all'}: {describe(effect.frame)}")
+        for target in self.nodes:
+            wanted = target.member != source.member if effect.to is None else target.member == effect.to
+            if wanted:
+                for delay in self.network.arrivals(source.address, target.address):
+                    target.receive(source.member, effect.frame, delay)
+        if self.options.nemesis and not self.healed:
+            self._nemesis(source, effect.frame)
+
+    def reach(self, source: Node, target: Node) -> bool:
+        """Whether a frame sent now would arrive."""
+        return bool(self.network.arrivals(source.address, target.address))
+
+    def crashes_now(self, node: Node) -> bool:
+        """Whether the node crashes before its next effect."""
+        if self.healed or not self.options.crash_between or self.random.random() >= self.options.crash_between:
+            return False
+        self._crash(node)
+        return True
+
+    # -- faults
+
+    def _crash(self, node: Node) -> None:
+        node.crash()
+        self.at(self.random.randint(50, 6_000), lambda: node.boot() if node.replica is None else None)
+
+    def _nemesis(self, node: Node, frame: bytes) -> None:
+        """Crash a node right after it voted and isolate another: where most mistakes of durability would show."""
+        if self.random.random() >= self.options.nemesis:
+            return
+        message = decode_frame(frame)
+        is_vote = isinstance(message, Signed) and isinstance(message.body, Prepare)
+        if is_vote or isinstance(message, CommitMessage | ViewChangeMessage | NewViewMessage):
+            self._crash(node)
+            if not self.network.is_cut and len(self.nodes) > 1:
+                self.network.isolate(self.random.choice(self.nodes).address, [each.address for each in self.nodes])
+
+    def _chaos(self) -> None:
+        if self.now >= self.options.fault_ms:
+            return self._heal()
+        random, options = self.random, self.options
+        if not self.network.is_cut and random.random() < options.partition:
+            sides = {node.address: random.randint(0, 1) for node in self.nodes}
+            self.network.partition(sides, random.random() < 0.3)
+        elif self.network.is_cut and random.random() < 0.25:
+            self.network.heal()
+        for node in self.nodes:
+            if node.replica is not None and random.random() < options.crash:
+                self._crash(node)
+            elif random.random() < options.pause:
+                node.paused_until = self.now + random.randint(200, 4_000)
+        self.at(CHAOS_MS, self._chaos)
+        return None
+
+    def _heal(self) -> None:
+        self.healed = True
+        self.network.heal()
+        self.network.weather = CALM
+        for node in self.nodes:
+            node.paused_until = 0
+            if node.replica is None:
+                node.boot()
+        if self.twin:
+            twin = self.nodes[-1]
+            twin.crash()
+            twin.receive = lambda sender, frame, delay: None  # type: ignore[method-assign]
+
+    # -- clients
+
+    def _add_records(self) -> None:
+        span = max(1, self.options.fault_ms * 3 // 4)
+        for index in range(self.options.records):
+            due = self.random.randint(0, span)
+            kind = self.random.choice(("move", "move", "move", "later", "award", "photo"))
+            short = self.random.random() < 0.1
+            life = self.random.randint(500, 5_000) if short else 3_600_000
+            amount = self.random.randint(0, 8_000) if kind == "later" else self.random.randint(0, 60)
+            account = f"account{self.random.randint(0, 3)}"
+            record = f"{kind} r{index:03} {EPOCH_MS + due + life} {account} {amount}".encode()
+            if not short:
+                self._live_records[f"r{index:03}"] = record
+            self.at(due, lambda record=record: self._submit(record))  # type: ignore[misc]
+
+    def _submit(self, record: bytes) -> None:
+        """A phone brings its record to a node; until a node tells that it is done, it comes again, to any node."""
+        record_id = record.split(b" ")[1].decode()
+        node = self.random.choice(self.nodes)
+        if node.replica is not None and record_id in node.application.ledger.done:
+            return
+        if int(record.split(b" ")[2]) <= EPOCH_MS + self.now:
+            return
+        name = photo_name(record)
+        small = name is not None and record[-1] % 2 == 0
+        if name is not None and not small:
+            for each in self.nodes:
+                if each is node or self.random.random() < 0.6:
+                    each.disk.photos[name] = None
+        node.submit(record, ((name, b"opening of " + record),) if name and small else ())
+        self.at(self.random.randint(1_000, 2_500), lambda: self._submit(record))
+
+    # -- the run
+
+    def run(self) -> Report:
+        """Run until everything is done, or time is up; judge."""
+        for node in self.nodes:
+            node.boot()
+        self._add_records()
+        if self.options.fault_ms:
+            self.at(CHAOS_MS, self._chaos)
+        self._watch_end()
+        limit = self.options.fault_ms + HEALED_WITHIN_MS
+        while self._heap and self.now <= limit and not self.watch.failures:
+            self.now, _, act = heappop(self._heap)
+            self.events += 1
+            act()
+        if not self.watch.failures and not self._is_done() and self._must_finish():
+            self.watch.fail("liveness", "; ".join(map(self._describe, self.nodes)))
+        return Report(
+            self.options.seed,
+            tuple(self.watch.failures),
+            self.events,
+            self.now,
+            max(len(node.disk.blocks) for node in self.nodes),
+            self.watch.max_view,
+            self.watch.forks,
+            self.watch.fingerprint,
+        )
+
+    def _watch_end(self) -> None:
+        if self.healed and self.now >= self.options.fault_ms and self._is_done():
+            self._heap.clear()
+        else:
+            self.at(200, self._watch_end)
+
+    def _must_finish(self) -> bool:
+        return self.expects_agreement
+
+    def _is_done(self) -> bool:
+        """Every record that did not expire is executed everywhere, timers too, and everything is sealed."""
+        honest = [node for node in self.nodes if self.is_honest(node)]
+        if len({node.height for node in honest}) != 1 or any(node.replica is None for node in honest):
+            return False
+        for node in honest:
+            assert node.replica is not None
+            s, ledger = node.replica.state, node.application.ledger
+            if s.checkpoints.sealed_size < s.tip.size and not self.twin:
+                return False
+            if any(record_id not in ledger.done for record_id in self._live_records):
+                return False
+            if (ledger.waiting and not self.twin) or ledger.timers:
+                return False
+        return True
+
+    def _describe(self, node: Node) -> str:
+        lacking = len([key for key in self._live_records if key not in node.application.ledger.done])
+        agenda = node.application.ledger.agenda()
+        return f"{node.address} {node.replica!r} lacks {lacking} {agenda} {node.stopped}"
+
+
+def run(options: Options) -> Report:
+    """Run one seed."""
+    return World(options).run()
