@@ -24,6 +24,9 @@ from environment import ROOT, SetupError
 WORKERS = 2
 """Each worker has a database server of its own; two fit the smallest machine that we support."""
 
+SHARED_DATA = ROOT.parent / "shared" / "data"
+"""Real files and independent vectors, beside the project where they are at hand; not part of the repository."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -134,6 +137,8 @@ def _run_vitest(xml: Path) -> tuple[bool, str]:
     build.install_packages()
     arguments = ["run", "--silent", "test", "--", "--reporter=default", "--reporter=junit", f"--outputFile.junit={xml}"]
     command, variables = build.npm_command(arguments)
+    if SHARED_DATA.is_dir():
+        variables["LINLI_SHARED_DATA"] = str(SHARED_DATA)
     done = subprocess.run(command, cwd=build.MINIAPP, env=variables, stdin=subprocess.DEVNULL, check=False)
     counted = count_cases(xml)
     return done.returncode == 0 and bool(counted), counted or "no test ran"
