@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -17,12 +17,15 @@ import structlog
 from server.consensus import effects as fx
 from server.consensus import events as ev
 from server.consensus.block import Attachments
+from server.consensus.quorum import Quorum
 from server.domain.execute import execute_record
 from server.domain.member import Attestation, attestation_bytes
 from server.domain.plan import RecordWork, access_set
+from server.ledger.policy import policy_text
 from server.node.admission import Admission
 from server.node.changes import Changes
 from server.node.driver import Driver
+from server.node.outside import Outside
 from server.node.parts import Parts
 from server.node.pool import PoolFull, Waiting
 from server.node.receipts import Receipts
@@ -54,23 +57,32 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 class Node:
-    """Mutable. A running node."""
+    """Mutable. A running node. `begin` gives it its driver; `outside` is what it has of the outside world."""
 
-    def __init__(
-        self, parts: Parts, admission: Admission, receipts: Receipts, peers: Peers, now_ms: Callable[[], int]
-    ) -> None:
-        self.parts = parts
+    def __init__(self, parts: Parts, peers: Peers, outside: Outside, genesis_bytes: bytes) -> None:
+        self.parts, self.outside, self.genesis_bytes = parts, outside, genesis_bytes
         self.config, self.genesis, self.cluster_id = parts.config, parts.genesis, parts.cluster_id
-        self.estate, self.keys = parts.estate, parts.keys
-        self.ledger = parts.ledger
-        self.rows = parts.ledger.rows
+        self.estate, self.keys, self.ledger, self.rows = parts.estate, parts.keys, parts.ledger, parts.ledger.rows
+        self.clock = outside.clock
         self.changes = Changes()
-        self.now_ms = now_ms
         self.stop: fx.Stop | None = None
-        self.driver: Driver | None = None
+        self._peers = peers
+        self._quorum = Quorum(len(parts.genesis.members), parts.genesis.mode)
+
+    def begin(self, driver: Driver, admission: Admission, receipts: Receipts) -> None:
+        """Take the driver and what judges and certifies records."""
+        self.driver = driver
         self._admission = admission
         self._receipts = receipts
-        self._peers = peers
+
+    def now_ms(self) -> int:
+        """Wall time."""
+        return self.clock.now_ms()
+
+    @property
+    def policy_text(self) -> str:
+        """The tlog-policy of this log (decisions 11)."""
+        return policy_text(self.genesis, self._quorum.quorum)
 
     @property
     def me(self) -> str:
@@ -108,7 +120,6 @@ class Node:
             waiting = self.parts.pool.add(Waiting(work, pairs, self.now_ms(), ours=True))
         except PoolFull:
             raise Busy from None
-        assert self.driver is not None, "the node runs"
         self.driver.put(ev.Submitted(work.envelope.id, waiting.item, pairs, work.signed.expires_ms))
         return waiting
 
@@ -145,6 +156,15 @@ class Node:
         committed = self.parts.checkpoints.committed
         return committed.note(self.genesis.origin, self.keys.log) if committed else ""
 
+    def checkpoint_time_ms(self) -> int:
+        """Block time under the newest checkpoint; 0 before the first."""
+        committed = self.parts.checkpoints.committed
+        return self._receipts.time_at(committed.size) if committed else 0
+
+    async def entries(self, begin: int, count: int) -> list[bytes]:
+        """Log entries from an index on."""
+        return await self.ledger.contents(begin, count)
+
     def members(self) -> list[str]:
         """The organisations of the cluster, in their order."""
         return [member.id for member in self.genesis.members]
@@ -153,14 +173,65 @@ class Node:
         """(in quorum and caught up, why not)."""
         if self.stop is not None:
             return False, f"stopped: {self.stop.reason}: {self.stop.detail}"
-        assert self.driver is not None, "the node runs"
-        state = self.driver.replica.state
         reached = len(self._peers.connected()) + 1
-        if reached < state.config.quorum:
+        if reached < self._quorum.quorum:
             return False, f"only {reached} of {len(self.members())} nodes are reached"
-        behind = max(state.sync.heights.values(), default=0) - state.tip.height
+        behind = self._behind()
         return (True, "") if behind <= 1 else (False, f"{behind} blocks behind")
+
+    def _behind(self) -> int:
+        state = self.driver.replica.state
+        return max(state.sync.heights.values(), default=0) - state.tip.height
+
+    def cluster_status(self) -> dict[str, Any]:
+        """What GET /api/v1/cluster tells: view, heights, grades, and how far each member's signature is behind."""
+        state, checkpoints = self.driver.replica.state, self.parts.checkpoints
+        tip, sealed = self.ledger.tip, checkpoints.sealed
+        connected = {self.me, *self._peers.connected()}
+        nodes = []
+        for member in self.genesis.members:
+            size = checkpoints.newest_of.get(member.id, 0)
+            url = self.config.peers[member.id].url if member.id in self.config.peers else self.config.public_url()
+            node = {"id": member.id, "name": member.name, "url": url, "reachable": member.id in connected}
+            nodes.append({**node, "size": size, "lag": max(0, tip.size - size)})
+        return {
+            "view": state.view,
+            "mode": "stopped" if self.stop else state.phase,
+            "height": tip.height,
+            "size": tip.size,
+            "committed_size": checkpoints.committed.size if checkpoints.committed else 0,
+            "sealed_size": sealed.size if sealed else 0,
+            "quorum": self._quorum.quorum,
+            "nodes": nodes,
+        }
+
+    def send(self, to: str | None, frame: bytes) -> None:
+        """Give a frame to the transport; it may be lost."""
+        for member in self.members() if to is None else (to,):
+            if member != self.me:
+                self._peers.send(member, frame)
+
+    def receive(self, member: str, frame: bytes) -> None:
+        """A frame of a peer."""
+        self.driver.put(ev.Received(member, frame))
+
+    async def listen_to_peers(self) -> None:
+        """Accept the peers' connections."""
+        transport = self.config.transport
+        self._peers.on_message = self.receive
+        await self._peers.listen(transport.host, transport.port)
+
+    def seek_peers(self) -> list[Coroutine[None, None, None]]:
+        """One endless task a peer that holds the connection to it."""
+        known = self.config.peers
+        return [self._peers.keep_connected(member, peer.host, peer.port) for member, peer in sorted(known.items())]
 
     def note_changes(self, works: Sequence[RecordWork], outcomes: Sequence[str]) -> None:
         """Tell live pages what a stored block changed: kinds only, no content."""
         self.changes.publish(sorted({work.signed.kind for work in works}) or ["block"])
+
+    def note_stop(self, stop: fx.Stop) -> None:
+        """The replica signs nothing more; the node goes on serving what it stored."""
+        self.stop = stop
+        for waiting in self.parts.pool:
+            waiting.done.set()

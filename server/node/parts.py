@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from server.config import Config
 from server.consensus.events import Agenda
 from server.domain.agenda import SEALED, Sealed
+from server.gateway.photos import PhotoFiles
 from server.ledger.genesis import Genesis
 from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
@@ -34,6 +35,7 @@ class Parts:
     attachments: AttachmentDesk
     derivations: Derivations
     transcripts: TranscriptStore
+    photos: PhotoFiles
     pool: Pool = field(default_factory=Pool)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)

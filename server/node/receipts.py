@@ -6,7 +6,7 @@ that the path to that block's boundary can need. Older ones are read from the da
 
 from __future__ import annotations
 
-from collections import FoundRecordDict
+from collections import OrderedDict
 from collections.abc import Callable
 
 from server.domain.execute import Executed
@@ -26,10 +26,10 @@ BIND_PROOFS_MAX = 4_096
 class _RecentBlock:
     """Proof material of one block."""
 
-    __slots__ = ("boundary", "nodes", "records")
+    __slots__ = ("nodes", "records", "time_ms")
 
     def __init__(self, executed: Executed, peaks_before: tuple[bytes, ...], records: list[FoundRecord]) -> None:
-        self.boundary = executed.size
+        self.time_ms = executed.header.time_ms
         self.nodes = {(level, index): node for level, index, node in executed.nodes}
         self.nodes.update(zip(perfect_nodes(0, executed.first_index), peaks_before, strict=True))
         self.records = records
@@ -45,10 +45,10 @@ class Receipts:
         self._rows = ledger.rows
         self._checkpoints = checkpoints
         self._note: Callable[[Published], str] = lambda published: published.note(origin, log_signer)
-        self._recent: FoundRecordDict[int, _RecentBlock] = FoundRecordDict()
+        self._recent: OrderedDict[int, _RecentBlock] = OrderedDict()
         self._ordered: dict[str, FoundRecord] = {}
-        self._notes: FoundRecordDict[tuple[int, int], str] = FoundRecordDict()
-        self._binds: FoundRecordDict[str, str] = FoundRecordDict()
+        self._notes: OrderedDict[tuple[int, int], str] = OrderedDict()
+        self._binds: OrderedDict[str, str] = OrderedDict()
 
     def remember(self, executed: Executed, works: list[RecordWork], peaks_before: tuple[bytes, ...]) -> list[FoundRecord]:
         """Keep a stored block's proof material; returns its records."""
@@ -80,6 +80,11 @@ class Receipts:
         """The records of the recent block that ends at this size."""
         recent = self._recent.get(boundary)
         return recent.records if recent else []
+
+    def time_at(self, boundary: int) -> int:
+        """Block time of the block that ends at this size; of the newest block when it is long ago."""
+        recent = self._recent.get(boundary)
+        return recent.time_ms if recent else self._ledger.tip.time_ms
 
     async def find(self, record_id: str) -> FoundRecord | None:
         """Where a record stands in the log."""

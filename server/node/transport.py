@@ -137,11 +137,11 @@ class Peers:
     """Mutable. All connections of one node."""
 
     def __init__(
-        self, certificates: Mapping[str, bytes], contexts: tuple[ssl.SSLContext, ssl.SSLContext], receive: Receive
+        self, certificates: Mapping[str, bytes], contexts: tuple[ssl.SSLContext, ssl.SSLContext]
     ) -> None:
         self._members = {der: member for member, der in certificates.items()}
         self._server_context, self._client_context = contexts
-        self._receive = receive
+        self.on_message: Receive = lambda member, frame: None
         self._handlers: dict[str, Handler] = {}
         self._outgoing: dict[str, Connection] = {}
         self._incoming: set[Connection] = set()
@@ -215,7 +215,7 @@ class Peers:
     def on_frame(self, connection: Connection, channel: int, frame: bytes) -> None:
         """Hand a frame on: messages to consensus, calls to their handlers, answers to who waits."""
         if channel == _MESSAGE:
-            self._receive(connection.member, frame)
+            self.on_message(connection.member, frame)
         elif channel == _CALL and len(frame) >= _CALL_HEAD.size:
             task = asyncio.get_running_loop().create_task(self._answer(connection, frame), name="peer-call")
             self._running.add(task)

@@ -1,0 +1,64 @@
+"""`python -m server CONFIG`: run one node until it is told to stop. The only place where API and node meet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from server.api.app import listen, make_app
+from server.config import Config, ConfigError, load_config
+from server.node.keyring import KeyFault
+from server.node.opening import StartRefused, open_node
+from server.storage.database import DatabaseFault
+from server.storage.journal import JournalCorrupt
+from server.storage.signer import SignerRefused
+
+log = structlog.get_logger()
+EXIT_CONFIG, EXIT_REFUSED = 2, 3
+
+
+async def run(config: Config) -> None:
+    """Open the node, serve its API, and end both in order on SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with open_node(config) as node:
+        http = config.http
+        runner = await listen(make_app(node), http.host, http.port, access_log=http.access_log)
+        log.info("node_started", node=config.node.id, url=config.public_url(), height=node.ledger.tip.height)
+        try:
+            await stop.wait()
+        finally:
+            await runner.cleanup()
+    log.info("node_stopped", node=config.node.id)
+
+
+def main(arguments: list[str]) -> int:
+    """Command line: one argument, the configuration file."""
+    if not __debug__:
+        print("server: python -O removes the checks that keep a node honest; run without it", file=sys.stderr)
+        return EXIT_CONFIG
+    if len(arguments) != 1:
+        print("usage: python -m server CONFIG", file=sys.stderr)
+        return EXIT_CONFIG
+    try:
+        config = load_config(Path(arguments[0]), os.environ)
+        uvloop.run(run(config))
+    except ConfigError as error:
+        print(f"server: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    except (StartRefused, KeyFault, DatabaseFault, JournalCorrupt, SignerRefused) as error:
+        print(f"server: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,157 @@
+"""Opening a node: the one place where its parts are made and put together, and taken apart again in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from server.config import Config
+from server.consensus.config import BOUNDARIES_KEPT_MAX, Timeouts
+from server.consensus.config import Config as ReplicaConfig
+from server.consensus.replica import Replica
+from server.consensus.restored import Boundary, Restored, Tip
+from server.domain.genesis_rows import trust_of
+from server.gateway.photos import PhotoFiles
+from server.ledger.genesis import Genesis, estate_of, parse_genesis
+from server.node.admission import Admission
+from server.node.answers import Answers
+from server.node.attachments import AttachmentDesk
+from server.node.derivations import Derivations
+from server.node.driver import Driver, Durable
+from server.node.keyring import Keys, NodeKeyring, read_keys
+from server.node.node import Node
+from server.node.outside import open_outside
+from server.node.parts import Parts
+from server.node.receipts import Receipts
+from server.node.transport import Peers, tls_context
+from server.record.canonical import Malformed, b64u_decode
+from server.storage.database import Database
+from server.storage.journal import Journal
+from server.storage.ledger import Ledger
+from server.storage.queries import Queries
+from server.storage.replay import rebuild_rows
+from server.storage.signer import SignerFile
+from server.storage.transcripts import TranscriptStore
+from server.storage.vault import Vault
+
+log = structlog.get_logger()
+
+
+class StartRefused(Exception):
+    """The node must not start as things are; the message says what its operator should do."""
+
+
+@asynccontextmanager
+async def open_node(config: Config) -> AsyncIterator[Node]:
+    """A node with its replica running and its peers being sought. Raises StartRefused, DatabaseFault, JournalCorrupt."""
+    genesis, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
+    keys = read_keys(Path(config.node.keys), genesis, config.node.id)
+    data = Path(config.node.data)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    async with AsyncExitStack() as stack:
+        database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
+        stack.push_async_callback(database.close)
+        vault = Vault(keys.vault)
+        ledger = await Ledger.open(database, genesis, cluster_id, vault)
+        if not database.rows_current:
+            log.info("rows_rebuilt", height=ledger.tip.height)
+            await rebuild_rows(ledger, genesis, cluster_id)
+        peers = _make_peers(genesis, keys, config.node.id)
+        parts = await _make_parts(config, genesis, cluster_id, keys, ledger, peers)
+        outside = await stack.enter_async_context(open_outside(config, database, vault, keys))
+        node = Node(parts, peers, outside, data_bytes)
+        await _start(stack, node, data)
+        yield node
+
+
+def _read_genesis(path: Path) -> tuple[Genesis, bytes, bytes]:
+    try:
+        data = path.read_bytes()
+        genesis, cluster_id = parse_genesis(data)
+    except OSError as error:
+        raise StartRefused(f"cannot read {path}: {error.strerror}") from None
+    except Malformed as error:
+        raise StartRefused(f"{path} is not a genesis file: {error}") from None
+    return genesis, cluster_id, data
+
+
+def _make_peers(genesis: Genesis, keys: Keys, me: str) -> Peers:
+    pinned = {member.id: b64u_decode(member.transport_certificate) for member in genesis.members}
+    contexts = (
+        tls_context(keys.transport_certificate, keys.transport_key, pinned, server=True),
+        tls_context(keys.transport_certificate, keys.transport_key, pinned, server=False),
+    )
+    return Peers({member: der for member, der in pinned.items() if member != me}, contexts)
+
+
+async def _make_parts(
+    config: Config, genesis: Genesis, cluster_id: bytes, keys: Keys, ledger: Ledger, peers: Peers
+) -> Parts:
+    photos = PhotoFiles(Path(config.node.data) / "photos")
+    attachments = AttachmentDesk(ledger.openings, photos, peers)
+    attachments.serve()
+    parts = Parts(
+        config=config,
+        genesis=genesis,
+        cluster_id=cluster_id,
+        estate=estate_of(genesis, cluster_id),
+        trust=trust_of(genesis, cluster_id),
+        keys=keys,
+        keyring=NodeKeyring(keys, genesis, cluster_id, config.node.id),
+        ledger=ledger,
+        attachments=attachments,
+        derivations=Derivations(ledger.rows, Queries(ledger.database), attachments),
+        transcripts=TranscriptStore(ledger.database),
+        photos=photos,
+    )
+    await parts.read_agenda()
+    return parts
+
+
+async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
+    """Restore the replica from what is durable, then run it and look for the peers."""
+    parts, config = node.parts, node.config
+    ledger = parts.ledger
+    has_blocks = ledger.tip.height > 0
+    journal = await asyncio.to_thread(Journal.open, data / "journal", expected=has_blocks)
+    stack.callback(journal.close)
+    signer = SignerFile.open(data / "signer", expected=has_blocks)
+    restored = await _restore(ledger, journal, signer)
+    admission = Admission(ledger.rows, parts.attachments, parts.estate)
+    receipts = Receipts(ledger, parts.checkpoints, parts.genesis.origin, parts.keys.log)
+    answers = Answers(parts, admission, receipts, node.now_ms, node.note_changes, node.note_stop)
+    timing = config.consensus
+    replica_config = ReplicaConfig(
+        tuple(node.members()),
+        node.me,
+        parts.cluster_id,
+        mode=parts.genesis.mode,
+        timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
+    )
+    replica = Replica(replica_config, parts.keyring, restored)
+    driver = Driver(replica, Durable(journal, signer), answers, node.send, node.now_ms)
+    node.begin(driver, admission, receipts)
+    driver.put(parts.agenda)
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    running = [tasks.create_task(driver.run(timing.tick_ms), name="driver")]
+    await node.listen_to_peers()
+    running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
+    stack.callback(lambda: [task.cancel() for task in running])
+
+
+async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile) -> Restored:
+    stored = ledger.tip
+    tip = Tip(stored.height, stored.block_id, stored.time_ms, stored.size, stored.root, stored.state_digest)
+    boundaries, certificate = [], b""
+    height = max(1, stored.height - BOUNDARIES_KEPT_MAX + 1)
+    while height <= stored.height:
+        blocks = await ledger.blocks(height)
+        boundaries += [Boundary(one.header.height, one.block_id, one.size, one.root) for one in blocks]
+        certificate = blocks[-1].certificate
+        height = blocks[-1].header.height + 1
+    return Restored(tip, certificate, journal.entries, signer.mark, tuple(boundaries))
+
