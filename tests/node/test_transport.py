@@ -1,0 +1,147 @@
+"""Connections between nodes: only members with their pinned certificates, frames whole and in order, calls answered."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import keys
+import pytest
+
+from server.limits import FRAME_BYTES_MAX
+from server.node.transport import CallFailed, Peers, tls_context
+from server.record.canonical import b64u_decode
+
+ORGANISATIONS = ("owners", "property", "street")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """Key folders of three organisations and an outsider; the certificates by member."""
+    folder = tmp_path_factory.mktemp("keys")
+    made = {
+        name: keys.make_organisation(folder / name, name, name, [f"officer-{name}"], bytes(32))
+        for name in (*ORGANISATIONS, "outsider")
+    }
+    return folder, {name: b64u_decode(one.transport_certificate) for name, one in made.items()}
+
+
+def make_peers(folder: Path, me: str, pinned: dict[str, bytes]) -> Peers:
+    """The transport of a member that trusts `pinned`."""
+    certificate, key = str(folder / me / "transport.crt"), str(folder / me / "transport.pem")
+    server = tls_context(certificate, key, pinned, server=True)
+    client = tls_context(certificate, key, pinned, server=False)
+    return Peers({name: der for name, der in pinned.items() if name != me}, (server, client))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def connected(sender: Peers, sender_id: str, receiver: Peers, receiver_id: str) -> AsyncIterator[int]:
+    """`sender` holds a connection to `receiver`."""
+    port = free_port()
+    await receiver.listen("127.0.0.1", port)
+    task = asyncio.create_task(sender.keep_connected(receiver_id, "127.0.0.1", port))
+    try:
+        async with asyncio.timeout(5):
+            while receiver_id not in sender.connected():
+                await asyncio.sleep(0.01)
+        yield port
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await sender.close()
+        await receiver.close()
+        await asyncio.sleep(0.05)
+
+
+async def receive(got: Sequence[object], count: int) -> None:
+    """Wait for frames."""
+    async with asyncio.timeout(5):
+        while len(got) < count:
+            await asyncio.sleep(0.01)
+
+
+async def test_frames_arrive_whole_in_order_and_under_the_senders_name(
+    certificates: tuple[Path, dict[str, bytes]],
+) -> None:
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    street, owners = make_peers(folder, "street", pinned), make_peers(folder, "owners", pinned)
+    got: list[tuple[str, bytes]] = []
+    owners.on_message = lambda member, frame: got.append((member, frame))
+    frames = [b"", b"x", bytes(70_000), *(b"%d" % number for number in range(500)), bytes(FRAME_BYTES_MAX)]
+    async with connected(street, "street", owners, "owners"):
+        for frame in frames:
+            assert street.send("owners", frame)
+        await receive(got, len(frames))
+    assert got == [("street", frame) for frame in frames]
+
+
+async def test_a_call_is_answered_or_fails_with_the_peers_words(certificates: tuple[Path, dict[str, bytes]]) -> None:
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    street, owners = make_peers(folder, "street", pinned), make_peers(folder, "owners", pinned)
+
+    async def double(member: str, payload: bytes) -> bytes:
+        if not payload:
+            raise CallFailed(f"nothing to double, {member}")
+        return payload * 2
+
+    owners.handle("double", double)
+    async with connected(street, "street", owners, "owners"):
+        answers = await asyncio.gather(*(street.call("owners", "double", b"%d" % number) for number in range(50)))
+        assert answers == [b"%d" % number * 2 for number in range(50)]
+        with pytest.raises(CallFailed, match="nothing to double, street"):
+            await street.call("owners", "double", b"")
+        with pytest.raises(CallFailed, match="no such call"):
+            await street.call("owners", "halve", b"1")
+    with pytest.raises(CallFailed):
+        await street.call("property", "double", b"1")
+
+
+async def test_who_is_not_pinned_is_not_heard(certificates: tuple[Path, dict[str, bytes]]) -> None:
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    owners = make_peers(folder, "owners", pinned)
+    outsider = make_peers(folder, "outsider", dict(ders))
+    got: list[object] = []
+    owners.on_message = lambda member, frame: got.append(frame)
+    port = free_port()
+    await owners.listen("127.0.0.1", port)
+    task = asyncio.create_task(outsider.keep_connected("owners", "127.0.0.1", port))
+    for _ in range(20):
+        outsider.send("owners", b"let me in")
+        await asyncio.sleep(0.02)
+    assert got == []
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await outsider.close()
+    await owners.close()
+    await asyncio.sleep(0.05)
+
+
+async def test_a_member_under_another_members_name_is_hung_up_on(
+    certificates: tuple[Path, dict[str, bytes]],
+) -> None:
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    street, owners = make_peers(folder, "street", pinned), make_peers(folder, "owners", pinned)
+    port = free_port()
+    await owners.listen("127.0.0.1", port)
+    task = asyncio.create_task(street.keep_connected("property", "127.0.0.1", port))
+    await asyncio.sleep(0.3)
+    assert not street.send("property", b"secret of property")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await street.close()
+    await owners.close()
+    await asyncio.sleep(0.05)
