@@ -25,9 +25,6 @@ BOUNDARIES_KEPT_MAX = 256
 """Own block boundaries kept to compare peers' cosignatures with."""
 RECORDS_RESENT_MAX = 8
 """Pending records sent again in answer to one STATUS."""
-TRUNCATE_EVERY = 64
-"""Heights between two truncations of the journal: a rewrite costs two syncs."""
-
 assert FRAME_BYTES_MAX > 3 * BLOCK_BYTES_MAX
 assert SYNC_BYTES_MAX >= BLOCK_BYTES_MAX
 
@@ -44,6 +41,8 @@ class Timeouts:
     """A first proposal's time may differ this much from the own clock (consensus.md 2.7)."""
     timer_grace_ms: int = SECOND_MS
     """A due timer not proposed this long after its time is the primary's fault (decisions 4)."""
+    starvation_ms: int = 12 * SECOND_MS
+    """A record that waits this long in one view is passed over, even if the primary orders others meanwhile."""
     retry_ms: int = 500
     """A question to a peer (blocks, a batch) is asked again, of another peer, after this."""
 
@@ -58,6 +57,8 @@ class Config:
     epoch: int = 0
     mode: Mode = "available"
     timeouts: Timeouts = Timeouts()
+    truncate_every: int = 64
+    """Heights between two truncations of the journal: a rewrite costs several syncs."""
 
     def __post_init__(self) -> None:
         if self.me not in self.members or len(dict.fromkeys(self.members)) != len(self.members):

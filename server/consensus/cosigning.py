@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from server.consensus.checkpoints import Line
 from server.consensus.commit import sign_executed
-from server.consensus.config import TRUNCATE_EVERY
 from server.consensus.effects import PersistSigner, Truncate
 from server.consensus.journal_entries import live_entries
 from server.consensus.messages import Cosign
@@ -91,6 +90,6 @@ def publish(s: State, member: str, line: Line) -> None:
     for publication in s.checkpoints.note(member, line):
         s.emit(publication)
         height = s.checkpoints.height_of(publication.size)
-        if height >= s.truncated_height + TRUNCATE_EVERY:
+        if height >= s.truncated_height + s.config.truncate_every:
             s.truncated_height = height
             s.emit(Truncate(live_entries(s)))

@@ -41,6 +41,8 @@ def restore_entries(s: State, journal: tuple[JournalEntry, ...]) -> None:
 def _restore_vote(s: State, entry: JournalEntry) -> None:
     raw, signature, packed = unpack(entry.data, 3)
     prepare = read_body(Prepare, raw, signature)
+    if prepare.body.height > s.height:
+        s.observe_until = max(s.observe_until, prepare.body.height)
     if prepare.body.height != s.height:
         return
     block = unpack_block(s.config.cluster_id, packed)

@@ -114,7 +114,7 @@ def _go_on(s: State) -> None:
 
 def _on_start(s: State, _event: events.Start) -> None:
     """Begin: patience starts now, the signer's last line is repeated, and all others are told where this replica is."""
-    s.progress_ms = s.now_ms
+    s.progress_ms = s.view_since_ms = s.now_ms
     if s.signer is not None and s.signer.size == s.tip.size and s.signer.root != s.tip.root:
         return s.stop("diverged", f"the ledger's root at size {s.tip.size} is not the one that was cosigned")
     if s.signer is not None and s.signer.epoch == s.config.epoch:

@@ -97,6 +97,10 @@ class State:
     """Ids of the last own blocks, by height."""
     backoff: int = 0
     progress_ms: int = 0
+    """When the last block was committed, or the view entered."""
+    view_since_ms: int = 0
+    observe_until: int = 0
+    """No vote below this height: the journal has votes there, for blocks that the ledger has lost."""
     seal_since_ms: int | None = None
     status_ms: int | None = None
     truncated_height: int = 0
@@ -118,10 +122,13 @@ class State:
     def may_vote(self) -> bool:
         """Whether to vote at the height in flight: in a view, not catching up, and the ledger not behind the signer.
 
-        A ledger behind the signer was put back from a copy; what was voted since may be forgotten (consensus.md H10).
+        A ledger behind the signer or the journal was put back from a copy; what was voted since may be forgotten
+        (consensus.md H10).
         """
-        caught_up = not self.sync.queue and self.slot.committed is None
-        return self.phase == "normal" and caught_up and (self.signer is None or self.signer.size <= self.tip.size)
+        if self.phase != "normal" or self.sync.queue or self.slot.committed is not None:
+            return False
+        is_behind = self.signer is not None and self.signer.size > self.tip.size
+        return not is_behind and self.height > self.observe_until
 
     def emit(self, effect: Effect) -> None:
         """Ask the driver for something, after all that was asked before."""

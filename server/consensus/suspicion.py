@@ -15,6 +15,8 @@ Reason = Literal["record", "vote", "view", "timer", "seal"]
 
 def reason_to_suspect(s: State) -> Reason | None:
     """Why the view makes no progress, or None while there is still patience."""
+    if _is_starving(s):
+        return "record"
     if s.now_ms - s.progress_ms < patience_ms(s):
         return None
     if s.phase == "changing":
@@ -52,6 +54,14 @@ def note_seal(s: State) -> None:
         s.seal_since_ms = None
     elif s.seal_since_ms is None:
         s.seal_since_ms = s.now_ms
+
+
+def _is_starving(s: State) -> bool:
+    """Whether the primary has passed over a record, though it may order others: censorship, or a lost record."""
+    oldest_ms = s.pool.oldest_ms
+    if oldest_ms is None or s.phase != "normal":
+        return False
+    return s.now_ms - max(oldest_ms, s.view_since_ms) >= max(s.config.timeouts.starvation_ms, patience_ms(s))
 
 
 def _overdue(s: State, since_ms: int) -> bool:

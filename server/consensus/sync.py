@@ -5,7 +5,7 @@ A certificate decides, not who sent it. Also here: fetching by id the batch of a
 
 from __future__ import annotations
 
-from server.consensus.block import Block, pack_block, unpack_block
+from server.consensus.block import pack_block, unpack_block
 from server.consensus.certificates import read_certificate
 from server.consensus.config import FRAME_BYTES_MAX, SYNC_BLOCKS_MAX, SYNC_BYTES_MAX
 from server.consensus.effects import ReadBlocks
@@ -15,7 +15,6 @@ from server.consensus.normal import named_block
 from server.consensus.slot import Committed
 from server.consensus.state import State
 from server.consensus.view_change import stop_if_forked
-from server.record.canonical import Malformed
 
 _FRAME_ROOM = FRAME_BYTES_MAX * 3 // 4
 """Room for blocks in a reply; the rest is for certificates and lengths."""
@@ -97,21 +96,20 @@ def on_sync_reply(s: State, message: SyncReplyMessage) -> None:
 
 
 def take_synced(s: State) -> None:
-    """The next fetched block is as good as committed here: it has the certificate."""
+    """The next fetched block is as good as committed here: it has the certificate.
+
+    The tip may meanwhile be another block, committed by votes; two certified blocks at one height are a fork.
+    """
     if s.slot.committed is not None or s.phase == "stopped":
         return
     while s.sync.queue:
         block, certificate = s.sync.queue.pop(0)
+        if block.height == s.height and block.header.prev != s.tip.block_id:
+            return s.stop("fork", f"block {block.height} was fetched with a certificate, but follows another chain")
         if block.height == s.height:
-            s.slot.committed = _committed(s, block, certificate)
+            first = read_certificate(Commit, certificate)[0].body
+            s.slot.committed = Committed(block, certificate, first.view, first.new_view)
             return
-
-
-def _committed(s: State, block: Block, certificate: bytes) -> Committed:
-    if block.header.prev != s.tip.block_id:
-        raise Malformed("the queue of fetched blocks was checked against another tip")
-    first = read_certificate(Commit, certificate)[0].body
-    return Committed(block, certificate, first.view, first.new_view)
 
 
 def fetch_named_block(s: State) -> None:

@@ -234,7 +234,7 @@ def install(s: State, message: NewViewMessage) -> None:
         s.backoff += 1
     s.view, s.phase, s.change = body.view, "normal", None
     s.installed = InstalledView(message, digest, entry)
-    s.suspicion, s.progress_ms = None, s.now_ms
+    s.suspicion, s.progress_ms, s.view_since_ms = None, s.now_ms, s.now_ms
     s.suspects = {sender: known for sender, known in s.suspects.items() if known.body.view >= body.view}
     s.changes = {sender: known for sender, known in s.changes.items() if known.change.body.view > body.view}
     s.slot.commit_sent = None

@@ -42,7 +42,15 @@ class Node:
         self.world, self.member, self.address = world, member, address
         self.skew_ms = skew_ms
         self.disk = Disk(world.options.skip)
-        self.config = Config(world.members, member, CLUSTER_ID, mode=world.options.mode, timeouts=TIMEOUTS)
+        options = world.options
+        self.config = Config(
+            world.members,
+            member,
+            CLUSTER_ID,
+            mode=options.mode,
+            timeouts=TIMEOUTS,
+            truncate_every=options.truncate_every,
+        )
         self.application = SmallApplication(world.members, genesis_digest(CLUSTER_ID))
         self.replica: Replica | None = None
         self.incarnation = 0

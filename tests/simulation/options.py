@@ -35,6 +35,7 @@ class Options:
     pause: float = 0.0
     sync_ms: int = 1
     skew_ms: int = 0
+    truncate_every: int = 64
     work_ms: int = 2
     """Mean time of building, checking, executing, storing."""
 
@@ -63,6 +64,7 @@ def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = fro
         sync_ms=random.choice([0, 1, 5, 20]),
         skew_ms=random.choice([0, 200, 1_500]),
         work_ms=random.choice([1, 2, 10]),
+        truncate_every=random.choice([1, 4, 64]),
     )
     if random.random() < 0.1:
         options = replace(options, mode="strict")
