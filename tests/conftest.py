@@ -25,8 +25,10 @@ settings.register_profile("explore", derandomize=False, deadline=None, print_blo
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
-def lack(what: str) -> NoReturn:
-    """This machine lacks something: a skip with the reason, but a failure in CI."""
+def lack(what: str, programs: tuple[machine.Program, ...] = ()) -> NoReturn:
+    """This machine lacks something: a skip with the reason and the remedy, but a failure in CI."""
+    if programs:
+        what = f"{what}: {machine.install_command(machine.find_missing(programs))}"
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI needs {what}")
     pytest.skip(f"needs {what}")
@@ -37,7 +39,7 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of this worker alone."""
     programs = machine.find_postgresql()
     if programs is None:
-        lack("PostgreSQL: " + machine.install_command(machine.DATABASES))
+        lack("PostgreSQL", machine.DATABASES)
     with running_postgres(programs) as server:
         yield server
 
@@ -72,7 +74,7 @@ def redis_server() -> Iterator[RedisServer]:
     """A Redis server of this worker alone."""
     program = machine.find_redis()
     if program is None:
-        lack("Redis: " + machine.install_command(machine.DATABASES))
+        lack("Redis", machine.DATABASES)
     with running_redis(program) as server:
         yield server
 
@@ -89,7 +91,7 @@ def chromium() -> Path:
     """The system's Chromium, on a machine that has Chinese letters. Under root it needs `--no-sandbox`."""
     program = machine.find_browser()
     if program is None or machine.find_chinese_font() is None:
-        lack("a browser and Chinese fonts: " + machine.install_command(machine.BROWSERS))
+        lack("a browser and Chinese letters", machine.BROWSERS)
     return program
 
 
