@@ -1,0 +1,95 @@
+"""What genesis.json says that a verifier needs: the cluster id, the members' keys, the officers, the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, members, parse_canonical, sha256, unb64u
+from verifier.policy import COSIGNATURE_TYPE, LOG_TYPE, Key, Policy
+from verifier.signatures import is_member_signature, point_of, thumbprint
+
+FINGERPRINT_LENGTH = 16
+_MEMBER = "attest_key consensus_key cosign_key id log_key name officers transport_certificate"
+
+
+@dataclass(frozen=True)
+class Genesis:
+    """`officers`: (member, point) by the kid of the device; `attest_keys`: public keys by member organisation."""
+
+    cluster_id: bytes
+    estate: str
+    origin: str
+    policy: Policy
+    attest_keys: dict[str, bytes]
+    officers: dict[str, tuple[str, bytes]]
+
+    @property
+    def fingerprint(self) -> str:
+        """What is printed in the lobby: the first characters of the cluster id."""
+        return b64u(self.cluster_id)[:FINGERPRINT_LENGTH]
+
+
+def parse_genesis(data: bytes) -> Genesis:
+    """Read genesis.json; Rejected with fault `genesis`."""
+    names = "created_ms estate members mode origin policy rules"
+    value = members(parse_canonical(data, "genesis"), names, "genesis")
+    estate = members(value["estate"], "id name", "genesis")
+    if not isinstance(value["members"], list) or not value["members"] or not isinstance(value["origin"], str):
+        raise Rejected("genesis", "no members or no origin")
+    organisations = [members(member, _MEMBER, "genesis") for member in value["members"]]
+    ids = [organisation["id"] for organisation in organisations]
+    if not all(isinstance(node, str) for node in ids) or ids != sorted(set(ids)):
+        raise Rejected("genesis", "members must stand in the order of their ids")
+    if not all(isinstance(organisation["officers"], list) for organisation in organisations):
+        raise Rejected("genesis", "officers must be a list")
+    cluster_id = sha256(data)
+    return Genesis(
+        cluster_id,
+        f"{estate['id']}.{b64u(cluster_id)[:22]}",
+        value["origin"],
+        _derive_policy(value["origin"], value["mode"], organisations),
+        {member["id"]: unb64u(member["attest_key"], "genesis", HASH_BYTES) for member in organisations},
+        dict(_officer(officer) for member in organisations for officer in member["officers"]),
+    )
+
+
+def _officer(value: Any) -> tuple[str, tuple[str, bytes]]:
+    officer = members(value, "device_key member", "genesis")
+    return thumbprint(officer["device_key"]), (officer["member"], point_of(officer["device_key"], "genesis"))
+
+
+def _derive_policy(origin: str, mode: object, organisations: list[dict[str, Any]]) -> Policy:
+    """The policy that follows from the members and the mode (PBFT: quorum (n+f)//2+1 with f=(n-1)//3)."""
+    ids = [organisation["id"] for organisation in organisations]
+    n = len(ids)
+    quorum = n if mode == "strict" else (n + (n - 1) // 3) // 2 + 1
+    logs = [_key(origin, LOG_TYPE, member["log_key"]) for member in organisations]
+    witnesses = {m["id"]: _key(f"{origin}/{m['id']}", COSIGNATURE_TYPE, m["cosign_key"]) for m in organisations}
+    return Policy(logs, witnesses, {"committed": (quorum, ids), "sealed": (n, ids)}, "committed")
+
+
+def _key(name: str, kind: int, public: object) -> Key:
+    return Key(name, bytes([kind]) + unb64u(public, "genesis", HASH_BYTES))
+
+
+def check_policy(policy: Policy, genesis: Genesis) -> None:
+    """Rejected with fault `genesis` unless the policy is the one that follows from genesis."""
+    if policy != genesis.policy:
+        raise Rejected("genesis", "the policy file is not the one that follows from genesis")
+
+
+def check_attestations(genesis: Genesis, author: str, kid: str, body: dict[str, Any]) -> int:
+    """How many organisations attest this bind; Rejected with fault `attestation` when a signature does not hold."""
+    attestations = body.get("attestations")
+    if not isinstance(attestations, list) or not attestations:
+        raise Rejected("attestation", "the bind carries no attestation")
+    for value in attestations:
+        attestation = members(value, "evidence node signature time_ms", "attestation")
+        said = {name: attestation[name] for name in ("evidence", "node", "time_ms")}
+        said |= {"cluster_id": b64u(genesis.cluster_id), "kid": kid, "member": author}
+        public = genesis.attest_keys.get(str(attestation["node"]))
+        signature = unb64u(attestation["signature"], "attestation")
+        if public is None or not is_member_signature(public, b"linli/attest/v1\n" + canonical(said), signature):
+            raise Rejected("attestation", f"the attestation of {attestation['node']} does not hold")
+    return len({str(attestation["node"]) for attestation in attestations})

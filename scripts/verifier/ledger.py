@@ -1,0 +1,107 @@
+"""A whole log against its genesis and its checkpoint: every entry once through every invariant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from verifier.checkpoint import Checkpoint, check_checkpoint
+from verifier.encoding import Rejected
+from verifier.genesis import Genesis, check_policy, parse_genesis
+from verifier.invariants import Invariant, Seen, invariants
+from verifier.policy import parse_policy
+from verifier.record import parse_entry, parse_record
+from verifier.report import Report, Result
+from verifier.source import Source
+
+HEAD_CHECKS = ("genesis", "policy", "checkpoint", "quorum", "entries")
+CHECKS = (
+    *HEAD_CHECKS,
+    "tree", "chain", "time", "once", "seals", "signatures", "owners", "attestations", "books", "tallies",
+)  # fmt: skip
+"""In the order in which they are printed."""
+
+
+def examine(source: Source, sample: int | None, seed: int, fingerprint: str) -> Report:
+    """Check a log and report on every check. `sample`: how many signatures of each sort, None for all."""
+    report = Report(CHECKS)
+    head = _examine_head(report, source, fingerprint)
+    if head is None:
+        return report
+    genesis, checkpoint = head
+    watched = invariants(genesis, checkpoint.size, checkpoint.root, sample, seed)
+    if _walk(report, islice(source.entries(), checkpoint.size), watched):
+        for name, invariant in watched.items():
+            _settle(report, name, invariant.conclude)
+    return report
+
+
+def _examine_head(report: Report, source: Source, fingerprint: str) -> tuple[Genesis, Checkpoint] | None:
+    """Genesis, policy and checkpoint; None when they do not hold, because nothing then says what to trust."""
+    name = "genesis"
+    try:
+        genesis = parse_genesis(source.read("genesis.json"))
+        if fingerprint and fingerprint != genesis.fingerprint:
+            raise Rejected(name, f"the fingerprint is {genesis.fingerprint}, not {fingerprint}")
+        compare = "as given" if fingerprint else "compare it with the one in the lobby"
+        report.say(name, Result.OK, f"estate {genesis.estate}, fingerprint {genesis.fingerprint}: {compare}")
+        name = "policy"
+        check_policy(parse_policy(_text(source.read("policy.txt"))), genesis)
+        report.say(name, Result.OK, f"{len(genesis.policy.witnesses)} members, as genesis says")
+        name = "checkpoint"
+        checkpoint = check_checkpoint(_text(source.read("checkpoint")), genesis.policy)
+        report.say(name, Result.OK, f"size {checkpoint.size}; every known signature holds")
+        name = "quorum"
+        if not checkpoint.grade:
+            raise Rejected(name, f"cosigned by {', '.join(checkpoint.signers) or 'nobody'} only")
+        report.say(name, Result.OK, f"{checkpoint.grade}: cosigned by {', '.join(checkpoint.signers)}")
+    except Rejected as error:
+        report.say(name, Result.FAILED, f"{error.detail} ({error.fault})")
+        return None
+    return genesis, checkpoint
+
+
+def _walk(report: Report, entries: Iterator[bytes], watched: dict[str, Invariant]) -> bool:
+    """Show every entry to every invariant. False when an entry is not of its form: what follows means nothing."""
+    index = 0
+    for index, data in enumerate(entries, 1):
+        try:
+            seen = _parse(data, index - 1)
+        except Rejected as error:
+            report.say("entries", Result.FAILED, f"entry {index - 1}: {error.detail}")
+            return False
+        for name, invariant in list(watched.items()):
+            if not _sees(report, name, invariant, seen):
+                del watched[name]
+    report.say("entries", Result.OK, f"{index} entries, each canonical and at its index")
+    return True
+
+
+def _parse(data: bytes, index: int) -> Seen:
+    entry = parse_entry(data)
+    if entry.index != index:
+        raise Rejected("entry", f"it says index {entry.index}")
+    return Seen(data, entry, None if entry.system else parse_record(entry.record))
+
+
+def _sees(report: Report, name: str, invariant: Invariant, seen: Seen) -> bool:
+    try:
+        invariant.see(seen)
+    except Rejected as error:
+        report.say(name, Result.FAILED, error.detail)
+        return False
+    return True
+
+
+def _settle(report: Report, name: str, conclude: Callable[[], tuple[Result, str]]) -> None:
+    try:
+        report.say(name, *conclude())
+    except Rejected as error:
+        report.say(name, Result.FAILED, error.detail)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Rejected("form", "not UTF-8") from None

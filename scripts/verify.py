@@ -1,0 +1,121 @@
+"""Check what a node says without trusting it: a receipt, or a whole log. Standard library and `ecdsa` only.
+
+    python3 scripts/verify.py receipt FILE --policy POLICY [--genesis GENESIS] [--require GRADE] [--only CHECKS]
+    python3 scripts/verify.py log URL_OR_DIR [--sample N [--seed S]] [--fingerprint F] [--token FILE] [--only CHECKS]
+
+Prints one line a check. Exits 0 only when every check named was made and held, 1 when one failed, 2 when one was NOT
+CHECKED or nothing could be read. `--only` names the checks that decide (comma-separated); all are printed in any case.
+A log of points or votes needs more than the log: `books` and `tallies` are then NOT CHECKED here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+_REEXEC_MARK = "LINLI_VERIFY_REEXECUTED"
+
+
+def find_ecdsa() -> None:
+    """Make sure that `ecdsa` can be imported: here, or by the project's own environment, which then takes over."""
+    if importlib.util.find_spec("ecdsa"):
+        return
+    python = ROOT / ".venv" / "bin" / "python"
+    if python.exists() and _REEXEC_MARK not in os.environ:
+        os.environ[_REEXEC_MARK] = "1"
+        os.execv(python, [str(python), *sys.orig_argv[1:]])  # noqa: S606 - the same program, another interpreter
+    print("verify: the package `ecdsa` is missing: python3 -m pip install ecdsa", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    find_ecdsa()
+
+from verifier import ledger, receipt
+from verifier.encoding import Rejected
+from verifier.genesis import parse_genesis
+from verifier.policy import parse_policy
+from verifier.report import EXIT_FAILED, EXIT_NOT_CHECKED, Report
+from verifier.source import SourceError, open_source, read_file
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; return the exit code."""
+    options = _parse(arguments)
+    try:
+        report = _examine_receipt(options) if options.command == "receipt" else _examine_log(options)
+    except SourceError as error:
+        print(f"NOT CHECKED: {error}", file=sys.stderr)
+        return EXIT_NOT_CHECKED
+    except Rejected as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    print("\n".join(report.lines()))
+    return report.exit_code(options.only)
+
+
+def _examine_receipt(options: argparse.Namespace) -> Report:
+    policy = parse_policy(_read_text(options.policy))
+    genesis = parse_genesis(read_file(options.genesis)) if options.genesis else None
+    return receipt.examine(_read_text(options.file), policy, genesis, options.require)
+
+
+def _examine_log(options: argparse.Namespace) -> Report:
+    token = _read_text(options.token).strip() if options.token else ""
+    return ledger.examine(open_source(options.place, token), options.sample, options.seed, options.fingerprint)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return read_file(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise Rejected("form", f"{path} is not UTF-8 text") from None
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="verify.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("receipt", help="check one receipt file")
+    one.add_argument("file", type=Path, metavar="FILE")
+    one.add_argument("--policy", type=Path, required=True, help="policy.txt: whose signatures count")
+    one.add_argument("--genesis", type=Path, help="genesis.json: checks attestations, and owners that it names")
+    one.add_argument("--require", choices=("committed", "sealed"), default="", help="the grade it must have")
+    whole = commands.add_parser("log", help="check a whole log")
+    whole.add_argument("place", metavar="URL_OR_DIR", help="a node's address, or a folder with an export")
+    whole.add_argument("--sample", type=_count, help="check this many signatures of each sort instead of all")
+    whole.add_argument("--seed", type=int, default=1, help="seed of the sample")
+    whole.add_argument("--fingerprint", default="", help="the fingerprint of genesis that you were shown")
+    whole.add_argument("--token", type=Path, help="file with an access token, for a node that asks for one")
+    for command, names in ((one, (*receipt.CHECKS, *receipt.GENESIS_CHECKS, "grade")), (whole, ledger.CHECKS)):
+        command.add_argument("--only", type=lambda text: text.split(","), default=[], help=", ".join(names))
+    options = parser.parse_args(arguments)
+    _check_only(parser, options)
+    return options
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a count from 1")
+    return int(text)
+
+
+def _check_only(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """A name that is not checked would decide nothing and let everything pass."""
+    known = set(ledger.CHECKS)
+    if options.command == "receipt":
+        known = {*receipt.CHECKS, *(receipt.GENESIS_CHECKS if options.genesis else ())}
+        known |= {"grade"} if options.require else set()
+    unknown = set(options.only) - known
+    if unknown:
+        parser.error(f"--only: not a check of this run: {', '.join(sorted(unknown))}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
