@@ -12,6 +12,7 @@ CODE = python_files("server", "scripts")
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_90TH = 25
 FILE_LINES_MAX = 500
+METHOD_STATEMENTS_SILENT_MAX = 2
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "shared", "stuff"}
 
 
@@ -50,6 +51,26 @@ def test_a_module_is_named_after_what_it_holds() -> None:
 def test_every_module_says_what_it_is() -> None:
     silent = [
         name_of(path) for path in python_files("server", "scripts", "tests") if not ast.get_docstring(tree_of(path))
+    ]
+    assert not silent
+
+
+def is_protocol(kind: ast.ClassDef) -> bool:
+    return any("Protocol" in ast.unparse(parent) for parent in kind.bases)
+
+
+def test_a_public_method_of_some_length_says_what_it_does() -> None:
+    """A protocol's or a one-step method's signature may speak for itself."""
+    silent = [
+        f"{name_of(path)}:{method.lineno} {kind.name}.{method.name}"
+        for path in CODE
+        for kind in ast.walk(tree_of(path))
+        if isinstance(kind, ast.ClassDef) and not kind.name.startswith("_") and not is_protocol(kind)
+        for method in kind.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not method.name.startswith("_")
+        and len(method.body) > METHOD_STATEMENTS_SILENT_MAX
+        and not ast.get_docstring(method)
     ]
     assert not silent
 
