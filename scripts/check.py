@@ -20,6 +20,8 @@ import environment
 from environment import ROOT, SetupError
 
 CODE = ("server", "scripts", "tests")
+GENERATORS = {"generated": "scripts/generate.py", "vectors": "scripts/vectors.py"}
+"""Programs that write committed files; with `--check` they compare instead."""
 LOCKED = ("requirements", "requirements-dev", "requirements-node")
 
 
@@ -64,7 +66,7 @@ def main() -> None:
 
 def check_names() -> list[str]:
     """The names that `--only` takes. Known without an environment, so that `--help` always answers."""
-    return ["format", "lint", "types", "layers", "packages", "generated", "miniapp"]
+    return ["format", "lint", "types", "layers", "packages", "miniapp", *GENERATORS]
 
 
 def list_checks() -> list[Check]:
@@ -77,8 +79,9 @@ def list_checks() -> list[Check]:
         Check("lint", _run_python("-m", "ruff", "check", "--quiet", "--output-format=concise", *CODE)),
         Check("packages", _run_python("-W", "ignore", "-m", "deptry", ".", "scripts", "--no-ansi")),
     ]
-    if (ROOT / "scripts" / "generate.py").exists():
-        checks.append(Check("generated", _run_python("scripts/generate.py", "--check")))
+    for name, program in GENERATORS.items():
+        if (ROOT / program).exists():
+            checks.append(Check(name, _run_python(program, "--check")))
     return checks
 
 
