@@ -1,0 +1,294 @@
+"""The ledger in the database: blocks, entries, tree and rows, written together by one writer, and read for everybody.
+
+A block is stored whole or not at all, and nothing that was stored is changed. It must not know any rule, and it
+verifies no signature: consensus has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from server.domain.execute import Executed
+from server.domain.genesis_rows import genesis_rows
+from server.domain.plan import RecordWork, Work
+from server.ledger.block import ACCEPTED, LEAF_KIND, block_id, derived_id, genesis_digest, genesis_tip
+from server.ledger.genesis import Genesis
+from server.ledger.merkle import EMPTY_ROOT, Frontier
+from server.record.canonical import encode
+from server.record.envelope import RECORD_TYPE, split_jws
+from server.record.rows import Key
+from server.storage.cosignatures import CosignatureStore, prune
+from server.storage.database import Database, DatabaseFault
+from server.storage.ledger_tables import BLOCK, ENTRY
+from server.storage.openings import OpeningStore
+from server.storage.photos import settle_photos
+from server.storage.rows import RowStore
+from server.storage.statements import Connection, add_rows, fetch, find_rows
+from server.storage.stored import (
+    Commitment,
+    FoundRecord,
+    RecordEntry,
+    StoredBlock,
+    StoredEntry,
+    Tip,
+    entry_of,
+    read_blocks,
+    read_tip,
+    split_peaks,
+)
+from server.storage.tree import TreeStore, write_tiles
+from server.storage.vault import Vault, check_vault
+
+SYNC_BLOCKS_MAX = 64
+SYNC_BYTES_MAX = 1024 * 1024
+"""What one answer to a node that catches up holds at most (one block always fits)."""
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
+
+class WrongTip(Exception):
+    """A block does not extend what is stored. The node must stop: it is on another branch, or runs twice."""
+
+
+class Ledger:
+    """Mutable. One ledger in one database; the node is its only writer."""
+
+    def __init__(self, database: Database, cluster_id: bytes, openings: OpeningStore) -> None:
+        self.database = database
+        self.rows = RowStore(database)
+        self._tiles = TreeStore(database)
+        self.cosignatures = CosignatureStore(database)
+        self.openings = openings
+        self._cluster_id = cluster_id
+        self._tip: Tip | None = None
+        self._writing = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, database: Database, genesis: Genesis, cluster_id: bytes, vault: Vault) -> Ledger:
+        """Open the ledger of this genesis, or begin it. Raises DatabaseFault when the database holds another ledger.
+
+        When the row tables do not fit this program (`database.rows_current`), `replay.rebuild_rows` must follow.
+        """
+        await check_vault(database, vault)
+        ledger = cls(database, cluster_id, OpeningStore(database, vault))
+        tip = await database.read(read_tip)
+        if tip is None:
+            await ledger._begin(genesis)
+        else:
+            await ledger._check_genesis()
+            ledger._tip = tip
+            await ledger._tiles.load_edge(tip.size)
+        return ledger
+
+    @property
+    def tip(self) -> Tip:
+        """The end of what is stored, without a query."""
+        assert self._tip is not None, "the ledger was not opened"
+        return self._tip
+
+    @property
+    def tree(self) -> Frontier:
+        """The frontier of the stored log, fresh, to execute the next block on."""
+        return self.tip.frontier()
+
+    async def store(
+        self, executed: Executed, works: Sequence[Work], commitment: Commitment, given: Mapping[str, bytes] = _NOTHING
+    ) -> Tip:
+        """Store a committed block: entries, tree, rows, openings, in one transaction that no cancelling interrupts.
+
+        Args: `works` as they were executed; `commitment`, which stands beside the log; `given`, by commitment, openings
+        of the block's records that were not held before. Raises WrongTip and stores nothing when the block does not
+        extend the stored tip.
+        """
+        return await self.database.finish(self._store(executed, works, commitment, dict(given)))
+
+    async def block(self, height: int) -> StoredBlock | None:
+        """A stored block; None for genesis and what is not there."""
+        found = await self.blocks(height, limit=1)
+        return found[0] if found and found[0].header.height == height else None
+
+    async def blocks(
+        self, height: int, limit: int = SYNC_BLOCKS_MAX, bytes_max: int = SYNC_BYTES_MAX
+    ) -> list[StoredBlock]:
+        """Blocks from `height` on, at most `limit` of them with about `bytes_max` bytes of items; one at least."""
+        return await self.database.read(lambda connection: read_blocks(connection, max(height, 1), limit, bytes_max))
+
+    async def block_of_size(self, size: int) -> StoredBlock | None:
+        """The block after which the log had this size: the one that the checkpoint of this size is about."""
+        sql = 'SELECT "height" FROM "block" WHERE "size" = ? AND "height" > 0'
+        found = await self.database.read(lambda connection: fetch(connection, sql, size))
+        return await self.block(found[0][0]) if found else None
+
+    async def root_at(self, size: int) -> bytes | None:
+        """The root that this node stored for a block boundary, 32 bytes; None when no block ended there."""
+        found = await self.database.read(lambda connection: find_rows(connection, BLOCK, [size], "size"))
+        return bytes(found[0][BLOCK.columns.index("root")]) if found else None
+
+    async def frontier_at(self, height: int) -> Frontier:
+        """The frontier of the log after a stored block. Raises ValueError when there is no such block."""
+        found = await self.database.read(lambda connection: find_rows(connection, BLOCK, [height]))
+        if not found:
+            raise ValueError(f"block {height} is not stored")
+        return Frontier(found[0][BLOCK.columns.index("size")], split_peaks(found[0][BLOCK.columns.index("peaks")]))
+
+    async def entry(self, index: int) -> StoredEntry | None:
+        """The entry at an index of the log."""
+        found = await self.entries([index])
+        return found[0] if found else None
+
+    async def entries(self, indexes: Sequence[int]) -> list[StoredEntry]:
+        """The entries at these indexes, sorted; those that are not there are left out."""
+        found = await self.database.read(lambda connection: find_rows(connection, ENTRY, indexes))
+        return sorted((entry_of(row) for row in found), key=lambda entry: entry.index)
+
+    async def entry_of_record(self, record: str) -> StoredEntry | None:
+        """Where a record, or a derived entry, stands by its id: the first place, should a faulty primary repeat it."""
+        return (await self.entries_of_records([record])).get(record)
+
+    async def entries_of_records(self, records: Sequence[str]) -> dict[str, StoredEntry]:
+        """Where records stand, by their ids; those that were never ordered are left out."""
+        found = await self.database.read(lambda connection: find_rows(connection, ENTRY, records, "record"))
+        last_first = sorted((entry_of(row) for row in found), key=lambda entry: -entry.index)
+        return {entry.record: entry for entry in last_first}
+
+    async def find(self, record: str) -> FoundRecord | None:
+        """A client record by its id, with what its receipt needs; None when it was never ordered."""
+        stored = await self.entry_of_record(record)
+        if stored is None or not stored.author:
+            return None
+        [block] = await self.database.read(lambda connection: find_rows(connection, BLOCK, [stored.height]))
+        entry = msgspec.json.decode(stored.content, type=RecordEntry)
+        _, kid, _ = split_jws(entry.record, RECORD_TYPE)
+        boundary = block[BLOCK.columns.index("size")]
+        return FoundRecord(
+            record, kid, stored.index, stored.height, entry.time_ms, stored.outcome, stored.content, boundary
+        )
+
+    async def contents(self, begin: int, count: int) -> list[bytes]:
+        """The bytes of `count` entries from index `begin` on, fewer at the end of the log: what entry tiles hold."""
+        sql = 'SELECT "content" FROM "entry" WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
+        found = await self.database.read(lambda connection: fetch(connection, sql, begin, begin + count))
+        return [bytes(content) for (content,) in found]
+
+    async def tree_nodes(self, level: int, begin: int, end: int) -> list[bytes]:
+        """The perfect nodes [begin, end) of a level: what C2SP's hash tiles hold. ValueError for what is not there."""
+        if not 0 <= begin <= end <= self.tip.size >> level:
+            raise ValueError("the tree has no such nodes")
+        return await self._tiles.nodes(level, begin, end)
+
+    async def inclusion_proof(self, index: int, size: int) -> list[bytes]:
+        """RFC 9162 2.1.3.1. Raises ValueError unless 0 <= index < size <= the stored size."""
+        if not 0 <= index < size <= self.tip.size:
+            raise ValueError("no such entry in a tree of this size")
+        return await self._tiles.inclusion(index, size)
+
+    async def consistency_proof(self, size1: int, size2: int) -> list[bytes]:
+        """RFC 9162 2.1.4.1. Raises ValueError unless 0 < size1 <= size2 <= the stored size."""
+        if not 0 < size1 <= size2 <= self.tip.size:
+            raise ValueError("no such sizes of this tree")
+        return await self._tiles.consistency(size1, size2)
+
+    async def _store(
+        self, executed: Executed, works: Sequence[Work], commitment: Commitment, given: Mapping[str, bytes]
+    ) -> Tip:
+        async with self._writing, self.rows.guard:
+            self._check_extends(executed)
+            assert len(works) + 1 == len(executed.entries), "the work is not that of this block"
+            tip = _tip_after(executed, self._cluster_id)
+            tiles = self._tiles.grow(executed.nodes)
+            lines = self.cosignatures.unwritten()
+
+            async def work(connection: Connection) -> None:
+                await _check_stored_tip(connection, self.tip)
+                await add_rows(connection, BLOCK, [_block_row(executed, tip, commitment)])
+                await add_rows(connection, ENTRY, self._entry_rows(executed, works))
+                await write_tiles(connection, tiles)
+                await self.rows.flush(connection, executed.changed, tip.time_ms)
+                await self.openings.settle(connection, works, given, tip.height, tip.time_ms)
+                await settle_photos(connection, works)
+                await self.cosignatures.write(connection, lines)
+                await prune(connection, tip.height)
+
+            await self.database.run(work)
+            self._tip = tip
+            self._tiles.take(tiles)
+            self.rows.take(executed.changed)
+            self.cosignatures.written(lines)
+            return tip
+
+    def _check_extends(self, executed: Executed) -> None:
+        header, tip = executed.header, self.tip
+        expected = (tip.height + 1, tip.block_id, tip.state_digest, tip.size)
+        if (header.height, header.prev, header.state_digest_prev, executed.first_index) != expected:
+            raise WrongTip(f"block {header.height} does not extend the stored block {tip.height}")
+
+    def _entry_rows(self, executed: Executed, works: Sequence[Work]) -> list[tuple[Any, ...]]:
+        header, first = executed.header, executed.first_index
+        rows: list[tuple[Any, ...]] = []
+        for offset, (work, outcome) in enumerate(zip(works, executed.outcomes, strict=True)):
+            if isinstance(work, RecordWork):
+                about = (work.signed.id, work.signed.kind, work.signed.author)
+            else:
+                item = work.item
+                about = (derived_id(self._cluster_id, item.kind, item.key, item.due_ms), item.kind, "")
+            rows.append((first + offset, header.height, *about, outcome, executed.entries[offset]))
+        leaf = derived_id(self._cluster_id, LEAF_KIND, str(header.height), 0)
+        rows.append((executed.size - 1, header.height, leaf, LEAF_KIND, "", ACCEPTED, executed.entries[-1]))
+        return rows
+
+    async def _begin(self, genesis: Genesis) -> None:
+        tip = _genesis_tip(genesis, self._cluster_id)
+        rows = {Key(row.table, row.id): row for row in genesis_rows(genesis)}
+        row = (0, tip.block_id, b"", 0, "", b"", 0, 0, tip.root, b"", tip.state_digest, tip.time_ms)
+
+        async def work(connection: Connection) -> None:
+            await add_rows(connection, BLOCK, [row])
+            await self.rows.flush(connection, rows, tip.time_ms)
+
+        await self.database.run(work)
+        await self.database.keep_derived()
+        self._tip = tip
+        await self._tiles.load_edge(0)
+
+    async def _check_genesis(self) -> None:
+        [stored] = await self.database.read(lambda connection: find_rows(connection, BLOCK, [0]))
+        if stored[BLOCK.columns.index("block_id")] != genesis_tip(self._cluster_id):
+            raise DatabaseFault("the database holds the ledger of another genesis")
+
+
+def _genesis_tip(genesis: Genesis, cluster_id: bytes) -> Tip:
+    return Tip(0, genesis_tip(cluster_id), 0, EMPTY_ROOT, (), genesis_digest(cluster_id), genesis.created_ms)
+
+
+def _tip_after(executed: Executed, cluster_id: bytes) -> Tip:
+    header = executed.header
+    name = block_id(cluster_id, header)
+    return Tip(header.height, name, executed.size, executed.root, executed.peaks, executed.state_digest, header.time_ms)
+
+
+def _block_row(executed: Executed, tip: Tip, commitment: Commitment) -> tuple[Any, ...]:
+    return (
+        tip.height,
+        tip.block_id,
+        encode(executed.header),
+        commitment.view,
+        commitment.new_view,
+        commitment.certificate,
+        executed.first_index,
+        tip.size,
+        tip.root,
+        b"".join(tip.peaks),
+        tip.state_digest,
+        tip.time_ms,
+    )
+
+
+async def _check_stored_tip(connection: Connection, tip: Tip) -> None:
+    """The database itself must agree: a restored backup or a second process would not."""
+    found = await fetch(connection, 'SELECT "block_id" FROM "block" ORDER BY "height" DESC LIMIT 1')
+    if not found or found[0][0] != tip.block_id:
+        raise WrongTip("the database no longer ends where this node left it")

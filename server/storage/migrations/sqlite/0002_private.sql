@@ -1,0 +1,101 @@
+-- What is not on the ledger: this organisation's copy of the roll, sessions, openings, photos.
+-- Integer keys are row ids; tables with text keys have no row id: one B-tree each.
+
+CREATE TABLE "attempt" (
+    "id" VARCHAR(200) NOT NULL PRIMARY KEY,
+    "tries" BIGINT NOT NULL,
+    "forget_ms" BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "idx_attempt_forget__369cae" ON "attempt" ("forget_ms");
+CREATE TABLE "home" (
+    "unit" VARCHAR(40) NOT NULL PRIMARY KEY,
+    "sealed_building" BLOB NOT NULL,
+    "sealed_room" BLOB NOT NULL,
+    "area_cm2" BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE "opening" (
+    "id" VARCHAR(90) NOT NULL PRIMARY KEY,
+    "sealed_opening" BLOB NOT NULL,
+    "height" BIGINT NOT NULL,
+    "received_ms" BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "idx_opening_height_c78e7a" ON "opening" ("height", "received_ms");
+CREATE TABLE "ownership" (
+    "id" VARCHAR(90) NOT NULL PRIMARY KEY,
+    "unit" VARCHAR(40) NOT NULL,
+    "member" VARCHAR(40) NOT NULL,
+    "share_numerator" BIGINT NOT NULL,
+    "share_denominator" BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "idx_ownership_unit_c7d249" ON "ownership" ("unit");
+CREATE INDEX "idx_ownership_member_890ef6" ON "ownership" ("member");
+CREATE TABLE "person" (
+    "member" VARCHAR(40) NOT NULL PRIMARY KEY,
+    "identity_kind" VARCHAR(32) NOT NULL,
+    "identity_hash" VARCHAR(43) NOT NULL UNIQUE,
+    "sealed_identity" BLOB NOT NULL,
+    "sealed_name" BLOB NOT NULL,
+    "name_hash" VARCHAR(43) NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE "person_phone" (
+    "id" VARCHAR(90) NOT NULL PRIMARY KEY,
+    "member" VARCHAR(40) NOT NULL,
+    "phone_hash" VARCHAR(43) NOT NULL,
+    "sealed_phone" BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "idx_person_phon_phone_h_d22f4e" ON "person_phone" ("phone_hash");
+CREATE INDEX "idx_person_phon_member_7c5b39" ON "person_phone" ("member");
+CREATE TABLE "phone_code" (
+    "id" VARCHAR(90) NOT NULL PRIMARY KEY,
+    "code_hash" VARCHAR(43) NOT NULL,
+    "expires_ms" BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "idx_phone_code_expires_f36edc" ON "phone_code" ("expires_ms");
+CREATE TABLE "photo" (
+    "sha256" VARCHAR(64) NOT NULL PRIMARY KEY,
+    "original_sha256" VARCHAR(64) NOT NULL,
+    "photo_bytes" BIGINT NOT NULL,
+    "width" BIGINT NOT NULL,
+    "height" BIGINT NOT NULL,
+    "owner" VARCHAR(40) NOT NULL,
+    "record" VARCHAR(43) NOT NULL,
+    "created_ms" BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "idx_photo_owner_b4a1a3" ON "photo" ("owner", "created_ms");
+CREATE INDEX "idx_photo_record_872471" ON "photo" ("record", "created_ms");
+CREATE INDEX "idx_photo_origina_c74032" ON "photo" ("original_sha256");
+CREATE TABLE "roll_import" (
+    "id" VARCHAR(32) NOT NULL PRIMARY KEY,
+    "state" VARCHAR(16) NOT NULL,
+    "sealed_lines" BLOB NOT NULL,
+    "lines" BIGINT NOT NULL,
+    "root" VARCHAR(43) NOT NULL,
+    "staged_ms" BIGINT NOT NULL,
+    "applied_ms" BIGINT NOT NULL
+);
+CREATE INDEX "idx_roll_import_state_fc9607" ON "roll_import" ("state");
+CREATE TABLE "session_family" (
+    "id" VARCHAR(43) NOT NULL PRIMARY KEY,
+    "member" VARCHAR(40) NOT NULL,
+    "kid" VARCHAR(43) NOT NULL,
+    "token_hash" VARCHAR(43) NOT NULL,
+    "previous_hash" VARCHAR(43) NOT NULL,
+    "rotated_ms" BIGINT NOT NULL,
+    "opened_ms" BIGINT NOT NULL,
+    "expires_ms" BIGINT NOT NULL,
+    "revoked" INT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "idx_session_fam_kid_5d6677" ON "session_family" ("kid");
+CREATE INDEX "idx_session_fam_member_42bb0d" ON "session_family" ("member");
+CREATE INDEX "idx_session_fam_expires_eccf2a" ON "session_family" ("expires_ms");
+CREATE TABLE "vault_check" (
+    "name" VARCHAR(32) NOT NULL PRIMARY KEY,
+    "sealed_text" BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE "wechat_identity" (
+    "openid_hash" VARCHAR(43) NOT NULL PRIMARY KEY,
+    "member" VARCHAR(40) NOT NULL,
+    "sealed_openid" BLOB NOT NULL,
+    "bound_ms" BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "idx_wechat_iden_member_5fba3c" ON "wechat_identity" ("member");

@@ -1,0 +1,75 @@
+"""The index of the photos that this node keeps: whose they are, which record names them, how much each member stores.
+
+The files lie in the photo store; this module never sees a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from server.domain.plan import RecordWork, Work
+from server.storage.database import Database
+from server.storage.private_tables import PHOTO
+from server.storage.statements import Connection, add_missing, change, fetch, find_rows
+
+
+class KeptPhoto(NamedTuple):
+    """A cleaned picture; hashes in hex, `photo_bytes` of the cleaned file. `record` is empty until one is ordered."""
+
+    sha256: str
+    original_sha256: str
+    photo_bytes: int
+    width: int
+    height: int
+    owner: str
+    record: str
+    created_ms: int
+
+
+class PhotoIndex:
+    """The photo index of one node."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, photo: KeptPhoto) -> KeptPhoto:
+        """Enter a photo; the first owner of a picture stays. Returns what is kept."""
+
+        async def work(connection: Connection) -> KeptPhoto:
+            await add_missing(connection, PHOTO, [photo])
+            [row] = await find_rows(connection, PHOTO, [photo.sha256])
+            return KeptPhoto(*row)
+
+        return await self._database.run(work)
+
+    async def find(self, hashes: Sequence[str]) -> dict[str, KeptPhoto]:
+        """Photos by the hash of the cleaned picture; those not kept are left out."""
+        found = await self._database.read(lambda connection: find_rows(connection, PHOTO, hashes))
+        return {row[0]: KeptPhoto(*row) for row in found}
+
+    async def stored_bytes(self, owner: str, since_ms: int) -> int:
+        """What a member has uploaded since a time: the quota's measure."""
+        sql = 'SELECT SUM("photo_bytes") FROM "photo" WHERE "owner" = ? AND "created_ms" >= ?'
+        [(total,)] = await self._database.read(lambda connection: fetch(connection, sql, owner, since_ms))
+        return int(total or 0)
+
+    async def orphans(self, created_before_ms: int, limit: int = 1_000) -> list[str]:
+        """Photos that no ordered record names (decisions 3: after 48 h they may go), the oldest first."""
+        sql = """SELECT "sha256" FROM "photo" WHERE "record" = '' AND "created_ms" < ? ORDER BY "created_ms" LIMIT ?"""
+        found = await self._database.read(lambda connection: fetch(connection, sql, created_before_ms, limit))
+        return [name for (name,) in found]
+
+    async def forget(self, sha256: str) -> None:
+        """Take a photo out of the index, after its files are gone."""
+        sql = 'DELETE FROM "photo" WHERE "sha256" = ?'
+        await self._database.run(lambda connection: change(connection, sql, sha256))
+
+
+async def settle_photos(connection: Connection, works: Sequence[Work]) -> None:
+    """In a block's transaction: the first ordered record of its owner that names a photo keeps it."""
+    sql = """UPDATE "photo" SET "record" = ? WHERE "sha256" = ? AND "owner" = ? AND "record" = ''"""
+    for work in works:
+        if isinstance(work, RecordWork):
+            for photo in work.signed.body.photo_refs():
+                await change(connection, sql, work.signed.id, photo.sha256, work.signed.author)

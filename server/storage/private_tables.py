@@ -1,0 +1,193 @@
+"""Private tables: what is not on the ledger and cannot be derived from it. Made by migrations.
+
+Fields named `sealed_...` hold AES-256-GCM ciphertexts, fields named `..._hash` keyed hashes (vault.py). Nothing else
+here tells who a person is.
+"""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+from server.storage.statements import table_of
+
+
+class Person(Model):
+    """A member as this organisation's own copy of the roll knows him. The id is the member's pseudonym."""
+
+    member = fields.CharField(max_length=40, primary_key=True)
+    identity_kind = fields.CharField(max_length=32)
+    identity_hash = fields.CharField(max_length=43, unique=True)
+    sealed_identity = fields.BinaryField()
+    sealed_name = fields.BinaryField()
+    name_hash = fields.CharField(max_length=43)
+
+    class Meta:
+        table = "person"
+
+
+class PersonPhone(Model):
+    """A phone number of a person: co-owners may share one, a person may have given two. Id `<member>/<phone hash>`."""
+
+    id = fields.CharField(max_length=90, primary_key=True)
+    member = fields.CharField(max_length=40)
+    phone_hash = fields.CharField(max_length=43)
+    sealed_phone = fields.BinaryField()
+
+    class Meta:
+        table = "person_phone"
+        indexes = (("phone_hash",), ("member",))
+
+
+class Home(Model):
+    """A home of the estate. Its room as written stays sealed: a unit id is a pseudonym too."""
+
+    unit = fields.CharField(max_length=40, primary_key=True)
+    sealed_building = fields.BinaryField()
+    sealed_room = fields.BinaryField()
+    area_cm2 = fields.BigIntField()
+
+    class Meta:
+        table = "home"
+
+
+class Ownership(Model):
+    """Who owns how much of a home. Id `<unit>/<member>`."""
+
+    id = fields.CharField(max_length=90, primary_key=True)
+    unit = fields.CharField(max_length=40)
+    member = fields.CharField(max_length=40)
+    share_numerator = fields.BigIntField()
+    share_denominator = fields.BigIntField()
+
+    class Meta:
+        table = "ownership"
+        indexes = (("unit",), ("member",))
+
+
+class RollImport(Model):
+    """A roster file that was read: `staged` until an officer applies it, then `active`, later `replaced`."""
+
+    id = fields.CharField(max_length=32, primary_key=True)
+    state = fields.CharField(max_length=16)
+    sealed_lines = fields.BinaryField()
+    lines = fields.BigIntField()
+    root = fields.CharField(max_length=43)
+    staged_ms = fields.BigIntField()
+    applied_ms = fields.BigIntField()
+
+    class Meta:
+        table = "roll_import"
+        indexes = (("state",),)
+
+
+class Attempt(Model):
+    """A durable counter of tries: `<purpose>/<subject>/<day>` (decisions 15)."""
+
+    id = fields.CharField(max_length=200, primary_key=True)
+    tries = fields.BigIntField()
+    forget_ms = fields.BigIntField()
+
+    class Meta:
+        table = "attempt"
+        indexes = (("forget_ms",),)
+
+
+class PhoneCode(Model):
+    """The code last sent to a member's phone for a device: only its keyed hash. Id `<member>/<kid>`."""
+
+    id = fields.CharField(max_length=90, primary_key=True)
+    code_hash = fields.CharField(max_length=43)
+    expires_ms = fields.BigIntField()
+
+    class Meta:
+        table = "phone_code"
+        indexes = (("expires_ms",),)
+
+
+class SessionFamily(Model):
+    """A chain of refresh tokens of one sign-in at this node. Only hashes of tokens are kept."""
+
+    id = fields.CharField(max_length=43, primary_key=True)
+    member = fields.CharField(max_length=40)
+    kid = fields.CharField(max_length=43)
+    token_hash = fields.CharField(max_length=43)
+    previous_hash = fields.CharField(max_length=43)
+    rotated_ms = fields.BigIntField()
+    opened_ms = fields.BigIntField()
+    expires_ms = fields.BigIntField()
+    revoked = fields.BooleanField(default=False)
+
+    class Meta:
+        table = "session_family"
+        indexes = (("kid",), ("member",), ("expires_ms",))
+
+
+class Opening(Model):
+    """The private value behind a commitment. Id `<record>/<commitment>`: a copied commitment opens nothing.
+
+    `height` is that of the block that ordered the record, -1 while none has.
+    """
+
+    id = fields.CharField(max_length=90, primary_key=True)
+    sealed_opening = fields.BinaryField()
+    height = fields.BigIntField()
+    received_ms = fields.BigIntField()
+
+    class Meta:
+        table = "opening"
+        indexes = (("height", "received_ms"),)
+
+
+class Photo(Model):
+    """A photo that this node keeps; its file lies in the photo store. `record` is empty until one is ordered."""
+
+    sha256 = fields.CharField(max_length=64, primary_key=True)
+    original_sha256 = fields.CharField(max_length=64)
+    photo_bytes = fields.BigIntField()
+    width = fields.BigIntField()
+    height = fields.BigIntField()
+    owner = fields.CharField(max_length=40)
+    record = fields.CharField(max_length=43)
+    created_ms = fields.BigIntField()
+
+    class Meta:
+        table = "photo"
+        indexes = (("owner", "created_ms"), ("record", "created_ms"), ("original_sha256",))
+
+
+class WechatIdentity(Model):
+    """A WeChat account tied to a member: only the keyed hash of its openid, and the openid sealed for messages."""
+
+    openid_hash = fields.CharField(max_length=43, primary_key=True)
+    member = fields.CharField(max_length=40)
+    sealed_openid = fields.BinaryField()
+    bound_ms = fields.BigIntField()
+
+    class Meta:
+        table = "wechat_identity"
+        indexes = (("member",),)
+
+
+class VaultCheck(Model):
+    """A known text under this node's key: a wrong key file is noticed at start, not at the first resident."""
+
+    name = fields.CharField(max_length=32, primary_key=True)
+    sealed_text = fields.BinaryField()
+
+    class Meta:
+        table = "vault_check"
+
+
+PERSON = table_of(Person)
+PERSON_PHONE = table_of(PersonPhone)
+HOME = table_of(Home)
+OWNERSHIP = table_of(Ownership)
+ROLL_IMPORT = table_of(RollImport)
+ATTEMPT = table_of(Attempt)
+PHONE_CODE = table_of(PhoneCode)
+SESSION_FAMILY = table_of(SessionFamily)
+OPENING = table_of(Opening)
+PHOTO = table_of(Photo)
+WECHAT_IDENTITY = table_of(WechatIdentity)
+VAULT_CHECK = table_of(VaultCheck)

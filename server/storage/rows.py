@@ -1,0 +1,163 @@
+"""The rows that blocks read and write: loaded a table at a time, cached because the node is the only writer.
+
+Rules never come here: they see rows in memory. Storage never looks into a row, but for timers and waits for a seal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from server.domain.agenda import SealWait, Timer
+from server.domain.plan import Work, access_set, parse_items
+from server.limits import BLOCK_TIMERS_MAX, INTEGER_MAX
+from server.record.rows import Key, Row, Rows
+from server.storage.database import Database
+from server.storage.statements import Connection, change, fetch, find_rows, is_postgres, put_rows
+from server.storage.tables import FORGET_COLUMN, ROW_TABLES
+
+CACHED_ROWS_MAX = 20_000
+"""Rows kept in memory, absent ones too: about 12 MB, forty full blocks."""
+_UNKNOWN: Any = object()
+
+
+class RowStore:
+    """Mutable. The rows of one ledger; only `Ledger` and replay write through it."""
+
+    def __init__(self, database: Database, cached_max: int = CACHED_ROWS_MAX) -> None:
+        self._database = database
+        self._cached: OrderedDict[Key, Row | None] = OrderedDict()
+        self._cached_max = cached_max
+        self._next_due_ms: int | None = None
+        self._timers_known = False
+        self.guard = asyncio.Lock()
+        """Held while a block is stored: nothing read before it may enter the cache after it."""
+
+    async def load(self, keys: Iterable[Key]) -> Rows:
+        """The rows of these keys, absent ones as None: one query for each table that the cache does not answer."""
+        async with self.guard:
+            loaded: dict[Key, Row | None] = {}
+            missing: defaultdict[str, list[str]] = defaultdict(list)
+            for name in keys:
+                found = self._cached.get(name, _UNKNOWN)
+                if found is _UNKNOWN:
+                    missing[name.table].append(name.id)
+                else:
+                    self._cached.move_to_end(name)
+                    loaded[name] = found
+            if missing:
+                read = await self._database.read(lambda connection: _read(connection, missing))
+                loaded.update(read)
+                self._remember(read)
+            return Rows(loaded)
+
+    async def plan(self, items: Sequence[bytes], estate: str) -> tuple[list[Work], Rows]:
+        """The work of a batch and the rows that it may touch, ready to execute. Raises Malformed."""
+        sealing = any(item.startswith(b"{") for item in items)
+        waits = await self.seal_waits() if sealing else []
+        works = parse_items(items, estate, waits)
+        return works, await self.load(access_set(works))
+
+    async def due_timers(self, time_ms: int, limit: int = BLOCK_TIMERS_MAX) -> list[Timer]:
+        """Timers due at a block time, the earliest first, in the order of a block (decisions 4)."""
+        return await self._database.read(lambda connection: _due_timers(connection, time_ms, limit))
+
+    async def next_due_ms(self) -> int | None:
+        """When the next timer falls due, or None when none is armed."""
+        if not self._timers_known:
+            async with self.guard:
+                self._next_due_ms = await self._database.read(_first_due)
+                self._timers_known = True
+        return self._next_due_ms
+
+    async def awaiting_size(self) -> int | None:
+        """The smallest size of the log that, once sealed, lets a waiting row go on; None when none waits."""
+        first = await self._database.read(_first_wait)
+        return None if first is None else first + 1
+
+    async def seal_waits(self, below: int = INTEGER_MAX) -> list[SealWait]:
+        """Rows that wait for a seal, oldest first: those that a seal of size `below` makes final, or all."""
+        return await self._database.read(lambda connection: _seal_waits(connection, below))
+
+    async def flush(self, connection: Connection, changed: Mapping[Key, Row], time_ms: int) -> None:
+        """Write the rows that a block changed, one statement a table, and drop what is forgotten at its time."""
+        tables: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+        for name, row in changed.items():
+            tables[name.table].append(ROW_TABLES[name.table].values(row))
+        for table, values in sorted(tables.items()):
+            await put_rows(connection, ROW_TABLES[table].table, values)
+        for table, row_table in ROW_TABLES.items():
+            if row_table.forgets:
+                forget = f'DELETE FROM "{table}" WHERE "{FORGET_COLUMN}" <= ?'  # noqa: S608 - names of our own tables
+                await change(connection, forget, time_ms)
+
+    def take(self, changed: Mapping[Key, Row]) -> None:
+        """After the block is durable: the cache takes the changed rows."""
+        self._remember(changed)
+        if any(name.table == Timer.table for name in changed):
+            self._timers_known = False
+
+    def clear(self) -> None:
+        """Forget everything: the tables were filled anew."""
+        self._cached.clear()
+        self._timers_known = False
+
+    def _remember(self, rows: Mapping[Key, Row | None] | Mapping[Key, Row]) -> None:
+        """A row that is soon forgotten is asked for once in its life: it would only push others out."""
+        for name, row in rows.items():
+            if not ROW_TABLES[name.table].forgets:
+                self._cached[name] = row
+                self._cached.move_to_end(name)
+        while len(self._cached) > self._cached_max:
+            self._cached.popitem(last=False)
+
+
+async def read_all(connection: Connection, table: str) -> list[Row]:
+    """Every row of a table, sorted by id as bytes."""
+    found = await fetch(connection, _select(table, "TRUE"))
+    return sorted((ROW_TABLES[table].row(record) for record in found), key=lambda row: row.id)
+
+
+async def _read(connection: Connection, missing: Mapping[str, Sequence[str]]) -> dict[Key, Row | None]:
+    read: dict[Key, Row | None] = {}
+    for table, ids in missing.items():
+        row_table = ROW_TABLES[table]
+        read.update((Key(table, name), None) for name in ids)
+        for record in await find_rows(connection, row_table.table, ids):
+            row = row_table.row(record)
+            read[Key(table, row.id)] = row
+    return read
+
+
+async def _due_timers(connection: Connection, time_ms: int, limit: int) -> list[Timer]:
+    where = f'"done" = ? AND "due_ms" <= ? ORDER BY "due_ms", {_id_order(connection)} LIMIT ?'
+    found = await fetch(connection, _select(Timer.table, where), False, time_ms, limit)
+    return [cast("Timer", ROW_TABLES[Timer.table].row(record)) for record in found]
+
+
+async def _first_due(connection: Connection) -> int | None:
+    [(due_ms,)] = await fetch(connection, 'SELECT MIN("due_ms") FROM "timer" WHERE "done" = ?', False)
+    return cast("int | None", due_ms)
+
+
+async def _first_wait(connection: Connection) -> int | None:
+    [(index,)] = await fetch(connection, 'SELECT MIN("index") FROM "seal_wait" WHERE "done" = ?', False)
+    return cast("int | None", index)
+
+
+async def _seal_waits(connection: Connection, below: int) -> list[SealWait]:
+    where = f'"done" = ? AND "index" < ? ORDER BY "index", {_id_order(connection)}'
+    found = await fetch(connection, _select(SealWait.table, where), False, below)
+    return [cast("SealWait", ROW_TABLES[SealWait.table].row(record)) for record in found]
+
+
+def _select(table: str, where: str) -> str:
+    columns = ",".join(f'"{column}"' for column in ROW_TABLES[table].table.columns)
+    return f'SELECT {columns} FROM "{table}" WHERE {where}'  # noqa: S608 - names of our own tables
+
+
+def _id_order(connection: Connection) -> str:
+    """Order by id as bytes: a database's own collation may differ between nodes, the order of a block may not."""
+    return '"id" COLLATE "C"' if is_postgres(connection) else '"id"'
