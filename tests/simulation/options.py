@@ -56,7 +56,7 @@ def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = fro
         twins=twins,
         skip=skip,
         weather=weather,
-        partition=random.choice([0, 0.08, 0.3]),
+        partition=0.3 if twins else random.choice([0, 0.08, 0.3]),
         crash=random.choice([0, 0, 0.02, 0.05]),
         crash_between=random.choice([0, 0, 0.001, 0.005]),
         nemesis=random.choice([0, 0, 0.02, 0.05]),

@@ -169,6 +169,14 @@ class Watch:
         if self._world.expects_agreement and self._world.is_honest(node):
             self.fail("stop", f"{node.address} stops: {effect.reason}: {effect.detail}")
 
+    def judge(self) -> None:
+        """At the end: what all members sealed is in every honest ledger that is long enough, whoever lied."""
+        for node in filter(self._world.is_honest, self._world.nodes):
+            ledger = node.application.ledger
+            for size, root in self._sealed.items():
+                if size <= ledger.frontier.size and ledger.roots.get(size) != root:
+                    self.fail("sealed", f"{node.address} has another prefix than was sealed at size {size}")
+
     def after_step(self, node: Node) -> None:
         """Bounded memory: every table within its limit, at every step."""
         assert node.replica is not None

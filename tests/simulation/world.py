@@ -209,7 +209,8 @@ class World:
             self.now, _, act = heappop(self._heap)
             self.events += 1
             act()
-        if not self.watch.failures and not self._is_done() and self._must_finish():
+        self.watch.judge()
+        if not self.watch.failures and not self._is_done() and self.expects_agreement:
             self.watch.fail("liveness", "; ".join(map(self._describe, self.nodes)))
         return Report(
             self.options.seed,
@@ -227,9 +228,6 @@ class World:
             self._heap.clear()
         else:
             self.at(200, self._watch_end)
-
-    def _must_finish(self) -> bool:
-        return self.expects_agreement
 
     def _is_done(self) -> bool:
         """Every record that did not expire is executed everywhere, timers too, and everything is sealed."""

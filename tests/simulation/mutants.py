@@ -1,0 +1,129 @@
+"""Broken protocols: each leaves out one rule of the core. The oracles must catch every one of them.
+
+A seed count says little; what a simulation is worth is measured by what it catches (consensus.md 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from server.consensus import commit, cosigning, journal_entries, normal, replica, status, suspicion, view_change
+from server.consensus.block import Block
+from server.consensus.config import Config
+from server.consensus.effects import JournalEntry, Send
+from server.consensus.messages import NewViewMessage
+from server.consensus.select import Claim, Selection, select
+from server.consensus.state import State
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A rule left out, and the cluster in which that must show."""
+
+    name: str
+    patch: Patch
+    nodes: int = 3
+    seeds: int = 60
+
+
+def _quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Config, "quorum", property(lambda self: max(1, len(self.members) // 2)))
+
+
+def _ignore_prepared(patch: pytest.MonkeyPatch) -> None:
+    def forgetful(claims: Iterable[Claim]) -> Selection:
+        return replace(select(claims), block_id="")
+
+    patch.setattr(view_change, "select", forgetful)
+
+
+def _forget_prepared(patch: pytest.MonkeyPatch) -> None:
+    install = view_change.install
+
+    def forgetful(s: State, message: NewViewMessage) -> None:
+        s.slot.prepared = None
+        install(s, message)
+
+    patch.setattr(view_change, "install", forgetful)
+
+
+def _forget_journal(patch: pytest.MonkeyPatch) -> None:
+    def nothing(s: State, journal: tuple[JournalEntry, ...]) -> None:
+        journal_entries.restore_entries(s, ())
+
+    patch.setattr(replica, "restore_entries", nothing)
+
+
+def _vote_twice(patch: pytest.MonkeyPatch) -> None:
+    def always(s: State) -> bool:
+        return s.is_primary and s.may_vote and not s.slot.prepared
+
+    cast = normal.cast_vote
+
+    def twice(s: State, block: Block) -> None:
+        s.slot.vote = None
+        cast(s, block)
+
+    patch.setattr(normal, "may_propose", always)
+    patch.setattr(normal, "cast_vote", twice)
+
+
+def _never_suspect(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(suspicion, "reason_to_suspect", lambda s: None)
+
+
+def _never_resend(patch: pytest.MonkeyPatch) -> None:
+    def only_heights(s: State, sender: str, message: Any) -> None:
+        status.note_height(s, sender, message.height)
+
+    patch.setitem(replica._MESSAGES, status.Status, only_heights)
+
+
+def _send_before_persisting(patch: pytest.MonkeyPatch) -> None:
+    step = replica.Replica.step
+
+    def hasty(self: Any, now_ms: int, event: Any) -> list[Any]:
+        effects = step(self, now_ms, event)
+        return sorted(effects, key=lambda effect: not isinstance(effect, Send))
+
+    patch.setattr(replica.Replica, "step", hasty)
+
+
+def _cosign_backwards(patch: pytest.MonkeyPatch) -> None:
+    def eager(s: State) -> None:
+        committed = s.slot.committed
+        if committed is not None and committed.block.block_id in s.slot.results:
+            result = s.slot.results[committed.block.block_id]
+            s.send(
+                cosigning.cosign_message(
+                    s.config.me,
+                    cosigning.Line(result.size, result.root, s.keyring.cosign(result.size, result.root, 1)),
+                )
+            )
+
+    patch.setattr(cosigning, "cosign_if_agreed", eager)
+
+
+def _commit_at_quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
+    certified = commit._certified
+    patch.setattr(commit, "_certified", lambda slot, quorum: certified(slot, quorum - 1))
+
+
+MUTANTS = (
+    Mutant("a quorum of half the members", _quorum_minus_one, nodes=4),
+    Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, seeds=200),
+    Mutant("a new view forgets the own prepared block", _forget_prepared, seeds=300),
+    Mutant("a restart forgets the journal", _forget_journal),
+    Mutant("a primary votes twice in a view", _vote_twice),
+    Mutant("nobody suspects", _never_suspect),
+    Mutant("nothing is sent again", _never_resend),
+    Mutant("frames leave before the journal is written", _send_before_persisting),
+    Mutant("a cosignature before the block is stored", _cosign_backwards),
+    Mutant("one COMMIT too few", _commit_at_quorum_minus_one, seeds=200),
+)
