@@ -62,7 +62,7 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
             await rebuild_rows(ledger, genesis, cluster_id)
         peers = _make_peers(genesis, keys, config.node.id)
         parts = await _make_parts(config, genesis, cluster_id, keys, ledger, peers)
-        outside = await stack.enter_async_context(open_outside(config, database, vault, keys))
+        outside = await stack.enter_async_context(open_outside(config, keys.token))
         node = Node(parts, peers, outside, data_bytes)
         await _start(stack, node, data)
         yield node

@@ -60,7 +60,7 @@ class Waiting:
 
 
 class Pool:
-    """Mutable. The pool of one node."""
+    """Mutable. The pool of one node. A device's limit counts what was posted here, not what peers passed on."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiting] = {}
@@ -86,15 +86,15 @@ class Pool:
         """Take a record, or give the entry that is there. Raises PoolFull."""
         known = self._waiting.get(waiting.record_id)
         if known is not None:
-            known.ours = known.ours or waiting.ours
             return known
         kid = waiting.work.signed.kid
         crowded = len(self._waiting) >= POOL_RECORDS_MAX or self._bytes + waiting.size > POOL_BYTES_MAX
-        if crowded or self._in_flight.get(kid, 0) >= RECORDS_IN_FLIGHT_PER_DEVICE:
+        if crowded or (waiting.ours and self._in_flight.get(kid, 0) >= RECORDS_IN_FLIGHT_PER_DEVICE):
             raise PoolFull
         self._waiting[waiting.record_id] = waiting
         self._by_item[waiting.item] = waiting
-        self._in_flight[kid] = self._in_flight.get(kid, 0) + 1
+        if waiting.ours:
+            self._in_flight[kid] = self._in_flight.get(kid, 0) + 1
         self._bytes += waiting.size
         return waiting
 
@@ -105,12 +105,16 @@ class Pool:
             kid = waiting.work.signed.kid
             self._by_item.pop(waiting.item, None)
             self._bytes -= waiting.size
-            left = self._in_flight.get(kid, 1) - 1
-            if left:
-                self._in_flight[kid] = left
-            else:
-                self._in_flight.pop(kid, None)
+            if waiting.ours:
+                self._leave(kid)
         return waiting
+
+    def _leave(self, kid: str) -> None:
+        left = self._in_flight[kid] - 1
+        if left:
+            self._in_flight[kid] = left
+        else:
+            del self._in_flight[kid]
 
     def drop_expired(self, time_ms: int) -> None:
         """Let go of records that can no longer have effect."""
