@@ -21,19 +21,23 @@ from server.consensus.quorum import Quorum
 from server.domain.execute import execute_record
 from server.domain.member import Attestation, attestation_bytes
 from server.domain.plan import RecordWork, access_set
+from server.gateway.photo_cleaning import CleanedPhoto
 from server.ledger.policy import policy_text
 from server.node.admission import Admission
 from server.node.changes import Changes
 from server.node.driver import Driver
 from server.node.outside import Outside
 from server.node.parts import Parts
+from server.node.private import Private
 from server.node.pool import PoolFull, Waiting
 from server.node.receipts import Receipts
 from server.node.transport import Peers
+from server.node.tries import SharedTries
 from server.record.canonical import b64u_encode
 from server.record.kind import Place
 from server.record.rows import Rows
 from server.storage.ledger import FoundRecord
+from server.storage.photos import KeptPhoto
 
 log = structlog.get_logger()
 
@@ -56,14 +60,27 @@ class Submission(msgspec.Struct, frozen=True):
     index: int = -1
 
 
+async def _logged(work: Coroutine[None, None, None], name: str) -> None:
+    try:
+        await work
+    except Exception:  # noqa: BLE001 - the edge of work that nobody waits for
+        log.exception("background_failed", task=name)
+
+
 class Node:
     """Mutable. A running node. `begin` gives it its driver; `outside` is what it has of the outside world."""
 
-    def __init__(self, parts: Parts, peers: Peers, outside: Outside, genesis_bytes: bytes) -> None:
-        self.parts, self.outside, self.genesis_bytes = parts, outside, genesis_bytes
+    def __init__(self, parts: Parts, peers: Peers, outside: Outside, private: Private, genesis_bytes: bytes) -> None:
+        self.parts, self.genesis_bytes = parts, genesis_bytes
         self.config, self.genesis, self.cluster_id = parts.config, parts.genesis, parts.cluster_id
         self.estate, self.keys, self.ledger, self.rows = parts.estate, parts.keys, parts.ledger, parts.ledger.rows
-        self.clock = outside.clock
+        self.clock, self.cache, self.workshop = outside.clock, outside.cache, outside.workshop
+        self.sms, self.wechat = outside.sms, outside.wechat
+        self.queries, self.people, self.sessions = private.queries, private.people, private.sessions
+        self.phone_codes, self.photo_index = private.phone_codes, private.photo_index
+        self.openings, self.photos = parts.ledger.openings, parts.photos
+        self.tries = SharedTries(private.attempts, peers, parts.keys.roll, self.now_ms)
+        self._tasks: set[asyncio.Task[None]] = set()
         self.changes = Changes()
         self.stop: fx.Stop | None = None
         self._peers = peers
@@ -225,6 +242,37 @@ class Node:
         """One endless task a peer that holds the connection to it."""
         known = self.config.peers
         return [self._peers.keep_connected(member, peer.host, peer.port) for member, peer in sorted(known.items())]
+
+    async def keep_photo(self, photo: CleanedPhoto, owner: str) -> None:
+        """Keep a cleaned photo, enter it in the index, and give it to the peers before a record names it."""
+        await self.photos.keep(photo.sha256, photo.jpeg, photo.thumbnail)
+        kept = KeptPhoto(
+            photo.sha256,
+            photo.original_sha256,
+            len(photo.jpeg),
+            photo.width,
+            photo.height,
+            owner,
+            "",
+            self.now_ms(),
+        )
+        await self.photo_index.keep(kept)
+        holders = await self.parts.attachments.push_photo(photo.sha256)
+        log.info("photo_kept", sha256=photo.sha256, holders=len(holders) + 1)
+
+    async def share_tries(self, name: str, forget_ms: int) -> int:
+        """Count one more try under this name, durably, and ask the peers for theirs: the tries of all nodes."""
+        return await self.tries.count(name, forget_ms)
+
+    def spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Run something beside an answer; its failure is logged."""
+        task = asyncio.get_running_loop().create_task(_logged(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait for what runs beside answers."""
+        await asyncio.gather(*self._tasks)
 
     def note_changes(self, works: Sequence[RecordWork], outcomes: Sequence[str]) -> None:
         """Tell live pages what a stored block changed: kinds only, no content."""

@@ -26,13 +26,13 @@ from server.node.keyring import Keys, NodeKeyring, read_keys
 from server.node.node import Node
 from server.node.outside import open_outside
 from server.node.parts import Parts
+from server.node.private import Private, open_private
 from server.node.receipts import Receipts
 from server.node.transport import Peers, tls_context
 from server.record.canonical import Malformed, b64u_decode
 from server.storage.database import Database
 from server.storage.journal import Journal
 from server.storage.ledger import Ledger
-from server.storage.queries import Queries
 from server.storage.replay import rebuild_rows
 from server.storage.signer import SignerFile
 from server.storage.transcripts import TranscriptStore
@@ -61,9 +61,11 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
             log.info("rows_rebuilt", height=ledger.tip.height)
             await rebuild_rows(ledger, genesis, cluster_id)
         peers = _make_peers(genesis, keys, config.node.id)
-        parts = await _make_parts(config, genesis, cluster_id, keys, ledger, peers)
+        private = open_private(database, vault, keys)
+        parts = await _make_parts(config, genesis, cluster_id, keys, ledger, private, peers)
         outside = await stack.enter_async_context(open_outside(config, keys.token))
-        node = Node(parts, peers, outside, data_bytes)
+        node = Node(parts, peers, outside, private, data_bytes)
+        stack.push_async_callback(node.finish)
         await _start(stack, node, data)
         yield node
 
@@ -89,7 +91,7 @@ def _make_peers(genesis: Genesis, keys: Keys, me: str) -> Peers:
 
 
 async def _make_parts(
-    config: Config, genesis: Genesis, cluster_id: bytes, keys: Keys, ledger: Ledger, peers: Peers
+    config: Config, genesis: Genesis, cluster_id: bytes, keys: Keys, ledger: Ledger, private: Private, peers: Peers
 ) -> Parts:
     photos = PhotoFiles(Path(config.node.data) / "photos")
     attachments = AttachmentDesk(ledger.openings, photos, peers)
@@ -104,7 +106,7 @@ async def _make_parts(
         keyring=NodeKeyring(keys, genesis, cluster_id, config.node.id),
         ledger=ledger,
         attachments=attachments,
-        derivations=Derivations(ledger.rows, Queries(ledger.database), attachments),
+        derivations=Derivations(ledger.rows, private.queries, attachments),
         transcripts=TranscriptStore(ledger.database),
         photos=photos,
     )
