@@ -47,7 +47,9 @@ _SQLITE_PRAGMAS = {
     "busy_timeout": 5_000,
     "cache_size": -_CACHE_KIB,
 }
-_POOL_MAX = 8
+_READERS_MAX = 8
+_WRITERS_MAX = 2
+"""PostgreSQL connections that may write: one holds the node's lock, one runs the unit of work."""
 _open_dialects: list[str] = []
 
 
@@ -210,4 +212,5 @@ def _pool(config: dict[str, Any], *, read_only: bool) -> dict[str, Any]:
         "synchronous_commit": "on",
         "default_transaction_read_only": "on" if read_only else "off",
     }
-    return {**config, "credentials": {"maxsize": _POOL_MAX, **config["credentials"], "server_settings": settings}}
+    pool = {"maxsize": _READERS_MAX if read_only else _WRITERS_MAX, "server_settings": settings}
+    return {**config, "credentials": {**config["credentials"], **pool}}

@@ -114,8 +114,8 @@ async def _mark(connection: Connection, ids: list[str], height: int) -> None:
 async def _read_of_records(connection: Connection, records: list[str]) -> Sequence[Any]:
     """By ranges of the key, `<record>/...`: an index by record would cost as much again at every ballot."""
     wanted = "unnest(?::text[]) AS wanted(value)" if is_postgres(connection) else "json_each(?) AS wanted"
-    join = """JOIN "opening" ON "id" >= wanted.value || '/' AND "id" < wanted.value || '0'"""
-    sql = f'SELECT "id", "sealed_opening" FROM {wanted} {join}'  # noqa: S608 - fixed texts
+    join = """JOIN "opening" ON "opening"."id" >= wanted.value || '/' AND "opening"."id" < wanted.value || '0'"""
+    sql = f'SELECT "opening"."id", "sealed_opening" FROM {wanted} {join}'  # noqa: S608 - fixed texts
     return await fetch(connection, sql, _array(connection, records)) if records else []
 
 

@@ -17,13 +17,14 @@ class Person(Model):
 
     member = fields.CharField(max_length=40, primary_key=True)
     identity_kind = fields.CharField(max_length=32)
-    identity_hash = fields.CharField(max_length=43, unique=True)
     sealed_identity = fields.BinaryField()
+    """The document's number with its middle masked: the whole number is kept nowhere."""
     sealed_name = fields.BinaryField()
     name_hash = fields.CharField(max_length=43)
 
     class Meta:
         table = "person"
+        indexes = (("name_hash",),)
 
 
 class PersonPhone(Model):
@@ -43,12 +44,13 @@ class Home(Model):
     """A home of the estate. Its room as written stays sealed: a unit id is a pseudonym too."""
 
     unit = fields.CharField(max_length=40, primary_key=True)
-    sealed_building = fields.BinaryField()
     sealed_room = fields.BinaryField()
+    room_hash = fields.CharField(max_length=43)
     area_cm2 = fields.BigIntField()
 
     class Meta:
         table = "home"
+        indexes = (("room_hash",),)
 
 
 class Ownership(Model):
@@ -81,10 +83,20 @@ class RollImport(Model):
         indexes = (("state",),)
 
 
-class Attempt(Model):
-    """A durable counter of tries: `<purpose>/<subject>/<day>` (decisions 15)."""
+class Shop(Model):
+    """The name of a merchant's shop, as this organisation shows it."""
 
-    id = fields.CharField(max_length=200, primary_key=True)
+    member = fields.CharField(max_length=40, primary_key=True)
+    name = fields.CharField(max_length=100)
+
+    class Meta:
+        table = "shop"
+
+
+class Attempt(Model):
+    """A durable counter of tries (decisions 15). Its name holds no personal data."""
+
+    id = fields.CharField(max_length=255, primary_key=True)
     tries = fields.BigIntField()
     forget_ms = fields.BigIntField()
 
@@ -94,33 +106,34 @@ class Attempt(Model):
 
 
 class PhoneCode(Model):
-    """The code last sent to a member's phone for a device: only its keyed hash. Id `<member>/<kid>`."""
+    """The code last sent to a phone for a member: only its keyed hash. Id `<phone hash>/<member>`."""
 
     id = fields.CharField(max_length=90, primary_key=True)
+    member = fields.CharField(max_length=40)
+    phone_hash = fields.CharField(max_length=43)
     code_hash = fields.CharField(max_length=43)
     expires_ms = fields.BigIntField()
 
     class Meta:
         table = "phone_code"
-        indexes = (("expires_ms",),)
+        indexes = (("phone_hash",), ("expires_ms",))
 
 
 class SessionFamily(Model):
-    """A chain of refresh tokens of one sign-in at this node. Only hashes of tokens are kept."""
+    """A chain of refresh tokens of one sign-in at this node. Of the tokens only the newest one's number is kept."""
 
     id = fields.CharField(max_length=43, primary_key=True)
     member = fields.CharField(max_length=40)
     kid = fields.CharField(max_length=43)
-    token_hash = fields.CharField(max_length=43)
-    previous_hash = fields.CharField(max_length=43)
-    rotated_ms = fields.BigIntField()
+    generation = fields.BigIntField()
     opened_ms = fields.BigIntField()
+    rotated_ms = fields.BigIntField()
     expires_ms = fields.BigIntField()
-    revoked = fields.BooleanField(default=False)
+    revoked = fields.BooleanField()
 
     class Meta:
         table = "session_family"
-        indexes = (("kid",), ("member",), ("expires_ms",))
+        indexes = (("kid",), ("expires_ms",))
 
 
 class Opening(Model):
@@ -184,6 +197,7 @@ PERSON_PHONE = table_of(PersonPhone)
 HOME = table_of(Home)
 OWNERSHIP = table_of(Ownership)
 ROLL_IMPORT = table_of(RollImport)
+SHOP = table_of(Shop)
 ATTEMPT = table_of(Attempt)
 PHONE_CODE = table_of(PhoneCode)
 SESSION_FAMILY = table_of(SessionFamily)

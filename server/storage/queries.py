@@ -1,25 +1,25 @@
 """Reading for pages: straight from the row tables, as the last stored block left them. Never through consensus.
 
-Every list is paged: `cursor` is the last page's `next_cursor`, empty for the first page and after the last. It must not
-know who asks: rights are the API's.
+Long lists are paged: a cursor names the last row of the page before, empty for the first page; another text raises
+Malformed. It must not know who asks: rights are the API's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar, cast
-
-import msgspec
+from typing import Any, TypeVar, cast
 
 from server.domain.ballot import Ballot
 from server.domain.member import Device, Member
 from server.domain.motion import Motion, Turnout
-from server.domain.offer import Offer
-from server.domain.points import MEMBER, MERCHANT, Account, Transfer
-from server.domain.roll import RollHead
+from server.domain.offer import OPEN, Offer
+from server.domain.points import Account, Transfer
+from server.domain.roll import Roll, RollHead
 from server.domain.tally import TallyResult
 from server.domain.ticket import Ticket, TicketEvent, TicketPhoto
+from server.limits import INTEGER_MAX
+from server.record.canonical import Malformed
 from server.record.rows import Row, key
 from server.storage.database import Database
 from server.storage.ledger_tables import ENTRY
@@ -33,27 +33,8 @@ _CURSOR = re.compile(r"(-?[0-9]{1,19})/(.{0,255})", re.DOTALL)
 R = TypeVar("R", bound=Row)
 
 
-class CursorMalformed(ValueError):
-    """A cursor that no page gave."""
-
-
-class Page(msgspec.Struct, Generic[R], frozen=True):
-    """Rows of one page, and the cursor of the next; empty when there is none."""
-
-    rows: list[R]
-    next_cursor: str
-
-
-class MotionDetail(msgspec.Struct, frozen=True):
-    """A motion with what is public of it: turnouts by question, and results once it is tallied."""
-
-    motion: Motion
-    turnouts: list[Turnout]
-    results: list[TallyResult]
-
-
 class Queries:
-    """The reading side of one node."""
+    """The reading side of one node. Lists come with the cursor of their next page, empty at the end."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,12 +54,10 @@ class Queries:
         return await self._rows(row, tail, [*values, after, _bounded(limit)])
 
     async def newest(
-        self, row: type[R], order: str, *, cursor: str = "", limit: int = 50, **columns: str | int | Sequence[str]
-    ) -> Page[R]:
+        self, row: type[R], order: str, cursor: str, limit: int, **columns: str | int | Sequence[str]
+    ) -> tuple[list[R], str]:
         """A page of rows whose columns have these values (or one of several), the largest in column `order` first."""
         wanted = {name: (value,) if isinstance(value, str | int) else tuple(value) for name, value in columns.items()}
-        if any(not values for values in wanted.values()):
-            return Page([], "")
         where, values = _equal(row, wanted)
         column = _column(row, order)
         if cursor:
@@ -87,21 +66,39 @@ class Queries:
             values += [before, before, name]
         limit = _bounded(limit)
         found = await self._rows(row, f'{where} ORDER BY {column} DESC, "id" DESC LIMIT ?', [*values, limit + 1])
-        more = len(found) > limit
-        return Page(found[:limit], _cursor_after(found[limit - 1], order) if more else "")
+        return _page(found, limit, order)
 
-    async def motions(self, states: Sequence[str] = (), *, cursor: str = "", limit: int = 50) -> Page[Motion]:
-        """Motions, the newest first; all, or those in these states (open, tallied, final)."""
-        chosen = {"state": states} if states else {}
-        return await self.newest(Motion, "index", cursor=cursor, limit=limit, **chosen)
+    async def rolls(self) -> list[Roll]:
+        """All rolls, newest first."""
+        return await self._rows(Roll, 'TRUE ORDER BY "published_ms" DESC, "id" DESC', [])
 
-    async def motion(self, motion: str) -> MotionDetail | None:
-        """A motion with its turnouts and results."""
-        found = await self.get(Motion, motion)
-        if found is None:
-            return None
-        turnouts = await self.select(Turnout, motion=motion)
-        return MotionDetail(found, turnouts, await self.select(TallyResult, motion=motion))
+    async def heads_of(self, roll: str, member: str) -> list[RollHead]:
+        """The heads of a roll that a member belongs to, by position."""
+        where, values = _equal(RollHead, {"roll": (roll,)})
+        tail = f"""{where} AND "members" LIKE ? ORDER BY "position\""""
+        found = await self._rows(RollHead, tail, [*values, f'%"{member}"%'])
+        return [head for head in found if member in head.members]
+
+    async def motions(
+        self, cursor: str = "", limit: int = 50, *, states: Sequence[str] = ()
+    ) -> tuple[list[Motion], str]:
+        """Motions, the one that closes last first; all, or those in these states (open, tallied, final)."""
+        return await self.newest(Motion, "close_ms", cursor, limit, **({"state": states} if states else {}))
+
+    async def turnouts(self, motion: str) -> list[Turnout]:
+        """Turnouts of a motion's questions."""
+        return await self.select(Turnout, motion=motion)
+
+    async def results(self, motion: str) -> list[TallyResult]:
+        """Results of a motion's questions; none before it is tallied."""
+        return await self.select(TallyResult, motion=motion)
+
+    async def ballots(self, motion: str, positions: Sequence[int]) -> list[Ballot]:
+        """The counted ballots of these heads in a motion, by question and position."""
+        if not positions:
+            return []
+        where, values = _equal(Ballot, {"motion": (motion,), "position": tuple(positions)})
+        return await self._rows(Ballot, f'{where} ORDER BY "question", "position"', values)
 
     async def ballots_of(self, motion: str) -> list[Ballot]:
         """All counted ballots of a motion, by question and position: what a tally is made of."""
@@ -113,61 +110,55 @@ class Queries:
         where, values = _equal(Ballot, {"motion": (motion,), "member": (member,)})
         return await self._rows(Ballot, f'{where} ORDER BY "question", "position"', values)
 
-    async def heads_of(self, member: str, roll: str) -> list[RollHead]:
-        """The heads of a roll that a member may vote for, by position."""
-        # Members stand in the row as canonical JSON of pseudonyms, which hold neither quotes nor wildcards.
-        where, values = _equal(RollHead, {"roll": (roll,)})
-        tail = f"""{where} AND "members" LIKE ? ORDER BY "position\""""
-        return await self._rows(RollHead, tail, [*values, f'%"{member}"%'])
-
     async def tickets(
         self,
-        *,
-        reporter: str = "",
-        handler: str = "",
-        organisation: str = "",
-        states: Sequence[str] = (),
         cursor: str = "",
         limit: int = 50,
-    ) -> Page[Ticket]:
+        *,
+        reporter: str = "",
+        state: str = "",
+        handler: str = "",
+        organisation: str = "",
+    ) -> tuple[list[Ticket], str]:
         """Tickets, those changed last first; each argument that is given narrows the list."""
-        given = {"reporter": reporter, "handler": handler, "organisation": organisation, "state": states}
-        chosen: dict[str, Any] = {name: value for name, value in given.items() if value}
-        return await self.newest(Ticket, "changed_ms", cursor=cursor, limit=limit, **chosen)
+        given = {"reporter": reporter, "handler": handler, "organisation": organisation, "state": state}
+        chosen = {name: value for name, value in given.items() if value}
+        return await self.newest(Ticket, "changed_ms", cursor, limit, **chosen)
 
     async def ticket_events(self, ticket: str) -> list[TicketEvent]:
-        """The steps of a ticket in their order."""
+        """The steps of a ticket in the order of the ledger."""
         where, values = _equal(TicketEvent, {"ticket": (ticket,)})
         return await self._rows(TicketEvent, f'{where} ORDER BY "index", "id"', values)
 
-    async def tickets_of_photo(self, sha256: str) -> list[str]:
-        """Ids of the tickets that show a picture: who may see one of them may see it."""
-        return sorted({row.ticket for row in await self.select(TicketPhoto, photo=sha256)})
+    async def events(self, records: Sequence[str]) -> list[TicketEvent]:
+        """Steps of tickets by their ids, in the order of the ledger."""
+        table = ROW_TABLES[TicketEvent.table]
+        found = await self._database.read(lambda connection: find_rows(connection, table.table, records))
+        return sorted((cast("TicketEvent", table.row(row)) for row in found), key=lambda event: event.index)
 
-    async def account(self, owner: str) -> Account:
+    async def photo_tickets(self, photo: str) -> list[TicketPhoto]:
+        """Where a photo is named: who may see one of these tickets may see it."""
+        return await self.select(TicketPhoto, photo=photo)
+
+    async def account(self, account: str) -> Account:
         """An account by its id, as `member/m-1` or `merchant/m-2`; an unknown one is empty."""
-        return await self.get(Account, owner) or Account(owner)
+        return await self.get(Account, account) or Account(account)
 
-    async def member_account(self, member: str) -> Account:
-        """A member's points."""
-        return await self.account(f"{MEMBER}/{member}")
-
-    async def merchant_account(self, shop: str) -> Account:
-        """A merchant's points."""
-        return await self.account(f"{MERCHANT}/{shop}")
-
-    async def transfers(self, account: str, *, cursor: str = "", limit: int = 50) -> Page[Transfer]:
+    async def transfers(self, account: str, cursor: str = "", limit: int = 50) -> tuple[list[Transfer], str]:
         """What went out of an account and came into it, the newest first."""
-        out = await self.newest(Transfer, "index", cursor=cursor, limit=limit, debit=account)
-        into = await self.newest(Transfer, "index", cursor=cursor, limit=limit, credit=account)
-        both = sorted((*out.rows, *into.rows), key=lambda row: (row.index, row.id), reverse=True)
         limit = _bounded(limit)
-        more = len(both) > limit or out.next_cursor or into.next_cursor
-        return Page(both[:limit], _cursor_after(both[limit - 1], "index") if more else "")
+        out, _ = await self.newest(Transfer, "index", cursor, limit + 1, debit=account)
+        into, _ = await self.newest(Transfer, "index", cursor, limit + 1, credit=account)
+        both = sorted((*out, *into), key=lambda row: (row.index, row.id), reverse=True)
+        return _page(both, limit, "index")
 
-    async def offers(self, shop: str, *, cursor: str = "", limit: int = 50) -> Page[Offer]:
-        """A merchant's offers, the newest first."""
-        return await self.newest(Offer, "made_ms", cursor=cursor, limit=limit, shop=shop)
+    async def offers(self, shop: str, cursor: str = "", limit: int = 50) -> tuple[list[Offer], str]:
+        """A shop's offers, newest first."""
+        return await self.newest(Offer, "made_ms", cursor, limit, shop=shop)
+
+    async def offers_since(self, made_ms: int) -> list[Offer]:
+        """Open offers of all shops made since then, by id."""
+        return await self._rows(Offer, '"state" = ? AND "made_ms" >= ? ORDER BY "id"', [OPEN, made_ms])
 
     async def devices(self, member: str) -> list[Device]:
         """A member's devices, revoked ones too, the oldest first."""
@@ -175,12 +166,12 @@ class Queries:
         return sorted(found, key=lambda device: (device.bound_ms, device.id))
 
     async def members_with_role(self, role: str, *, after: str = "", limit: int = 100) -> list[Member]:
-        """Members that hold a role (`committee`, or `staff@property` for one organisation), by id."""
-        sign = '"' if "@" in role or role == "resident" else "@"
+        """Members that hold a role (`committee`, or `staff@property` of one organisation), by id, those after an id."""
         tail = """"roles" LIKE ? AND "id" > ? ORDER BY "id" LIMIT ?"""
-        return await self._rows(Member, tail, [f'%"{role}{sign}%', after, _bounded(limit)])
+        found = await self._rows(Member, tail, [f'%"{role}%', after, _bounded(limit)])
+        return [member for member in found if any(role in (held, held.partition("@")[0]) for held in member.roles)]
 
-    async def entries_by(self, author: str, *, before_index: int = 2**62, limit: int = 50) -> list[StoredEntry]:
+    async def entries_by(self, author: str, *, before_index: int = INTEGER_MAX, limit: int = 50) -> list[StoredEntry]:
         """The log entries of a member's records, the newest first, below an index."""
         columns = ",".join(f'"{column}"' for column in ENTRY.columns)
         where = '"author" = ? AND "index" < ? ORDER BY "index" DESC LIMIT ?'
@@ -211,15 +202,17 @@ def _equal(row: type[Row], columns: dict[str, tuple[Any, ...]]) -> tuple[str, li
 
 
 def _bounded(limit: int) -> int:
-    return max(1, min(limit, LIMIT_MAX))
+    return max(1, min(limit, LIMIT_MAX + 1))
 
 
-def _cursor_after(row: Row, order: str) -> str:
-    return f"{getattr(row, order)}/{row.id}"
+def _page(found: list[R], limit: int, order: str) -> tuple[list[R], str]:
+    """The rows of a page of which one more than `limit` was asked for, and the cursor of the next."""
+    page = found[:limit]
+    return page, f"{getattr(page[-1], order)}/{page[-1].id}" if len(found) > limit else ""
 
 
 def _read_cursor(cursor: str) -> tuple[int, str]:
     match = _CURSOR.fullmatch(cursor)
     if match is None or abs(int(match[1])) >= 2**63:
-        raise CursorMalformed("not a cursor of this list")
+        raise Malformed("not a cursor of this list", "cursor")
     return int(match[1]), match[2]

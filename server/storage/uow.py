@@ -2,7 +2,8 @@
 
 Tortoise 1.1.9 takes its lock and then awaits BEGIN; a caller cancelled there leaves the lock held for ever (SQLite) or
 a pooled connection lost (PostgreSQL). So each unit runs in a task of its own, shielded from its caller, in a copy of
-the database's clean context: no unit ever sees the connection of another one's transaction.
+the database's clean context: no unit ever sees the connection of another one's transaction. Units run one after the
+other, on PostgreSQL too: what a unit reads does not change before it writes, and one process is all there is.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class UnitsOfWork:
         self._scope = scope
         self._connection_name = connection_name
         self._live: set[asyncio.Task[Any]] = set()
+        self._turn = asyncio.Lock()
 
     async def run(self, work: Work[T]) -> T:
         """Run `work` in one transaction: all of it happens, or, when it raises, nothing.
@@ -48,5 +50,5 @@ class UnitsOfWork:
             await asyncio.wait(self._live)
 
     async def _transact(self, work: Work[T]) -> T:
-        async with in_transaction(self._connection_name) as connection:
+        async with self._turn, in_transaction(self._connection_name) as connection:
             return await work(connection)

@@ -2,17 +2,18 @@
 -- Integer keys are row ids; tables with text keys have no row id: one B-tree each.
 
 CREATE TABLE "attempt" (
-    "id" VARCHAR(200) NOT NULL PRIMARY KEY,
+    "id" VARCHAR(255) NOT NULL PRIMARY KEY,
     "tries" BIGINT NOT NULL,
     "forget_ms" BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX "idx_attempt_forget__369cae" ON "attempt" ("forget_ms");
 CREATE TABLE "home" (
     "unit" VARCHAR(40) NOT NULL PRIMARY KEY,
-    "sealed_building" BLOB NOT NULL,
     "sealed_room" BLOB NOT NULL,
+    "room_hash" VARCHAR(43) NOT NULL,
     "area_cm2" BIGINT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX "idx_home_room_ha_69e13c" ON "home" ("room_hash");
 CREATE TABLE "opening" (
     "id" VARCHAR(90) NOT NULL PRIMARY KEY,
     "sealed_opening" BLOB NOT NULL,
@@ -32,11 +33,11 @@ CREATE INDEX "idx_ownership_member_890ef6" ON "ownership" ("member");
 CREATE TABLE "person" (
     "member" VARCHAR(40) NOT NULL PRIMARY KEY,
     "identity_kind" VARCHAR(32) NOT NULL,
-    "identity_hash" VARCHAR(43) NOT NULL UNIQUE,
     "sealed_identity" BLOB NOT NULL,
     "sealed_name" BLOB NOT NULL,
     "name_hash" VARCHAR(43) NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX "idx_person_name_ha_0ae70e" ON "person" ("name_hash");
 CREATE TABLE "person_phone" (
     "id" VARCHAR(90) NOT NULL PRIMARY KEY,
     "member" VARCHAR(40) NOT NULL,
@@ -47,9 +48,12 @@ CREATE INDEX "idx_person_phon_phone_h_d22f4e" ON "person_phone" ("phone_hash");
 CREATE INDEX "idx_person_phon_member_7c5b39" ON "person_phone" ("member");
 CREATE TABLE "phone_code" (
     "id" VARCHAR(90) NOT NULL PRIMARY KEY,
+    "member" VARCHAR(40) NOT NULL,
+    "phone_hash" VARCHAR(43) NOT NULL,
     "code_hash" VARCHAR(43) NOT NULL,
     "expires_ms" BIGINT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX "idx_phone_code_phone_h_5949de" ON "phone_code" ("phone_hash");
 CREATE INDEX "idx_phone_code_expires_f36edc" ON "phone_code" ("expires_ms");
 CREATE TABLE "photo" (
     "sha256" VARCHAR(64) NOT NULL PRIMARY KEY,
@@ -78,16 +82,18 @@ CREATE TABLE "session_family" (
     "id" VARCHAR(43) NOT NULL PRIMARY KEY,
     "member" VARCHAR(40) NOT NULL,
     "kid" VARCHAR(43) NOT NULL,
-    "token_hash" VARCHAR(43) NOT NULL,
-    "previous_hash" VARCHAR(43) NOT NULL,
-    "rotated_ms" BIGINT NOT NULL,
+    "generation" BIGINT NOT NULL,
     "opened_ms" BIGINT NOT NULL,
+    "rotated_ms" BIGINT NOT NULL,
     "expires_ms" BIGINT NOT NULL,
     "revoked" INT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX "idx_session_fam_kid_5d6677" ON "session_family" ("kid");
-CREATE INDEX "idx_session_fam_member_42bb0d" ON "session_family" ("member");
 CREATE INDEX "idx_session_fam_expires_eccf2a" ON "session_family" ("expires_ms");
+CREATE TABLE "shop" (
+    "member" VARCHAR(40) NOT NULL PRIMARY KEY,
+    "name" VARCHAR(100) NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE "vault_check" (
     "name" VARCHAR(32) NOT NULL PRIMARY KEY,
     "sealed_text" BLOB NOT NULL
