@@ -18,7 +18,8 @@ from server.domain.member import (
 )
 from server.limits import DAY_MS, HOUR_MS
 from server.record.canonical import b64u_decode, b64u_encode
-from tests.domain.world import World, device
+from server.record.rows import Key
+from tests.domain.world import World, device, roll_body
 
 
 def kid(name: str) -> str:
@@ -154,6 +155,21 @@ def test_the_same_role_can_be_given_again(world: World) -> None:
         sun = world.get(Member, "sun")
         assert sun is not None and ("staff@property" in sun.roles) is (kind == "role.revoke")
         world.do("officer-street", kind, body)
+
+
+def test_an_officer_of_two_organisations_speaks_for_one(world: World) -> None:
+    """Genesis may name one person twice; one signature is still one organisation's."""
+    member = world.get(Member, "officer-owners")
+    assert member is not None
+    both = Member(member.id, ("officer@owners", "officer@street"), member.devices)
+    world.rows[Key(Member.table, member.id)] = both
+    body = {"member": "sun", "organisation": "street", "role": "auditor"}
+    world.do("officer-owners", "role.grant", body)
+    assert world.refuse("officer-owners", "role.grant", body) == "already_approved"
+    published = roll_body("new")
+    world.do("officer-owners", "roll.publish", published)
+    confirm = {"roll": "new", "root": published["root"]}
+    assert world.refuse("officer-owners", "roll.confirm", confirm) == "already_approved"
 
 
 def test_one_organisation_alone_cannot_sign_as_another_ones_officer(world: World) -> None:

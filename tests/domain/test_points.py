@@ -130,6 +130,14 @@ def test_the_last_points_are_spent_once(shop: World) -> None:
     assert shop.block(*both) == ["accepted", "balance_too_low"]
 
 
+@pytest.mark.parametrize(("amount", "outcome"), [(100, "accepted"), (101, "balance_too_low")])
+def test_everything_can_be_spent_and_one_point_more_cannot(shop: World, amount: int, outcome: str) -> None:
+    code = digest(b"everything")
+    shop.do("bai", "offer.make", offer_body(shop, code_hash=code, amount=amount))
+    record = shop.record("li", "points.redeem", redeem_body(offer=code, shop="bai", amount=amount))
+    assert shop.block(record) == [outcome]
+
+
 def test_redeeming_refusals_stand_in_their_order(shop: World) -> None:
     """Every fault at once: an offer of a shop that is the payer's own, over, redeemed, of another amount, too dear."""
     shop.publish_roll("shops", [(("ma",), 1)])
