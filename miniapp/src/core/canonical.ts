@@ -10,8 +10,10 @@ export type JsonObject = { readonly [key: string]: Json }
 
 export class CanonicalError extends Error {}
 
-/** Objects and arrays inside one another; a bare string has depth 0. */
+/** Steps down from the outermost value, which has depth 0. */
 const DEPTH_MAX = 8
+/** ASCII, so that JavaScript (UTF-16) and Python (code points) sort keys alike. */
+const KEY = /^[a-z0-9_.]{1,64}$/
 
 export function canonicalText(value: Json): string {
   return write(value, 0)
@@ -41,11 +43,11 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
 }
 
 function write(value: unknown, depth: number): string {
+  if (depth > DEPTH_MAX) throw new CanonicalError('too deep')
   if (typeof value === 'string') return writeText(value)
   if (typeof value === 'boolean') return String(value)
   if (typeof value === 'number') return writeInteger(value)
   if (typeof value !== 'object' || value === null) throw new CanonicalError('null or not a JSON value')
-  if (depth >= DEPTH_MAX) throw new CanonicalError('too deep')
   if (Array.isArray(value)) return '[' + value.map((item) => write(item, depth + 1)).join(',') + ']'
   return writeObject(value as Record<string, unknown>, depth)
 }
@@ -55,9 +57,8 @@ function writeObject(value: Record<string, unknown>, depth: number): string {
   return '{' + keys.map((key) => writeKey(key) + ':' + write(value[key], depth + 1)).join(',') + '}'
 }
 
-/** ASCII only: JavaScript sorts by UTF-16 and Python by code point, which agree there. */
 function writeKey(key: string): string {
-  if (!/^[\x20-\x7e]*$/.test(key)) throw new CanonicalError('key is not ASCII')
+  if (!KEY.test(key)) throw new CanonicalError('key is not of a-z, 0-9, underscore and dot')
   return JSON.stringify(key)
 }
 

@@ -118,7 +118,9 @@ export function entryText(index: number, jws: string, outcome = 'accepted', heig
 export const systemText = (index: number): string =>
   `{"height":1,"index":${index},"outcome":"accepted","system":{"body":{"n":${index}},"due_ms":0,"id":"i","key":"k","kind":"filler"},"time_ms":1}`
 
-export function proofText(entries: readonly string[], index: number, key: DeviceKey, signers: readonly MemberId[] = MEMBERS): string {
+export function proofText(
+  entries: readonly string[], index: number, key: Pick<DeviceKey, 'jwk'>, signers: readonly MemberId[] = MEMBERS,
+): string {
   const { crv, kty, x, y } = key.jwk
   const extra = `{"device_key":{"crv":"${crv}","kty":"${kty}","x":"${x}","y":"${y}"},"entry":${JSON.stringify(entries[index])}}`
   const hashes = inclusionOf(index, entries.map(leafOf)).map((hash) => hash.toString('base64') + '\n')

@@ -1,0 +1,76 @@
+/** The web build: static files for the node to serve. No inline script, no eval, no other host. */
+
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import esbuild from 'esbuild'
+import { jsonOf, readProject, readSource, ROOT, SOURCE, styleFiles } from './project.mjs'
+import { compileTemplates } from './templates.mjs'
+
+const RPX_PER_VIEWPORT = 7.5
+
+export async function buildWeb(output, estate) {
+  const project = readProject()
+  rmSync(output, { recursive: true, force: true })
+  mkdirSync(output, { recursive: true })
+  cpSync(join(SOURCE, 'assets'), join(output, 'assets'), { recursive: true })
+  await bundle(project, output, estate)
+  writeFileSync(join(output, 'app.css'), await styles(project))
+  writeFileSync(join(output, 'index.html'), readFileSync(join(ROOT, 'web/index.html'), 'utf8'))
+}
+
+function bundle(project, output, estate) {
+  return esbuild.build({
+    entryPoints: { app: join(ROOT, 'web/main.ts') },
+    outdir: output,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target: 'es2020',
+    minify: true,
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { LINLI_ESTATE: JSON.stringify(estate), 'process.env.NODE_ENV': '"production"' },
+    plugins: [projectModule(project)],
+  })
+}
+
+/** `virtual:linli`: what web/virtual.d.ts describes. */
+function projectModule(project) {
+  return {
+    name: 'linli-project',
+    setup(build) {
+      build.onResolve({ filter: /^virtual:linli$/ }, () => ({ path: 'project', namespace: 'linli' }))
+      build.onLoad({ filter: /.*/, namespace: 'linli' }, () => ({ contents: moduleText(project), resolveDir: SOURCE }))
+    },
+  }
+}
+
+function moduleText({ app, pages, components, shared }) {
+  const names = Object.keys({ ...shared, ...Object.assign({}, ...pages.map((page) => jsonOf(page).usingComponents)) })
+  const unitText = (unit) => {
+    const json = jsonOf(unit)
+    const using = { ...shared, ...json.usingComponents }
+    return `${JSON.stringify(unit)}: { json: ${JSON.stringify({ ...json, usingComponents: using })}, run: () => require('./${unit}') }`
+  }
+  return [
+    `export const APP = ${JSON.stringify(app)}`,
+    `export const PAGES = {${pages.map(unitText).join(',\n')}}`,
+    `export const COMPONENTS = {${components.map(unitText).join(',\n')}}`,
+    `export const TEMPLATES = ${compileTemplates([...pages, ...components], names)}`,
+    `export const startApp = () => require('./app')`,
+  ].join('\n')
+}
+
+const inlineImports = (path) =>
+  readSource(path).replace(/@import "\.\/(.+?)";/g, (_, imported) => readSource(imported))
+
+async function styles(project) {
+  const native = styleFiles(project).map(inlineImports).join('\n')
+  const inBrowser = native
+    .replace(/(\d+(?:\.\d+)?)rpx/g, (_, size) => `${Number(size) / RPX_PER_VIEWPORT}vw`)
+    .replace(/(^|[\s,{}])page(?=[\s,{])/g, '$1body')
+  const host = readFileSync(join(ROOT, 'web/host.css'), 'utf8')
+  const { code } = await esbuild.transform(host + inBrowser, { loader: 'css', minify: true, charset: 'utf8' })
+  return code
+}

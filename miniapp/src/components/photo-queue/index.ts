@@ -1,0 +1,71 @@
+/** Choosing photos and uploading each by itself. Tells the page of every change, so that the draft holds it. */
+
+import {
+  afterRestart, choosePhotos, forgetPhoto, PHOTOS_MAX, replacePhoto, retryFailed, uploadPhotos, type QueuedPhoto,
+} from '../../services/photos'
+import { refusalText, fill, type Texts } from '../../texts'
+import { settings } from '../../services/settings'
+
+interface Row extends QueuedPhoto {
+  readonly label: string
+  readonly removeLabel: string
+  readonly stateText: string
+}
+
+Component({
+  properties: { s: Object, common: Object, photos: Array, lead: String },
+  data: { rows: [] as Row[], count: '', canAdd: true, photos: [] as readonly QueuedPhoto[] },
+  lifetimes: {
+    attached() {
+      this.change(afterRestart(this.data.photos))
+      void this.uploadAll()
+    },
+  },
+  methods: {
+    async add() {
+      let chosen: readonly QueuedPhoto[]
+      try {
+        chosen = await choosePhotos(PHOTOS_MAX - this.data.photos.length)
+      } catch {
+        return
+      }
+      this.change([...this.data.photos, ...chosen].slice(0, PHOTOS_MAX))
+      await this.uploadAll()
+    },
+
+    remove(event: TapEvent) {
+      const photo = this.data.photos[Number(event.currentTarget.dataset['at'])]
+      if (!photo) return
+      forgetPhoto(photo)
+      this.change(this.data.photos.filter((one) => one !== photo))
+    },
+
+    retry() {
+      this.change(retryFailed(this.data.photos))
+      return this.uploadAll()
+    },
+
+    uploadAll() {
+      return uploadPhotos(() => this.data.photos, (photo) => this.change(replacePhoto(this.data.photos, photo)))
+    },
+
+    change(photos: readonly QueuedPhoto[]) {
+      const texts = this.data['s'] as Texts['ticketNew']
+      const rows = photos.map((photo, at): Row => ({
+        ...photo,
+        label: fill((this.data['common'] as Texts['common']).photo, { n: at + 1 }),
+        removeLabel: fill(texts.photoRemove, { n: at + 1 }),
+        stateText: stateText(photo, texts),
+      }))
+      const count = fill(texts.photoCount, { n: photos.length })
+      this.setData({ photos, rows, count, canAdd: photos.length < PHOTOS_MAX })
+      this.triggerEvent('change', { value: photos }, {})
+    },
+  },
+})
+
+function stateText(photo: QueuedPhoto, texts: Texts['ticketNew']): string {
+  if (photo.state === 'done') return texts.photoDone
+  if (photo.state !== 'failed') return texts.photoUploading
+  return (photo.fault && refusalText(settings().language, photo.fault)) || texts.photoFailed
+}

@@ -1,0 +1,43 @@
+/** Step one, find: what is being voted on. */
+
+import { api } from '../../services/api'
+import type { MotionSummary } from '../../services/api-types'
+import { hasVoted } from '../../services/ballots'
+import { serverNow } from '../../services/records'
+import { settings } from '../../services/settings'
+import { fill, type Texts } from '../../texts'
+import { formatTime } from '../../texts/format'
+import { definePage } from '../../page'
+
+interface Row {
+  readonly id: string
+  readonly title: string
+  readonly url: string
+  readonly when: string
+  readonly chip: string
+  readonly tone: 'good' | 'wait' | ''
+}
+
+definePage({
+  title: (texts) => texts.motions.title,
+  sections: ['motions'],
+  data: { open: [] as Row[], closed: [] as Row[], isEmpty: false },
+
+  async load() {
+    const { items } = await api.motions()
+    const rows = (isOpen: boolean) =>
+      items.filter((motion) => (motion.state === 'open') === isOpen).map((motion) => rowOf(motion, this.texts))
+    this.setData({ open: rows(true), closed: rows(false), isEmpty: items.length === 0 })
+  },
+})
+
+function rowOf(motion: MotionSummary, texts: Texts): Row {
+  const isOpen = motion.state === 'open'
+  const when = fill(texts.motions.until, { time: formatTime(settings().language, motion.close_ms, serverNow()) })
+  const voted = hasVoted(motion.mine)
+  const may = (motion.mine ?? []).length > 0
+  const chip = !isOpen ? texts.motions.result : voted ? texts.motions.youVoted : may ? texts.motions.youMay : texts.motions.open
+  const tone = !isOpen ? '' : voted ? 'good' : may ? 'wait' : ''
+  const page = isOpen ? 'pages/vote/verify' : 'pages/result/index'
+  return { id: motion.id, title: motion.title, url: `/${page}?motion=${motion.id}`, when, chip, tone }
+}

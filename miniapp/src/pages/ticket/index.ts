@@ -1,0 +1,76 @@
+/** One report with all that was done about it. Only its reporter says that it is fixed. */
+
+import { api } from '../../services/api'
+import type { Ticket, TicketStep } from '../../services/api-types'
+import { sentenceOfSettlement } from '../../services/faults'
+import type { QueuedPhoto } from '../../services/photos'
+import { serverNow } from '../../services/records'
+import { settings } from '../../services/settings'
+import { addToTicket, confirmTicket, TEXT_LENGTH_MAX } from '../../services/tickets'
+import { momentsOf, type Moment } from '../../texts/moments'
+import { categoryText, stateText, toneOf } from '../../texts/tickets'
+import { definePage } from '../../page'
+
+definePage({
+  title: (texts) => texts.ticket.title,
+  sections: ['ticket', 'ticketNew'],
+  data: {
+    category: '', state: '', tone: '', place: '', text: '', photos: [] as readonly string[], moments: [] as Moment[],
+    mayConfirm: false, mayReopen: false, isReopening: false, reason: '', morePhotos: [] as readonly QueuedPhoto[],
+    textMax: TEXT_LENGTH_MAX,
+  },
+
+  async load() {
+    const ticket = await api.ticket(this.query['id']!)
+    this.setData({
+      category: categoryText(ticket.category, this.texts),
+      state: stateText(ticket.state, this.texts),
+      tone: toneOf(ticket.state),
+      place: ticket.place,
+      text: ticket.text,
+      photos: ticket.photos,
+      moments: this.moments(ticket),
+      mayConfirm: ticket.may.includes('confirm'),
+      mayReopen: ticket.may.includes('reopen'),
+    })
+  },
+
+  moments(ticket: Ticket): Moment[] {
+    const newestFirst: readonly TicketStep[] = [...ticket.history].reverse()
+    return momentsOf(newestFirst, settings().language, serverNow(), this.texts)
+  },
+
+  confirm() {
+    return this.run(async () => {
+      const settlement = await confirmTicket(this.query['id']!, this.texts.ticket.confirm)
+      await this.after(sentenceOfSettlement(settlement, this.texts), this.texts.ticket.confirmed)
+    })
+  },
+
+  startReopening() {
+    this.setData({ isReopening: true })
+  },
+
+  typed(event: ValueEvent) {
+    this.setData({ reason: event.detail.value, note: '' })
+  },
+
+  photosChanged(event: ValueEvent<readonly QueuedPhoto[]>) {
+    this.setData({ morePhotos: event.detail.value })
+  },
+
+  reopen() {
+    const { reason, morePhotos } = this.data
+    if (reason.trim() === '') return this.setData({ note: this.texts.ticket.needNote })
+    return this.run(async () => {
+      const settlement = await addToTicket('ticket.reopen', this.query['id']!, reason, morePhotos, this.texts.ticket.reopen)
+      await this.after(sentenceOfSettlement(settlement, this.texts), this.texts.ticket.reopened)
+    })
+  },
+
+  async after(sentence: string, good: string) {
+    this.setData({ note: sentence, isReopening: false })
+    if (sentence === '') wx.showToast({ title: good, icon: 'success' })
+    await this.reload()
+  },
+})

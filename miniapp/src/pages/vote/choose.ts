@@ -1,0 +1,49 @@
+/** Step four, choose: one question a screen. Every choice is kept at once, so going back loses nothing. */
+
+import { api } from '../../services/api'
+import type { Choice, Motion } from '../../services/api-types'
+import { chooseDraft, choiceOf } from '../../services/ballots'
+import { ApiProblem } from '../../services/http'
+import { fill } from '../../texts'
+import { definePage, go } from '../../page'
+import { stepData, VOTE_STEPS } from './steps'
+
+definePage({
+  title: (texts) => texts.vote.chooseTitle,
+  sections: ['vote'],
+  data: { number: '', text: '', choices: [] as readonly Choice[], chosen: '', ...VOTE_STEPS },
+  motion: undefined as Motion | undefined,
+
+  async load() {
+    const motion = await api.motion(this.query['motion']!)
+    const question = motion.questions[this.at()]
+    if (!question) throw new ApiProblem(404, 'not_found', '', {}, 0)
+    this.motion = motion
+    this.setData({
+      number: fill(this.texts.vote.question, { n: this.at() + 1, all: motion.questions.length }),
+      text: question.text,
+      choices: question.choices,
+      chosen: choiceOf(motion, question.id),
+      ...stepData(4, this.texts),
+    })
+  },
+
+  at(): number {
+    return Number(this.query['n'] ?? 0)
+  },
+
+  choose(event: ValueEvent) {
+    const question = this.motion!.questions[this.at()]!
+    chooseDraft(this.motion!.id, question.id, event.detail.value)
+    this.setData({ chosen: event.detail.value, note: '' })
+  },
+
+  next() {
+    if (this.data.chosen === '') return this.setData({ note: this.texts.vote.needChoice })
+    const motion = this.motion!
+    const isLast = this.at() + 1 >= motion.questions.length
+    if (this.query['edit'] === '1') wx.navigateBack({})
+    else if (isLast) go('pages/vote/sign', { motion: motion.id })
+    else go('pages/vote/choose', { motion: motion.id, n: String(this.at() + 1) })
+  },
+})

@@ -1,0 +1,62 @@
+/** Step five, sign: everything once more, then one button. What was signed waits in the outbox until its receipt holds. */
+
+import { api } from '../../services/api'
+import type { Motion } from '../../services/api-types'
+import { castBallots, choiceOf, isComplete } from '../../services/ballots'
+import { sentenceOfSettlement } from '../../services/faults'
+import type { Settlement } from '../../services/outbox'
+import { definePage, go, replaceWith } from '../../page'
+import { stepData, VOTE_STEPS } from './steps'
+
+interface Answer {
+  readonly question: string
+  readonly choice: string
+  readonly n: number
+}
+
+definePage({
+  title: (texts) => texts.vote.signTitle,
+  sections: ['vote'],
+  data: { title: '', answers: [] as Answer[], outcome: '' as '' | Settlement['kind'], outcomeText: '', receipt: '', ...VOTE_STEPS },
+  motion: undefined as Motion | undefined,
+
+  async load() {
+    // After the vote is cast this page shows what became of it, not the form again.
+    if (this.data.outcome !== '') return
+    const motion = await api.motion(this.query['motion']!)
+    if (!isComplete(motion)) return replaceWith('pages/vote/choose', { motion: motion.id, n: '0' })
+    this.motion = motion
+    this.setData({ title: motion.title, answers: answersOf(motion), ...stepData(5, this.texts) })
+  },
+
+  edit(event: TapEvent) {
+    go('pages/vote/choose', { motion: this.query['motion']!, n: String(event.currentTarget.dataset['n']), edit: '1' })
+  },
+
+  sign() {
+    return this.run(async () => {
+      const settlement = await castBallots(this.motion!, this.data.title)
+      this.setData({
+        outcome: settlement.kind,
+        outcomeText: sentenceOfSettlement(settlement, this.texts) || this.texts.vote.doneText,
+        receipt: settlement.id,
+      })
+      if (settlement.kind === 'accepted') wx.vibrateShort({ type: 'light' })
+    })
+  },
+
+  openReceipt() {
+    replaceWith('pages/receipt/index', { id: this.data.receipt })
+  },
+
+  home() {
+    wx.switchTab({ url: '/pages/home/index' })
+  },
+})
+
+function answersOf(motion: Motion): Answer[] {
+  return motion.questions.map((question, n) => {
+    const chosen = choiceOf(motion, question.id)
+    return { question: question.text, choice: question.choices.find((one) => one.id === chosen)?.text ?? '', n }
+  })
+}

@@ -1,0 +1,60 @@
+/** The endpoints of /api/v1 that pages need. Thin on purpose: one line each, shapes in api-types.ts. */
+
+import type {
+  Attested, Cluster, Device, MerchantOffer, Motion, MotionSummary, NodeAddress, Offer, Page, PointsAccount, RecordAnswer,
+  SessionInfo, Ticket, TicketSummary, UploadedPhoto,
+} from './api-types'
+import type { PublicJwk } from '../core/device-key'
+import { parseAnswer, upload } from './http'
+import { askAny, askAsMember, askNode, tryNodes, withSession } from './nodes'
+import { API } from './trust'
+import { call } from './platform'
+
+const get = async <Body>(path: string): Promise<Body> => parseAnswer<Body>(await askAsMember(path))
+const listOf = async <Item>(path: string): Promise<Page<Item>> => get<Page<Item>>(path)
+
+export interface Claim {
+  readonly phone: string
+  readonly name: string
+  readonly room: string
+}
+
+export const api = {
+  cluster: async () => parseAnswer<Cluster>(await askAny('/cluster')),
+  consistency: async (from: number, to: number) =>
+    parseAnswer<{ proof: readonly string[] }>(await askAny(`/consistency?from=${from}&to=${to}`)),
+  session: () => get<SessionInfo>('/session'),
+
+  sendCode: (node: NodeAddress, claim: Claim) => askNode(node, '/identity/phone-code', { method: 'POST', data: claim }),
+  attestPhone: async (node: NodeAddress, phone: string, code: string, device_key: PublicJwk) =>
+    parseAnswer<Attested>(await askNode(node, '/identity/phone-attestation', { method: 'POST', data: { phone, code, device_key } })),
+
+  postRecord: async (record: string, openings: readonly string[]) => {
+    const data = openings.length > 0 ? { record, openings } : { record }
+    const answer = await askAny('/records', { method: 'POST', data, timeoutMs: 20_000 })
+    return { status: answer.status, ...parseAnswer<RecordAnswer>(answer) }
+  },
+  record: async (id: string) => parseAnswer<RecordAnswer & { state?: string }>(await askAny('/records/' + id)),
+  receipt: async (id: string) => (await askAny(`/records/${id}/receipt`)).text,
+
+  devices: () => listOf<Device>('/devices'),
+  motions: () => listOf<MotionSummary>('/motions?limit=50'),
+  motion: (id: string) => get<Motion>('/motions/' + encodeURIComponent(id)),
+  tickets: () => listOf<TicketSummary>('/tickets?limit=50'),
+  ticket: (id: string) => get<Ticket>('/tickets/' + encodeURIComponent(id)),
+  /** The roll in force and the rule pack of this place, for a new motion. */
+  newestRoll: () => get<{ roll: string; rule_pack: string }>('/rolls/current'),
+  account: () => get<PointsAccount>('/points/account'),
+  offer: (code: string) => get<Offer>('/offers/' + encodeURIComponent(code)),
+  merchantOffers: () => listOf<MerchantOffer>('/merchant/offers'),
+  makeAlias: async (offer: string, code: string) =>
+    parseAnswer<{ alias: string }>(await askAsMember('/offers/alias', { method: 'POST', data: { offer, code } })),
+
+  uploadPhoto: (filePath: string) => tryNodes((node) => withSession(node, async (header) =>
+    parseAnswer<UploadedPhoto>(await upload(node.url + API + '/photos', filePath, header)))),
+  /** A path an <image> can show; pictures are served by right, so the address alone would not do. */
+  showPhoto: (sha256: string, size: 'full' | 'thumbnail') => tryNodes((node) => withSession(node, async (header) => {
+    const url = `${node.url}${API}/photos/${sha256}?size=${size}`
+    return (await call(wx.downloadFile, { url, header })).tempFilePath
+  })),
+}

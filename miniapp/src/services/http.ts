@@ -1,0 +1,85 @@
+/** One HTTP exchange with one node. Knows addresses and problem documents (RFC 9457), not what they mean. */
+
+import { call, PlatformError } from './platform'
+
+/** The node could not be reached, or answered with something that is not of our API. */
+export class NetworkError extends Error {}
+
+/** The node said no: `code` is stable, `detail` a sentence for people in the language asked for. */
+export class ApiProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly body: Readonly<Record<string, unknown>>,
+    readonly retryAfterMs: number,
+  ) {
+    super(`${status} ${code}`)
+  }
+
+  get field(): string | undefined {
+    return typeof this.body['field'] === 'string' ? this.body['field'] : undefined
+  }
+}
+
+export interface Exchange {
+  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly data?: unknown
+  readonly header?: Record<string, string>
+  readonly timeoutMs?: number
+}
+
+export interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+const RETRY_MS = 2_000
+
+export async function exchange(url: string, options: Exchange = {}): Promise<Answer> {
+  const response = await reach(() => call(wx.request, {
+    url,
+    method: options.method ?? 'GET',
+    dataType: 'text',
+    ...(options.data === undefined ? {} : { data: options.data }),
+    ...(options.header ? { header: options.header } : {}),
+    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+  }))
+  return checkAnswer({ status: response.statusCode, text: response.data }, response.header)
+}
+
+export async function upload(url: string, filePath: string, header: Record<string, string>): Promise<Answer> {
+  const response = await reach(() => call(wx.uploadFile, { url, filePath, name: 'photo', header }))
+  return checkAnswer({ status: response.statusCode, text: response.data }, {})
+}
+
+export function parseAnswer<Body>(answer: Answer): Body {
+  try {
+    return JSON.parse(answer.text) as Body
+  } catch {
+    throw new NetworkError('not JSON')
+  }
+}
+
+async function reach<Response>(action: () => Promise<Response>): Promise<Response> {
+  try {
+    return await action()
+  } catch (error) {
+    if (error instanceof PlatformError) throw new NetworkError(error.message)
+    throw error
+  }
+}
+
+function checkAnswer(answer: Answer, header: Readonly<Record<string, string>>): Answer {
+  if (answer.status >= 200 && answer.status < 300) return answer
+  const body = parseAnswer<Record<string, unknown>>(answer)
+  const code = typeof body['code'] === 'string' ? body['code'] : 'unavailable'
+  const detail = typeof body['detail'] === 'string' ? body['detail'] : ''
+  throw new ApiProblem(answer.status, code, detail, body, retryAfter(header))
+}
+
+function retryAfter(header: Readonly<Record<string, string>>): number {
+  const name = Object.keys(header).find((one) => one.toLowerCase() === 'retry-after')
+  const seconds = Number(name === undefined ? NaN : header[name])
+  return seconds > 0 ? seconds * 1000 : RETRY_MS
+}

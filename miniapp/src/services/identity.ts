@@ -1,0 +1,72 @@
+/** Proving to two organisations who one is, and binding this phone's key (decisions 13). */
+
+import { api, type Claim } from './api'
+import type { Attested, NodeAddress, SessionInfo } from './api-types'
+import { deviceKey } from './device'
+import { joinDraft } from './drafts'
+import type { Settlement } from './outbox'
+import { noteServerTime, submit } from './records'
+import { dropAllTokens } from './session'
+import { store } from './store'
+import { estate } from './trust'
+
+export const ATTESTATIONS = 2
+/** Code words only on the ledger: what a person calls his phone would be a name in public. */
+const DEVICE_LABEL = 'phone'
+
+export function isMember(): boolean {
+  return store.read('member') !== undefined
+}
+
+export async function whoAmI(): Promise<SessionInfo> {
+  const info = await api.session()
+  noteServerTime(info.server_ms)
+  store.write('member', { member: info.member, name: info.name })
+  return info
+}
+
+/** Roles other than resident are held for an organisation: `staff@property`. */
+export function hasRole(roles: readonly string[], role: string): boolean {
+  return roles.some((held) => held === role || held.startsWith(role + '@'))
+}
+
+export async function sendCode(node: NodeAddress, claim: Claim): Promise<void> {
+  await api.sendCode(node, claim)
+}
+
+/** The organisation's word that this key is this person's, kept in the draft until the key is bound. */
+export async function attest(node: NodeAddress, phone: string, code: string): Promise<Attested> {
+  const key = await deviceKey()
+  const attested = await api.attestPhone(node, phone, code, key.jwk)
+  const draft = joinDraft()
+  const others = draft.attested.filter((one) => one.attestation.node !== attested.attestation.node)
+  store.write('join', { ...draft, attested: [...others, attested] })
+  return attested
+}
+
+export async function bindDevice(title: string): Promise<Settlement> {
+  const { attested } = joinDraft()
+  const member = attested[0]!.member
+  const key = await deviceKey()
+  const { privacy } = await estate()
+  const attestations = attested.filter((one) => one.member === member).map(({ attestation }) => ({
+    evidence: attestation.evidence,
+    node: attestation.node,
+    signature: attestation.signature,
+    time_ms: attestation.time_ms,
+  }))
+  const body = {
+    attestations, device_key: { ...key.jwk }, label: DEVICE_LABEL, member, privacy_version: privacy.version,
+  }
+  const settlement = await submit({ kind: 'device.bind', body, title, author: member })
+  if (settlement.kind === 'accepted') {
+    store.write('member', { member, name: joinDraft().name })
+    store.remove('join')
+    dropAllTokens()
+  }
+  return settlement
+}
+
+export function revokeDevice(kid: string, title: string): Promise<Settlement> {
+  return submit({ kind: 'device.revoke', body: { kid }, title })
+}

@@ -1,0 +1,99 @@
+/** Receipts kept on this phone: verified by itself when they came, and again whenever one is opened. */
+
+import { receiptCode, verifyReceipt, type Grade, type VerifiedReceipt } from '../core/receipt'
+import { decodeHex, encodeHex } from '../core/hex'
+import { verifyConsistency } from '../core/merkle'
+import { decodeBase64 } from '../core/base64'
+import { api } from './api'
+import type { OutboxItem } from './outbox'
+import { call } from './platform'
+import { store } from './store'
+import { raiseAlarm, trustedPolicy } from './trust'
+
+export interface ReceiptNote {
+  readonly id: string
+  readonly kind: string
+  readonly title: string
+  readonly atMs: number
+  readonly outcome: string
+  readonly grade: Grade
+  readonly code: string
+}
+
+export function receiptNotes(): readonly ReceiptNote[] {
+  return store.read('receipts') ?? []
+}
+
+export function keepReceipt(item: Pick<OutboxItem, 'id' | 'kind' | 'title'>, text: string, receipt: VerifiedReceipt): void {
+  const note: ReceiptNote = {
+    id: item.id,
+    kind: item.kind,
+    title: item.title,
+    atMs: receipt.entry.time_ms,
+    outcome: receipt.entry.outcome,
+    grade: receipt.grade,
+    code: receiptCode(receipt),
+  }
+  store.writeReceipt(item.id, text)
+  store.write('receipts', [note, ...receiptNotes().filter((one) => one.id !== item.id)])
+}
+
+export interface OpenedReceipt {
+  readonly note: ReceiptNote
+  readonly text: string
+  readonly receipt: VerifiedReceipt
+}
+
+/** Throws ReceiptError when what is stored no longer verifies. */
+export async function openReceipt(id: string): Promise<OpenedReceipt | undefined> {
+  const note = receiptNotes().find((one) => one.id === id)
+  const text = store.readReceipt(id)
+  if (!note || text === undefined) return undefined
+  return { note, text, receipt: verifyReceipt(text, await trustedPolicy()) }
+}
+
+/** Two signatures become three: asks for the newer receipt and keeps it when it verifies and says no less. */
+export async function upgradeReceipt(id: string): Promise<OpenedReceipt | undefined> {
+  const held = await openReceipt(id)
+  if (!held || held.receipt.grade === 'sealed') return held
+  const text = await api.receipt(id)
+  const receipt = verifyReceipt(text, await trustedPolicy())
+  if (receipt.record?.id !== id || receipt.grade !== 'sealed') return held
+  await witness(receipt)
+  keepReceipt({ ...held.note, id }, text, receipt)
+  return openReceipt(id)
+}
+
+/**
+ * The phone as a witness (ledger 4.6): the log a new receipt stands in must continue the one we saw before. A proof that
+ * does not hold is an alarm; no proof at all is only no news.
+ */
+export async function witness(receipt: VerifiedReceipt): Promise<void> {
+  const trust = store.read('trust')
+  if (!trust) return
+  const { size, root } = receipt.checkpoint
+  const before = trust.witnessed
+  if (before && size < before.size) return
+  if (before && !(await continues(before, size, root))) raiseAlarm('fork')
+  store.write('trust', { ...trust, witnessed: { size, root: encodeHex(root) } })
+}
+
+async function continues(before: { size: number; root: string }, size: number, root: Uint8Array): Promise<boolean> {
+  const oldRoot = decodeHex(before.root)
+  const { proof } = size === before.size ? { proof: [] } : await api.consistency(before.size, size)
+  try {
+    verifyConsistency(before.size, size, proof.map(decodeBase64), oldRoot, root)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export async function exportReceipt(id: string): Promise<void> {
+  const text = store.readReceipt(id)
+  if (text === undefined) return
+  const filePath = `${wx.env.USER_DATA_PATH}/linli-${id.slice(0, 8)}.txt`
+  const files = wx.getFileSystemManager()
+  await call(files.writeFile.bind(files), { filePath, data: text, encoding: 'utf8' })
+  await call(wx.shareFileMessage, { filePath, fileName: `linli-receipt-${id.slice(0, 8)}.txt` })
+}

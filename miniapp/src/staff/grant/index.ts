@@ -1,0 +1,40 @@
+/** Giving points for an activity: to whom, how many, for what. */
+
+import { sentenceOfSettlement } from '../../services/faults'
+import type { Settlement } from '../../services/outbox'
+import { AMOUNT_MAX, grantPoints, type Grant } from '../../services/points'
+import { definePage } from '../../page'
+
+definePage({
+  title: (texts) => texts.grant.title,
+  sections: ['grant'],
+  keeps: true,
+  data: {
+    member: '', amount: '', programme: '', activity: '', reason: '', outcome: '' as '' | Settlement['kind'], outcomeText: '',
+    receipt: '',
+  },
+
+  typed(event: ValueEvent) {
+    const field = event.currentTarget.dataset['field'] as keyof Grant
+    this.setData({ [field]: event.detail.value, note: '' })
+  },
+
+  send() {
+    const { member, programme, activity, reason } = this.data
+    const amount = Number(this.data.amount)
+    const isFilled = [member, programme, activity, reason].every((text) => text.trim() !== '')
+    if (!isFilled || !Number.isInteger(amount) || amount < 1 || amount > AMOUNT_MAX) {
+      return this.setData({ note: this.texts.grant.bad })
+    }
+    return this.run(async () => {
+      const settlement = await grantPoints({ amount, member: member.trim(), programme, activity, reason }, reason)
+      if (settlement.kind === 'refused') return this.setData({ note: sentenceOfSettlement(settlement, this.texts) })
+      const outcomeText = sentenceOfSettlement(settlement, this.texts) || this.texts.common.recorded
+      this.setData({ outcome: settlement.kind, outcomeText, receipt: settlement.id })
+    })
+  },
+
+  done() {
+    wx.navigateBack({})
+  },
+})
