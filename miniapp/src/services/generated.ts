@@ -1,0 +1,902 @@
+/** Made by scripts/generate.py from schemas/openapi.json. Do not edit: change the declaration on the server. */
+
+/* eslint-disable */
+
+/** The record took effect; the receipt proves it. */
+export interface Accepted {
+  readonly id: string
+  readonly outcome: string
+  readonly index: number
+  readonly receipt: string
+}
+
+/** Eight characters that a person can type. */
+export interface Alias {
+  readonly alias: string
+}
+
+/** The offer's id and the code behind it: who holds the code may have its alias. */
+export interface AliasAsked {
+  readonly offer: string
+  readonly code: string
+}
+
+/** The process answers. */
+export interface Alive {
+  readonly node: string
+}
+
+/** Staff or the committee names who handles a ticket. */
+export interface AssignTicket {
+  readonly ticket: string
+  readonly handler: string
+}
+
+/** An organisation's word that a key belongs to a person (decisions 13). */
+export interface Attestation {
+  readonly evidence: "document" | "phone" | "wechat"
+  readonly node: string
+  readonly signature: string
+  readonly time_ms: number
+}
+
+/** This organisation's word, to go into a `device.bind`. */
+export interface Attested {
+  readonly member: string
+  readonly attestation: Attestation
+}
+
+/** A line that cannot be taken; `line` is the row of the sheet, the header being row 1. */
+export interface BadLine {
+  readonly line: number
+  readonly reason: string
+}
+
+/** A person ties a new key to himself; the key being bound signs, organisations attest. */
+export interface BindDevice {
+  readonly attestations: readonly Attestation[]
+  readonly device_key: DeviceKey
+  readonly label: string
+  readonly member: string
+  readonly privacy_version: number
+}
+
+/** An owner casts the one ballot of his head in a question, or replaces the ballot he cast before. */
+export interface CastBallot {
+  readonly choice: string
+  readonly motion: string
+  readonly position: number
+  readonly question: string
+  readonly replaces: string
+  readonly roll: string
+}
+
+/** 32 random bytes to sign within a minute, and the node that asks. */
+export interface Challenge {
+  readonly challenge: string
+  readonly node: string
+}
+
+/** What a voter can pick. */
+export interface Choice {
+  readonly id: string
+  readonly text: string
+}
+
+/** Who picked a choice. */
+export interface ChoiceTotal {
+  readonly choice: string
+  readonly heads: number
+  readonly area_cm2: number
+}
+
+/** What can be picked. */
+export interface ChoiceView {
+  readonly id: string
+  readonly text: string
+}
+
+/** Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all. */
+export interface ClusterState {
+  readonly view: number
+  readonly mode: string
+  readonly quorum: number
+  readonly height: number
+  readonly size: number
+  readonly committed_size: number
+  readonly sealed_size: number
+  readonly nodes: readonly NodeState[]
+}
+
+/** A person as he knows himself: all three must be in this organisation's copy of the roll. */
+export interface CodeAsked {
+  readonly phone: string
+  readonly name: string
+  readonly room: string
+}
+
+/** The same answer always: if the three fit, a code is on its way. */
+export interface CodeSent {
+  readonly expires_ms: number
+}
+
+/** The handler says that it is done and shows it; the reporter has 72 hours to object. */
+export interface CompleteTicket {
+  readonly ticket: string
+  readonly note: string
+  readonly photos: readonly PhotoRef[]
+}
+
+/** An officer of another organisation confirms that its own copy gives the same root; then the roll is in force. */
+export interface ConfirmRoll {
+  readonly roll: string
+  readonly root: string
+}
+
+/** The reporter confirms that it is fixed. */
+export interface ConfirmTicket {
+  readonly ticket: string
+}
+
+/** Owners counted both ways: heads, and the area of their exclusive parts in square centimetres. */
+export interface Count {
+  readonly heads?: number
+  readonly area_cm2?: number
+}
+
+/** A P-256 public key as a JWK (RFC 7517), only the members that its thumbprint covers. */
+export interface DeviceKey {
+  readonly crv: string
+  readonly kty: string
+  readonly x: string
+  readonly y: string
+}
+
+/** A device that signs, or signed, for the caller. */
+export interface DeviceView {
+  readonly kid: string
+  readonly label: string
+  readonly bound_ms: number
+  readonly votes_from_ms: number
+  readonly attested_by: readonly string[]
+  readonly revoked: boolean
+}
+
+/** One change against the copy that is in use: of one owner of one home. */
+export interface Difference {
+  readonly change: "added" | "changed" | "removed"
+  readonly room: string
+  readonly name: string
+  readonly fields: readonly string[]
+}
+
+/** Staff saw a person's document: the member it names, and the key that is his. */
+export interface DocumentSeen {
+  readonly member: string
+  readonly device_key: DeviceKey
+}
+
+/** The estate, and what a phone needs to check everything itself. */
+export interface EstateView {
+  readonly id: string
+  readonly name: string
+  readonly cluster_id: string
+  readonly origin: string
+  readonly genesis_sha256: string
+  readonly policy: string
+  readonly privacy: Notice
+  readonly phone: string
+  readonly nodes: readonly NodeAddress[]
+  readonly server_ms: number
+}
+
+/** Staff or the committee grants points for an activity, once a member. */
+export interface GrantPoints {
+  readonly activity: string
+  readonly amount: number
+  readonly member: string
+  readonly programme: string
+  readonly reason: string
+}
+
+/** Officers of two organisations give a member a role; the second signature makes it hold. */
+export interface GrantRole {
+  readonly member: string
+  readonly organisation: string
+  readonly role: "auditor" | "committee" | "merchant" | "staff"
+}
+
+/** A head as it is published: pseudonyms, area, and the salted leaf of its private details. */
+export interface Head {
+  readonly area_cm2: number
+  readonly leaf: string
+  readonly members: readonly string[]
+}
+
+/** The import to publish or confirm. */
+export interface ImportChosen {
+  readonly import_id: string
+}
+
+/** A merchant offers to take an amount of points for a code that he shows. */
+export interface MakeOffer {
+  readonly amount: number
+  readonly code_hash: string
+  readonly due_ms: number
+}
+
+/** What owners can decide together, and what the law asks for. */
+export interface MatterView {
+  readonly rule_pack: string
+  readonly id: string
+  readonly name: string
+  readonly majority: string
+  readonly clause: string
+  readonly text: string
+  readonly free_choices: boolean
+}
+
+/** An offer as its merchant sees it. */
+export interface MerchantOffer {
+  readonly offer: string
+  readonly amount: number
+  readonly made_ms: number
+  readonly due_ms: number
+  readonly state: "expired" | "open" | "redeemed" | "undone"
+  readonly redeemed_ms: number
+  readonly redeemed_by: string
+}
+
+/** A motion with all that its page shows. */
+export interface MotionPage {
+  readonly id: string
+  readonly title: string
+  readonly text: string
+  readonly matter: string
+  readonly matter_name: string
+  readonly rule_pack: string
+  readonly clause: string
+  readonly state: "closed" | "final" | "open"
+  readonly opens_ms: number
+  readonly close_ms: number
+  readonly roll: string
+  readonly opened_by: string
+  readonly questions: readonly QuestionView[]
+  readonly turnout: TurnoutView
+  readonly mine: readonly MyBallot[]
+  readonly result?: MotionResult | null
+}
+
+/** The results of a motion. `missing`: organisations whose signature is not there yet. */
+export interface MotionResult {
+  readonly questions: readonly QuestionResult[]
+  readonly grade: "closed" | "final" | "final_without"
+  readonly missing: readonly string[]
+  readonly index: number
+}
+
+/** A motion in a list. */
+export interface MotionSummary {
+  readonly id: string
+  readonly title: string
+  readonly matter: string
+  readonly matter_name: string
+  readonly state: "closed" | "final" | "open"
+  readonly opens_ms: number
+  readonly close_ms: number
+  readonly turnout: TurnoutView
+  readonly mine: readonly MyBallot[]
+}
+
+/** One head of the caller's and one question: the ballot that counts, by whom, and the choice if it is his own. */
+export interface MyBallot {
+  readonly question: string
+  readonly position: number
+  readonly area_cm2: number
+  readonly ballot: string
+  readonly choice: string
+  readonly by_me: boolean
+}
+
+/** A member organisation and where its node is reached; empty where this node was not told. */
+export interface NodeAddress {
+  readonly id: string
+  readonly name: string
+  readonly url: string
+}
+
+/** One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind. */
+export interface NodeState {
+  readonly id: string
+  readonly name: string
+  readonly url: string
+  readonly reachable: boolean
+  readonly size: number
+  readonly lag: number
+}
+
+/** One version of the notice in both languages. */
+export interface Notice {
+  readonly version: number
+  readonly zh: string
+  readonly en: string
+}
+
+/** An offer as the resident sees it before he pays. */
+export interface OfferView {
+  readonly offer: string
+  readonly shop: Shop
+  readonly amount: number
+  readonly due_ms: number
+  readonly state: "expired" | "open" | "redeemed" | "undone"
+}
+
+/** The committee puts questions to the owners of a roll that is in force; the roll is frozen by reference. */
+export interface OpenMotion {
+  readonly close_ms: number
+  readonly matter: string
+  readonly questions: readonly Question[]
+  readonly roll: string
+  readonly rule_pack: string
+  readonly text: string
+  readonly title: string
+}
+
+/** Tokens of a session: the access token for ten minutes, the refresh token once. */
+export interface OpenedSession {
+  readonly access_token: string
+  readonly expires_ms: number
+  readonly refresh_token: string
+  readonly member: string
+  readonly roles: readonly string[]
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_DeviceView_ {
+  readonly items: readonly DeviceView[]
+  readonly cursor?: string
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_MatterView_ {
+  readonly items: readonly MatterView[]
+  readonly cursor?: string
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_MerchantOffer_ {
+  readonly items: readonly MerchantOffer[]
+  readonly cursor?: string
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_MotionSummary_ {
+  readonly items: readonly MotionSummary[]
+  readonly cursor?: string
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_PersonFound_ {
+  readonly items: readonly PersonFound[]
+  readonly cursor?: string
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_TicketSummary_ {
+  readonly items: readonly TicketSummary[]
+  readonly cursor?: string
+}
+
+/** The record is in order, its receipt is not signed by enough organisations yet. */
+export interface Pending {
+  readonly id: string
+  readonly state?: "pending"
+}
+
+/** A person of this organisation's own roll, for staff at the counter. */
+export interface PersonFound {
+  readonly member: string
+  readonly name: string
+  readonly rooms: readonly string[]
+  readonly phone_tail: string
+}
+
+/** The code that came to the phone, and the key to attest. */
+export interface PhoneShown {
+  readonly phone: string
+  readonly code: string
+  readonly device_key: DeviceKey
+}
+
+/** A photo named by a record: the cleaned picture's hash and size, and the original file's hash. */
+export interface PhotoRef {
+  readonly original_sha256: string
+  readonly sha256: string
+  readonly size: number
+}
+
+/** A wallet; entries newest first. */
+export interface PointsAccount {
+  readonly balance: number
+  readonly entries: readonly PointsEntry[]
+  readonly cursor?: string
+}
+
+/** A movement as the wallet's owner sees it: positive came in, negative went out. */
+export interface PointsEntry {
+  readonly record: string
+  readonly kind: string
+  readonly amount: number
+  readonly at_ms: number
+  readonly counterpart: string
+  readonly reason: string
+}
+
+/** A signed record and the openings of its private fields. */
+export interface PostedRecord {
+  readonly record: string
+  readonly openings?: readonly string[]
+}
+
+/** What a roster says, before anything is applied. `total_area` in square metres with two decimals. */
+export interface Preview {
+  readonly import_id: string
+  readonly root: string
+  readonly good_lines: number
+  readonly duplicate_lines: number
+  readonly bad_lines: readonly BadLine[]
+  readonly notices: readonly BadLine[]
+  readonly homes: number
+  readonly owners: number
+  readonly heads: number
+  readonly total_area: string
+  readonly difference: Readonly<Record<string, number>>
+  readonly differences: readonly Difference[]
+}
+
+/** RFC 9457, with our `code` and what belongs to it. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+  readonly field?: string
+  readonly id?: string
+  readonly ordered?: boolean | null
+  readonly receipt?: string
+  readonly first_receipt?: string
+  readonly retry_after_s?: number
+}
+
+/** The handler, or other staff, says how it goes. */
+export interface ProgressTicket {
+  readonly ticket: string
+  readonly note: string
+  readonly photos: readonly PhotoRef[]
+}
+
+/** A session proof (DESIGN.md 2.6): JWS of the device over challenge, cluster and node. */
+export interface Proven {
+  readonly proof: string
+}
+
+/** An officer publishes one part of a roll; parts come in order, the last one must complete the root. */
+export interface PublishRoll {
+  readonly heads: readonly Head[]
+  readonly part: number
+  readonly parts: number
+  readonly position: number
+  readonly roll: string
+  readonly root: string
+}
+
+/** One question of a motion; each is counted by itself. */
+export interface Question {
+  readonly choices: readonly Choice[]
+  readonly id: string
+  readonly text: string
+}
+
+/** The result of a question; a missed quorum is told apart from a missed majority. */
+export interface QuestionResult {
+  readonly question: string
+  readonly choices: readonly ChoiceTotal[]
+  readonly result: string
+  readonly chosen: string
+  readonly quorum: boolean
+  readonly majority: boolean
+  readonly passed: boolean
+  readonly clause: string
+  readonly majority_rule: string
+  readonly electorate: Count
+  readonly participating: Count
+  readonly void: Count
+}
+
+/** A question with its choices and its own turnout. */
+export interface QuestionView {
+  readonly id: string
+  readonly text: string
+  readonly choices: readonly ChoiceView[]
+  readonly heads: number
+  readonly area_cm2: number
+}
+
+/** Can the node serve? `reason` says why not. */
+export interface Readiness {
+  readonly ready: boolean
+  readonly reason: string
+}
+
+/** Where a record stands. `never_ordered`: under the checkpoint shown it is not, and can no longer be. */
+export interface RecordState {
+  readonly id: string
+  readonly state: "never_ordered" | "ordered" | "pending" | "unknown" | "waiting"
+  readonly outcome?: string
+  readonly index?: number
+  readonly receipt?: string
+  readonly checkpoint?: string
+}
+
+/** A resident pays a merchant's offer with points. */
+export interface RedeemPoints {
+  readonly amount: number
+  readonly offer: string
+  readonly shop: string
+}
+
+/** The newest refresh token of a session. */
+export interface Refreshed {
+  readonly refresh_token: string
+}
+
+/** The reporter says that it is not fixed; the ticket waits to be assigned again. */
+export interface ReopenTicket {
+  readonly ticket: string
+  readonly note: string
+  readonly photos: readonly PhotoRef[]
+}
+
+/** A member reports something: a category, photos, and in private what and where it is. */
+export interface ReportTicket {
+  readonly category: string
+  readonly contact: string
+  readonly home: boolean
+  readonly photos: readonly PhotoRef[]
+  readonly place: string
+  readonly text: string
+}
+
+/** A member ends a device of his own: a lost phone, an old tablet. */
+export interface RevokeDevice {
+  readonly revoked: string
+}
+
+/** Officers of two organisations take a role back. */
+export interface RevokeRole {
+  readonly member: string
+  readonly organisation: string
+  readonly role: "auditor" | "committee" | "merchant" | "staff"
+}
+
+/** Who the caller is, and the server's time, by which a phone corrects its own. */
+export interface SessionInfo {
+  readonly member: string
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly units: readonly Unit[]
+  readonly kid: string
+  readonly verified: boolean
+  readonly server_ms: number
+}
+
+/** A merchant, as the organisation that knows him names him; a pseudonym where it does not. */
+export interface Shop {
+  readonly id: string
+  readonly name: string
+}
+
+/** A ticket with its history, and what the caller may do now. */
+export interface TicketPage {
+  readonly id: string
+  readonly category: string
+  readonly state: string
+  readonly home: boolean
+  readonly place: string
+  readonly text: string
+  readonly contact: string
+  readonly reporter: string
+  readonly handler: string
+  readonly organisation: string
+  readonly at_ms: number
+  readonly changed_ms: number
+  readonly reopened: number
+  readonly photos: readonly string[]
+  readonly history: readonly TicketStep[]
+  readonly may: readonly ("assign" | "complete" | "confirm" | "progress" | "reopen")[]
+}
+
+/** One thing that happened to a ticket. `by` is a pseudonym, empty for what time did. */
+export interface TicketStep {
+  readonly record: string
+  readonly kind: string
+  readonly state: string
+  readonly at_ms: number
+  readonly by: string
+  readonly note: string
+  readonly photos: readonly string[]
+}
+
+/** A ticket in a list. */
+export interface TicketSummary {
+  readonly id: string
+  readonly category: string
+  readonly state: string
+  readonly place: string
+  readonly home: boolean
+  readonly at_ms: number
+  readonly changed_ms: number
+  readonly reopened: number
+}
+
+/** Who took part so far, of the electorate, and what is missing to two thirds of both. */
+export interface TurnoutView {
+  readonly heads: number
+  readonly area_cm2: number
+  readonly heads_total: number
+  readonly area_total_cm2: number
+  readonly heads_missing: number
+  readonly area_missing_cm2: number
+}
+
+/** The merchant returns the points of a redemption within ten minutes: a wrong amount, a wrong customer. */
+export interface UndoRedemption {
+  readonly member: string
+  readonly offer: string
+}
+
+/** A home of the member's, as this organisation's own copy of the roll names it. */
+export interface Unit {
+  readonly id: string
+  readonly label: string
+  readonly area_cm2: number
+}
+
+/** A confirmation that the officer's device completes to a record and signs. */
+export interface UnsignedConfirmation {
+  readonly kind: "roll.confirm"
+  readonly body: ConfirmRoll
+}
+
+/** A part of a roll that the officer's device completes to a record and signs. */
+export interface UnsignedPart {
+  readonly kind: "roll.publish"
+  readonly body: PublishRoll
+}
+
+/** What is to be signed, in this order; nothing when the ledger has everything already. */
+export interface UnsignedRecords {
+  readonly roll: string
+  readonly root: string
+  readonly state: "confirm" | "confirmed" | "in_force" | "publish"
+  readonly records: readonly (UnsignedPart | UnsignedConfirmation)[]
+}
+
+/** A cleaned picture: what a record names, and where the phone finds the small one to show before signing. */
+export interface UploadedPhoto {
+  readonly sha256: string
+  readonly original_sha256: string
+  readonly width: number
+  readonly height: number
+  readonly size: number
+  readonly thumbnail: string
+}
+
+/** WeChat's login code and phone-number code, and the key to attest. */
+export interface WechatShown {
+  readonly login_code: string
+  readonly phone_code: string
+  readonly device_key: DeviceKey
+}
+
+/** The body of each kind of record. */
+export interface RecordBodies {
+  readonly "ballot.cast": CastBallot
+  readonly "device.bind": BindDevice
+  readonly "device.revoke": RevokeDevice
+  readonly "motion.open": OpenMotion
+  readonly "offer.make": MakeOffer
+  readonly "points.grant": GrantPoints
+  readonly "points.redeem": RedeemPoints
+  readonly "redemption.undo": UndoRedemption
+  readonly "role.grant": GrantRole
+  readonly "role.revoke": RevokeRole
+  readonly "roll.confirm": ConfirmRoll
+  readonly "roll.publish": PublishRoll
+  readonly "ticket.assign": AssignTicket
+  readonly "ticket.complete": CompleteTicket
+  readonly "ticket.confirm": ConfirmTicket
+  readonly "ticket.progress": ProgressTicket
+  readonly "ticket.reopen": ReopenTicket
+  readonly "ticket.report": ReportTicket
+}
+
+export type RecordKind = keyof RecordBodies
+
+/** What each kind can be refused with, first one first. */
+export interface RecordRefusals {
+  readonly "ballot.cast": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_closed" | "question_not_found" | "roll_differs" | "not_on_roll" | "device_not_verified" | "device_too_new" | "ballot_already_cast" | "replaced_ballot_not_found" | "commitment_already_used"
+  readonly "device.bind": "nonce_conflict" | "expired" | "not_yet_valid" | "device_revoked" | "key_of_another" | "attestation_invalid" | "attestation_expired" | "too_many_devices"
+  readonly "device.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "device_not_found" | "already_revoked"
+  readonly "motion.open": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_not_in_force" | "matter_not_found" | "closes_too_soon" | "questions_malformed"
+  readonly "offer.make": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_too_long" | "offer_expired" | "offer_exists"
+  readonly "points.grant": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "self_grant" | "already_granted" | "member_not_found" | "over_grant_cap"
+  readonly "points.redeem": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_not_found" | "offer_expired" | "offer_already_redeemed" | "amount_differs" | "self_redemption" | "balance_too_low"
+  readonly "redemption.undo": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_not_found" | "not_your_offer" | "not_redeemed" | "already_undone" | "undo_too_late" | "member_differs" | "balance_too_low"
+  readonly "role.grant": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "role_already_held" | "already_approved"
+  readonly "role.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "role_not_held" | "already_approved"
+  readonly "roll.confirm": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_differs" | "already_approved"
+  readonly "roll.publish": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_part_out_of_order" | "roll_differs"
+  readonly "ticket.assign": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "ticket_state_differs" | "handler_not_staff"
+  readonly "ticket.complete": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "not_handler" | "ticket_state_differs" | "photo_missing"
+  readonly "ticket.confirm": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "not_yours" | "handler_cannot_confirm" | "ticket_state_differs"
+  readonly "ticket.progress": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "not_handler" | "ticket_state_differs"
+  readonly "ticket.reopen": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "not_yours" | "ticket_state_differs"
+  readonly "ticket.report": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "category_unknown"
+}
+
+export type Refusal = RecordRefusals[RecordKind]
+
+/** Every code of a problem. */
+export type Code =
+  | "already_approved"
+  | "already_granted"
+  | "already_revoked"
+  | "already_undone"
+  | "amount_differs"
+  | "attachment_missing"
+  | "attestation_expired"
+  | "attestation_invalid"
+  | "balance_too_low"
+  | "ballot_already_cast"
+  | "behind"
+  | "body_too_large"
+  | "cache_down"
+  | "category_unknown"
+  | "challenge_unknown"
+  | "closes_too_soon"
+  | "commitment_already_used"
+  | "device_ended"
+  | "device_not_found"
+  | "device_not_verified"
+  | "device_revoked"
+  | "device_too_new"
+  | "device_unbound"
+  | "device_unknown"
+  | "device_unverified"
+  | "evidence_mismatch"
+  | "expired"
+  | "handler_cannot_confirm"
+  | "handler_not_staff"
+  | "headers_too_large"
+  | "import_unknown"
+  | "internal_error"
+  | "key_of_another"
+  | "malformed"
+  | "matter_not_found"
+  | "media_type_unsupported"
+  | "member_differs"
+  | "member_not_found"
+  | "method_not_allowed"
+  | "motion_closed"
+  | "motion_not_found"
+  | "motion_unknown"
+  | "no_quorum"
+  | "node_stopped"
+  | "nonce_conflict"
+  | "not_found"
+  | "not_handler"
+  | "not_on_roll"
+  | "not_redeemed"
+  | "not_yet_valid"
+  | "not_your_offer"
+  | "not_yours"
+  | "notice_unknown"
+  | "offer_already_redeemed"
+  | "offer_exists"
+  | "offer_expired"
+  | "offer_not_found"
+  | "offer_too_long"
+  | "offer_unknown"
+  | "over_grant_cap"
+  | "person_unknown"
+  | "phone_codes_off"
+  | "photo_damaged"
+  | "photo_missing"
+  | "photo_not_readable"
+  | "photo_quota"
+  | "photo_too_large"
+  | "photo_unknown"
+  | "proof_invalid"
+  | "question_not_found"
+  | "questions_malformed"
+  | "receipt_not_ready"
+  | "record_not_found"
+  | "replaced_ballot_not_found"
+  | "role_already_held"
+  | "role_missing"
+  | "role_not_held"
+  | "roll_differs"
+  | "roll_in_progress"
+  | "roll_not_found"
+  | "roll_not_in_force"
+  | "roll_part_out_of_order"
+  | "roster_has_bad_lines"
+  | "roster_too_large"
+  | "roster_unreadable"
+  | "self_grant"
+  | "self_redemption"
+  | "session_expired"
+  | "session_invalid"
+  | "session_missing"
+  | "signature_invalid"
+  | "ticket_not_found"
+  | "ticket_state_differs"
+  | "ticket_unknown"
+  | "too_many"
+  | "too_many_devices"
+  | "tries_used_up"
+  | "undo_too_late"
+  | "wechat_blocked"
+  | "wechat_code_invalid"
+  | "wechat_code_used"
+  | "wechat_limited"
+  | "wechat_misconfigured"
+  | "wechat_off"
+  | "wechat_unavailable"
+
+/** Every endpoint: what it takes and what it answers when all is well. */
+export interface Endpoints {
+  readonly "POST /api/v1/records": { body: PostedRecord; answer: Accepted }
+  readonly "GET /api/v1/records/{id}": { path: { id: string }; query: { expires_ms?: number | null }; answer: RecordState }
+  readonly "GET /api/v1/records/{id}/receipt": { path: { id: string }; answer: string }
+  readonly "POST /api/v1/session/challenge": { answer: Challenge }
+  readonly "POST /api/v1/session": { body: Proven; answer: OpenedSession }
+  readonly "GET /api/v1/session": { answer: SessionInfo }
+  readonly "DELETE /api/v1/session": { answer: undefined }
+  readonly "POST /api/v1/session/refresh": { body: Refreshed; answer: OpenedSession }
+  readonly "GET /api/v1/devices": { answer: Page_DeviceView_ }
+  readonly "GET /api/v1/estate": { answer: EstateView }
+  readonly "GET /api/v1/privacy/{version}": { path: { version: number }; answer: Notice }
+  readonly "POST /api/v1/identity/phone-code": { body: CodeAsked; answer: CodeSent }
+  readonly "POST /api/v1/identity/phone-attestation": { body: PhoneShown; answer: Attested }
+  readonly "POST /api/v1/identity/wechat-attestation": { body: WechatShown; answer: Attested }
+  readonly "POST /api/v1/identity/document-attestation": { body: DocumentSeen; answer: Attested }
+  readonly "GET /api/v1/people": { query: { query: string; limit?: number }; answer: Page_PersonFound_ }
+  readonly "POST /api/v1/roll/preview": { answer: Preview }
+  readonly "POST /api/v1/roll/apply": { body: ImportChosen; answer: UnsignedRecords }
+  readonly "GET /api/v1/motions": { query: { cursor?: string; limit?: number }; answer: Page_MotionSummary_ }
+  readonly "GET /api/v1/motions/{id}": { path: { id: string }; answer: MotionPage }
+  readonly "GET /api/v1/matters": { answer: Page_MatterView_ }
+  readonly "GET /api/v1/tickets": { query: { cursor?: string; limit?: number; state?: string; mine?: boolean }; answer: Page_TicketSummary_ }
+  readonly "GET /api/v1/tickets/{id}": { path: { id: string }; answer: TicketPage }
+  readonly "POST /api/v1/photos": { answer: UploadedPhoto }
+  readonly "GET /api/v1/photos/{sha256}": { path: { sha256: string }; query: { size?: "full" | "thumbnail" }; answer: string }
+  readonly "GET /api/v1/points/account": { query: { cursor?: string; limit?: number }; answer: PointsAccount }
+  readonly "GET /api/v1/merchant/account": { query: { cursor?: string; limit?: number }; answer: PointsAccount }
+  readonly "GET /api/v1/offers/{code}": { path: { code: string }; answer: OfferView }
+  readonly "POST /api/v1/offers/alias": { body: AliasAsked; answer: Alias }
+  readonly "GET /api/v1/merchant/offers": { query: { cursor?: string; limit?: number }; answer: Page_MerchantOffer_ }
+  readonly "GET /checkpoint": { answer: string }
+  readonly "GET /genesis.json": { answer: string }
+  readonly "GET /policy.txt": { answer: string }
+  readonly "GET /api/v1/log": { query: { begin?: number; end?: number }; answer: string }
+  readonly "GET /api/v1/cluster": { answer: ClusterState }
+  readonly "GET /healthz": { answer: Alive }
+  readonly "GET /readyz": { answer: Readiness }
+  readonly "GET /metrics": { answer: string }
+  readonly "GET /api/v1/events": { answer: string }
+  readonly "GET /api/openapi.json": { answer: string }
+  readonly "GET /api/docs": { answer: string }
+}

@@ -1,0 +1,138 @@
+"""How the node and its cluster are: for people, for load balancers, and for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from server.api.call import Call
+from server.api.errors import Handler, route_of
+from server.api.route import PUBLIC, Answer, Media, Routes
+from server.gateway.clock import Clock
+
+routes = Routes()
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 8.0)
+
+
+class NodeState(msgspec.Struct, frozen=True):
+    """One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind."""
+
+    id: str
+    name: str
+    url: str
+    reachable: bool
+    size: int
+    lag: int
+
+
+class ClusterState(msgspec.Struct, frozen=True):
+    """Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all."""
+
+    view: int
+    mode: str
+    quorum: int
+    height: int
+    size: int
+    committed_size: int
+    sealed_size: int
+    nodes: tuple[NodeState, ...]
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    node: str
+
+
+@routes.route("GET", "/api/v1/cluster", access=PUBLIC)
+async def show_cluster(call: Call) -> ClusterState:
+    """Nodes, view, heights and grades."""
+    return msgspec.convert(call.node.cluster_status(), ClusterState)
+
+
+@routes.route("GET", "/healthz", access=PUBLIC)
+async def show_health(call: Call) -> Alive:
+    """Is the process alive?"""
+    return Alive(call.node.config.node.id)
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Can the node serve? `reason` says why not."""
+
+    ready: bool
+    reason: str
+
+
+@routes.route("GET", "/readyz", access=PUBLIC, also={503: Readiness})
+async def show_readiness(call: Call) -> Answer[Readiness]:
+    """Is the node in a quorum and caught up? 503 with the reason when it is not."""
+    ready, reason = call.node.ready()
+    return Answer(Readiness(ready, reason), 200 if ready else 503)
+
+
+class Metrics:
+    """Mutable. What one node counts of its HTTP requests, and gauges of its cluster read when asked."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        names = ("method", "route", "status")
+        self._requests = Counter("linli_http_requests_total", "HTTP requests", names, registry=self.registry)
+        self._seconds = Histogram(
+            "linli_http_seconds", "Time to answer", ("method", "route"), buckets=_BUCKETS, registry=self.registry
+        )
+        self._gauges = {
+            name: Gauge(f"linli_{name}", text, registry=self.registry)
+            for name, text in (
+                ("view", "Current view"),
+                ("height", "Height of the newest block"),
+                ("size", "Entries of the log"),
+                ("committed_size", "Entries signed by a quorum"),
+                ("sealed_size", "Entries signed by all members"),
+            )
+        }
+        self._ready = Gauge("linli_ready", "In a quorum and caught up", registry=self.registry)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def text(self, status: dict[str, Any], ready: bool) -> bytes:
+        """Everything in Prometheus' text form."""
+        for name, gauge in self._gauges.items():
+            gauge.set(status[name])
+        self._ready.set(ready)
+        return generate_latest(self.registry)
+
+
+METRICS = web.AppKey("metrics", Metrics)
+METRICS_CLOCK = web.AppKey("metrics_clock", Clock)
+
+
+@web.middleware
+async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware: count every request by its route's pattern, which holds no id."""
+    clock = request.app[METRICS_CLOCK]
+    begin_ms = clock.monotonic_ms()
+    response = await handler(request)
+    seconds = (clock.monotonic_ms() - begin_ms) / 1000
+    request.app[METRICS].count(_method_of(request), route_of(request), response.status, seconds)
+    return response
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+
+
+def _method_of(request: web.Request) -> str:
+    """A stranger's own methods must not become labels without end."""
+    return request.method if request.method in _METHODS else "OTHER"
+
+
+@routes.route("GET", "/metrics", access=PUBLIC)
+async def show_metrics(call: Call) -> Annotated[bytes, Media(CONTENT_TYPE_LATEST)]:
+    """Counters for Prometheus; nothing in them names a person."""
+    ready, _ = call.node.ready()
+    return call.request.app[METRICS].text(call.node.cluster_status(), ready)

@@ -1,0 +1,48 @@
+"""How often one caller may do one thing: counters in the cache, which may be lost.
+
+What must hold for a whole day and over all nodes is counted by `tries` instead.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from server.api.errors import Declined
+from server.api.needs import NodeService
+
+
+class Limit(NamedTuple):
+    """At most `most` in `window_s` seconds."""
+
+    name: str
+    most: int
+    window_s: int
+
+
+POSTS = Limit("posts", 600, 60)
+"""Records of one device: a merchant's till, not a flood; five at a time are in flight anyway."""
+FAULTS = Limit("faults", 300, 60)
+"""Malformed or unsigned records of one address: a whole office may share it, so only what does not hold is counted."""
+CHALLENGES = Limit("challenges", 300, 60)
+"""Sign-ins begun from one address."""
+QUESTIONS = Limit("questions", 60, 60)
+"""Identity questions from one address: codes asked for, attestations asked for."""
+SEARCHES = Limit("searches", 120, 60)
+"""Searches of people by one member of staff."""
+ALIASES = Limit("aliases", 5, 900)
+"""Wrong aliases of one member for one shop, while a code lives (decisions 17)."""
+
+
+async def count(node: NodeService, limit: Limit, subject: str) -> None:
+    """Count one more. Raises Declined when it is one too many."""
+    if await node.cache.hit(_key(limit, subject), window_ms=limit.window_s * 1000) > limit.most:
+        raise Declined("too_many", retry_after_s=limit.window_s)
+
+
+async def is_over(node: NodeService, limit: Limit, subject: str) -> bool:
+    """Has the subject used up the limit?"""
+    return await node.cache.hits(_key(limit, subject)) >= limit.most
+
+
+def _key(limit: Limit, subject: str) -> str:
+    return f"limit/{limit.name}/{subject}"

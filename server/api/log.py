@@ -1,0 +1,90 @@
+"""The log as tools expect it (C2SP): checkpoint, policy and genesis for everybody, entries for those who may see them.
+
+Hashes are public, entries are not: even pseudonyms make profiles in a small estate (decisions 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from server.api.call import Call
+from server.api.errors import Declined
+from server.api.route import PUBLIC, Access, Answer, Media, Query, Routes
+from server.limits import INTEGER_MAX
+from server.record.kind import Role
+
+routes = Routes()
+ENTRIES_AT_ONCE = 500
+"""Entries read in one query while a log is streamed."""
+READERS = Access(session=True, verified=True)
+"""Verified members; auditors come in by their role (`check_reader`)."""
+Size = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
+
+
+@routes.route("GET", "/checkpoint", access=PUBLIC, declines=("behind",))
+async def show_checkpoint(call: Call) -> Annotated[Answer[str], Media("text/plain; charset=utf-8")]:
+    """The newest checkpoint that a quorum has signed: note, this node's line, all cosignatures."""
+    text = call.node.checkpoint_text()
+    if not text:
+        raise Declined("behind", retry_after_s=1)
+    return Answer(text, headers=_OPEN)
+
+
+@routes.route("GET", "/genesis.json", access=PUBLIC)
+async def show_genesis(call: Call) -> Annotated[Answer[bytes], Media("application/json")]:
+    """The genesis file, byte for byte: its SHA-256 is the cluster id."""
+    return Answer(call.node.genesis_bytes, headers={"Cache-Control": "public, max-age=3600", **_ANY_ORIGIN})
+
+
+@routes.route("GET", "/policy.txt", access=PUBLIC)
+async def show_policy(call: Call) -> Annotated[Answer[str], Media("text/plain; charset=utf-8")]:
+    """The policy (c2sp.org/tlog-policy): whose signatures make an entry committed, and whose sealed."""
+    return Answer(call.node.policy_text, headers={"Cache-Control": "public, max-age=3600", **_ANY_ORIGIN})
+
+
+_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
+_OPEN = {"Cache-Control": "no-cache", **_ANY_ORIGIN}
+"""The web app asks all nodes at first use, tools from anywhere (decisions 25): public texts may be read by any page."""
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """One line of an export: the entry's text as a string, so that its bytes survive."""
+
+    index: int
+    entry: str
+
+
+@routes.route("GET", "/api/v1/log", access=Access(session=True))
+async def export_log(
+    call: Call, begin: Annotated[Size, Query] = 0, end: Annotated[Size, Query] = INTEGER_MAX
+) -> Annotated[web.StreamResponse, Media("application/jsonl")]:
+    """Entries `begin` (inclusive) to `end` (exclusive), a JSON object a line; for verified members and auditors."""
+    check_reader(call)
+    response = web.StreamResponse(headers={"Content-Type": "application/jsonl", "Cache-Control": "no-store"})
+    await response.prepare(call.request)
+    async for lines in _read_lines(call, begin, end):
+        await response.write(lines)
+    await response.write_eof()
+    return response
+
+
+def check_reader(call: Call) -> None:
+    """Raise Declined unless the caller may see entries: a verified member, or an auditor."""
+    if not (call.caller.verified or call.caller.has(Role.AUDITOR)):
+        raise Declined("device_unverified")
+
+
+async def _read_lines(call: Call, begin: int, end: int) -> AsyncIterator[bytes]:
+    place = begin
+    while place < end:
+        entries = await call.node.entries(place, min(ENTRIES_AT_ONCE, end - place))
+        if not entries:
+            return
+        lines = [msgspec.json.encode(LogEntry(place + offset, entry.decode())) for offset, entry in enumerate(entries)]
+        yield b"\n".join(lines) + b"\n"
+        place += len(entries)

@@ -1,0 +1,112 @@
+"""What each refusal of a record says to people, in Chinese and English, by its stable code.
+
+One code means one thing in every kind that can refuse with it. A test proves that every refusal of every kind is here.
+"""
+
+from __future__ import annotations
+
+REFUSALS: dict[str, tuple[str, str]] = {
+    # common to all kinds (decisions 14)
+    "nonce_conflict": (
+        "这条内容已提交过另一个版本，请重新填写。",
+        "Another version of this was recorded already; please begin again.",
+    ),
+    "expired": (
+        "提交得太晚，内容已失效，请重新签名提交。",
+        "This arrived too late and has expired; please sign it again.",
+    ),
+    "not_yet_valid": ("手机时间不对，请校准后重试。", "The phone's clock is ahead; please correct it and try again."),
+    "device_unknown": ("这台设备没有绑定到您的身份。", "This device is not tied to you."),
+    "device_revoked": ("这台设备已被停用。", "This device has been revoked."),
+    "role_missing": ("您没有办理此事的权限。", "You do not hold the role that this needs."),
+    # device.bind, device.revoke
+    "key_of_another": ("这把设备钥匙属于另一个人。", "This key belongs to somebody else."),
+    "attestation_invalid": (
+        "身份核实的签名不正确，请重新核实。",
+        "The confirmation of your identity does not hold; please have it made again.",
+    ),
+    "attestation_expired": (
+        "身份核实已过期，请重新核实。",
+        "The confirmation of your identity has expired; please have it made again.",
+    ),
+    "too_many_devices": (
+        "绑定的设备太多，请先停用一台旧设备。",
+        "Too many devices are bound; revoke an old one first.",
+    ),
+    "device_not_found": ("没有找到这台设备。", "This device was not found."),
+    "already_revoked": ("这台设备已经停用过了。", "This device was revoked before."),
+    # role.grant, role.revoke
+    "role_already_held": ("此人已有这个角色。", "This member holds the role already."),
+    "role_not_held": ("此人没有这个角色。", "This member does not hold the role."),
+    "already_approved": ("您的单位已经签过了。", "Your organisation has signed this before."),
+    # roll.publish, roll.confirm
+    "roll_part_out_of_order": ("名册的各部分必须按顺序公布。", "The parts of a roll must be published in order."),
+    "roll_differs": ("名册与已公布的不一致。", "The roll differs from what was published."),
+    "roll_not_found": ("没有这份名册，或还没有公布完。", "This roll is not known, or not published completely."),
+    "roll_not_in_force": (
+        "这份名册还没有得到足够单位的确认。",
+        "This roll has not been confirmed by enough organisations.",
+    ),
+    # motion.open
+    "matter_not_found": ("没有这类表决事项。", "There is no such matter in the rule pack."),
+    "closes_too_soon": ("截止时间太近，业主来不及阅读。", "The vote would close too soon for owners to read it."),
+    "questions_malformed": (
+        "题目或选项不符合规定：每题须有同意、反对、弃权。",
+        "Questions must offer for, against and abstain, or what the matter allows.",
+    ),
+    # ballot.cast
+    "motion_not_found": ("没有这项表决。", "This vote is not known."),
+    "motion_closed": ("表决已经截止。", "This vote is closed."),
+    "question_not_found": ("没有这道题。", "This question is not part of the vote."),
+    "not_on_roll": (
+        "您不在这项表决的业主名册中，请联系工作人员。",
+        "You are not on the roll of this vote; please ask staff.",
+    ),
+    "device_not_verified": (
+        "这台设备还需要另一家单位核实后才能投票。",
+        "Another organisation must confirm this device before it can vote.",
+    ),
+    "device_too_new": (
+        "新绑定的设备 24 小时后才能投票，也可到两家单位当面核实。",
+        "A newly bound device votes after 24 hours, or once two organisations have seen you in person.",
+    ),
+    "ballot_already_cast": ("您家这一题已经投过票了。", "Your home has voted on this question already."),
+    "replaced_ballot_not_found": ("没有找到要修改的那张选票。", "The ballot that this would replace was not found."),
+    "commitment_already_used": (
+        "这张选票的封存码已被用过，请重新投票。",
+        "This ballot's sealed code was used before; please vote again.",
+    ),
+    # ticket.*
+    "category_unknown": ("没有这个诉求类别。", "There is no such category."),
+    "ticket_not_found": ("没有这件诉求。", "This ticket is not known."),
+    "ticket_state_differs": (
+        "这件诉求的状态已经变了，请刷新后再试。",
+        "This ticket has moved on meanwhile; please refresh.",
+    ),
+    "handler_not_staff": ("经办人必须是工作人员或业委会成员。", "The handler must be staff or of the committee."),
+    "not_handler": ("您不是这件诉求的经办人。", "You do not handle this ticket."),
+    "photo_missing": ("办结必须附上完工照片。", "A photo of the finished work is needed."),
+    "not_yours": ("这不是您提交的诉求。", "This ticket is not yours."),
+    "handler_cannot_confirm": ("经办人不能自己确认办结。", "Who handles a ticket cannot confirm it."),
+    # points.*, offer.*, redemption.*
+    "self_grant": ("不能给自己发放积分。", "Nobody grants points to himself."),
+    "already_granted": ("这项活动的积分已经发放过了。", "Points for this activity were granted before."),
+    "member_not_found": ("没有这位成员。", "This member is not known."),
+    "over_grant_cap": ("一次发放的积分超过上限。", "This is more than one grant may give."),
+    "offer_too_long": ("兑换码的有效期太长。", "The code would be valid for too long."),
+    "offer_expired": ("兑换码已过期，请商家重新出示。", "The code has expired; ask the merchant for a new one."),
+    "offer_exists": ("这个兑换码已经用过，请重新生成。", "This code exists already; make a new one."),
+    "offer_not_found": ("没有这个兑换码。", "This code is not known."),
+    "offer_already_redeemed": ("这个兑换码已经兑换过了。", "This code was redeemed already."),
+    "amount_differs": ("积分数额与兑换码不一致。", "The amount differs from the code's."),
+    "self_redemption": ("商家不能兑换自己的兑换码。", "A merchant cannot redeem his own code."),
+    "balance_too_low": ("积分余额不足。", "There are not enough points."),
+    "not_your_offer": ("这不是您店里的兑换码。", "This code is not of your shop."),
+    "not_redeemed": ("这个兑换码还没有被兑换。", "This code has not been redeemed."),
+    "already_undone": ("这笔兑换已经撤销过了。", "This redemption was undone already."),
+    "undo_too_late": (
+        "超过十分钟，不能撤销，请走结算更正。",
+        "It is too late to undo this; correct it in the settlement.",
+    ),
+    "member_differs": ("住户与兑换记录不一致。", "The resident differs from the redemption's."),
+}

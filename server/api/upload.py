@@ -1,0 +1,37 @@
+"""Reading the one file of a multipart form, never more of it than allowed. It must not know what the file is for."""
+
+from __future__ import annotations
+
+from aiohttp import BodyPartReader, web
+
+from server.api.errors import Declined
+
+
+async def read_upload(request: web.Request, field: str, bytes_max: int, too_large: str) -> bytes:
+    """The bytes of the form's one file, which must stand in `field`. Raises Declined.
+
+    Args: `too_large`: the code when there are more than `bytes_max` bytes.
+    """
+    if request.content_type != "multipart/form-data":
+        raise Declined("media_type_unsupported")
+    try:
+        reader = await request.multipart()
+        part = await reader.next()
+        if not isinstance(part, BodyPartReader) or part.name != field:
+            raise Declined("malformed", "the form must hold exactly one file", field=field)
+        data = await _read_part(part, bytes_max, too_large)
+        if await reader.next() is not None:
+            raise Declined("malformed", "the form must hold exactly one file", field=field)
+    except (ValueError, AssertionError, EOFError, LookupError, RuntimeError, web.RequestPayloadError):
+        # aiohttp's reader names each fault of a form differently; all of them are the sender's.
+        raise Declined("malformed", "not a multipart form", field=field) from None
+    return data
+
+
+async def _read_part(part: BodyPartReader, bytes_max: int, too_large: str) -> bytes:
+    data = bytearray()
+    while chunk := await part.read_chunk():
+        data += chunk
+        if len(data) > bytes_max:
+            raise Declined(too_large)
+    return bytes(data)
