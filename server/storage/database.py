@@ -103,7 +103,7 @@ class Database:
             await self._lock_holder.__aexit__(None, None, None)
             self._lock_holder = None
         if self._context.inited:
-            await self._inside(self._context.close_connections())
+            await self._units.finish(self._context.close_connections())
             self._context._inited = False
             _open_dialects.remove(self.dialect)
         if self._lock_file >= 0:
@@ -155,8 +155,9 @@ class Database:
         """PostgreSQL: hold an advisory lock on a connection that stays out of the pool."""
         if self.dialect != POSTGRES:
             return
-        self._lock_holder = self._context.connections.get(WRITER).acquire_connection()
-        connection = await self._lock_holder.__aenter__()
+        holder = self._context.connections.get(WRITER).acquire_connection()
+        connection = await holder.__aenter__()
+        self._lock_holder = holder
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
             raise DatabaseFault("the database is in use by another process: a node must never run twice")
 
@@ -172,8 +173,11 @@ class Database:
         return await work(self._context.connections.get(name))
 
     async def _inside(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine where this database's Tortoise context is the current one, whatever the caller's is."""
-        return await asyncio.create_task(coroutine, context=self._scope.copy(), name="storage-read")
+        """Run a coroutine where this database's Tortoise context is the current one, whatever the caller's is.
+
+        Queries too run to their end: one cancelled while it opens SQLite's connection would leave the others waiting.
+        """
+        return await self._units.finish(coroutine)
 
 
 async def _remake_rows(connection: Connection, old: set[str]) -> None:
