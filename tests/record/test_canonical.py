@@ -1,6 +1,7 @@
 """Canonical JSON and base64url: one value has one byte string, and nothing but Malformed comes out of bad bytes."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_the_bytes_are_those_of_python_s_own_sorted_json(value: Any) -> None:
     assert encode(value) == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@given(st.binary(max_size=200) | st.text("{}[]\",:0123456789.eE-ntf\\ua", max_size=60).map(str.encode))
+@given(st.binary(max_size=200) | st.text('{}[]",:0123456789.eE-ntf\\ua', max_size=60).map(str.encode))
 def test_bad_bytes_raise_malformed_and_nothing_else(data: bytes) -> None:
     try:
         value = decode(data)
@@ -71,10 +72,8 @@ def test_no_second_spelling_of_a_value_is_accepted(value: Any, chance: st.DataOb
     data = encode(value)
     place = chance.draw(st.integers(0, len(data)))
     changed = data[:place] + chance.draw(st.sampled_from([b" ", b"\n", b"\t"])) + data[place:]
-    try:
+    with suppress(Malformed):
         assert decode(changed) != value  # a space inside of a string is another string
-    except Malformed:
-        pass
 
 
 @pytest.mark.parametrize("nesting", [b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 50_000])

@@ -140,7 +140,9 @@ def test_bad_texts_raise_malformed_and_nothing_else(text: str) -> None:
     st.sampled_from("AZaz09-_.=+/ \n\x00é\ud800"),
     st.sampled_from([str.__add__, lambda kept, new: kept[:-1] + new, lambda kept, new: kept[:-1]]),
 )
-def test_one_changed_character_never_gives_the_same_record(place: int, new: str, change: Callable[[str, str], str]) -> None:
+def test_one_changed_character_never_gives_the_same_record(
+    place: int, new: str, change: Callable[[str, str], str]
+) -> None:
     text = change(RECORD[: place + 1], new) + RECORD[place + 1 :]
     try:
         envelope = parse_record(text, ESTATE)

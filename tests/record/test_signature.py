@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ecdsa import BadSignatureError, Ed25519, NIST256p, SigningKey, VerifyingKey
 from ecdsa.errors import MalformedPointError
 from ecdsa.util import sigencode_string
@@ -110,8 +113,16 @@ def test_a_device_key_survives_its_pem() -> None:
 
 
 @pytest.mark.parametrize("pem", [b"", b"no key", NodeSigner(seed("x")).public])
-def test_what_is_no_p256_key_is_not_loaded(pem: bytes) -> None:
-    with pytest.raises(ValueError):
+def test_what_is_no_key_is_not_loaded(pem: bytes) -> None:
+    with pytest.raises(ValueError, match="PEM"):
+        DeviceSigner.from_pem(pem)
+
+
+@pytest.mark.parametrize("key", [ec.generate_private_key(ec.SECP384R1()), Ed25519PrivateKey.generate()])
+def test_a_key_of_another_curve_is_not_loaded(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> None:
+    form = serialization.PrivateFormat.PKCS8
+    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    with pytest.raises(ValueError, match="not a P-256"):
         DeviceSigner.from_pem(pem)
 
 

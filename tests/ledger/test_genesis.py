@@ -1,0 +1,69 @@
+"""Genesis: one spelling, sane members, and everything that follows from it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from samples import CLUSTER_ID, ESTATE, GENESIS, GENESIS_BYTES, MEMBERS, QUORUM
+from server.ledger.genesis import estate_of, parse_genesis
+from server.ledger.policy import policy_text
+from server.record.canonical import Malformed, b64u_encode, encode
+from tests.vector_files import vector_cases
+
+
+@pytest.mark.parametrize("case", vector_cases("genesis.json"))
+def test_genesis_is_decided_as_the_vectors_say(case: dict[str, Any]) -> None:
+    if not case["valid"]:
+        with pytest.raises(Malformed):
+            parse_genesis(case["text"].encode())
+        return
+    genesis, cluster_id = parse_genesis(case["text"].encode())
+    assert b64u_encode(cluster_id) == case["cluster_id"]
+    assert estate_of(genesis, cluster_id) == case["estate"]
+    assert policy_text(genesis, QUORUM) == case["policy"]
+
+
+Change = Callable[[dict[str, Any]], object]
+CHANGES: dict[str, Change] = {
+    "members out of order": lambda value: value["members"].reverse(),
+    "a member twice": lambda value: value["members"].append(value["members"][0]),
+    "no members": lambda value: value.update(members=[]),
+    "more attestations than members": lambda value: value["policy"].update(attestations=4),
+    "more approvals than members": lambda value: value["policy"].update(approvals=4),
+    "no approval at all": lambda value: value["policy"].update(approvals=0),
+    "a padded key": lambda value: value["members"][0].update(log_key=value["members"][0]["log_key"] + "="),
+    "a short key": lambda value: value["members"][0].update(cosign_key="AAAA"),
+    "trailing bits of a key": lambda value: value["members"][0].update(cosign_key="A" * 42 + "B"),
+    "an officer's key off the curve": lambda value: value["members"][0]["officers"][0]["device_key"].update(x="A" * 43),
+    "another mode": lambda value: value.update(mode="fast"),
+    "other rules": lambda value: value.update(rules=2),
+    "an origin without a path": lambda value: value.update(origin="linli.example"),
+    "an origin with a newline": lambda value: value.update(origin="linli.example/x\n"),
+    "another member of the object": lambda value: value.update(note="x"),
+    "an empty name": lambda value: value["estate"].update(name=""),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_does_not_make_a_cluster_is_malformed(change: Change) -> None:
+    value = json.loads(GENESIS_BYTES)
+    change(value)
+    with pytest.raises(Malformed):
+        parse_genesis(encode(value))
+
+
+def test_the_cluster_id_is_the_hash_of_the_bytes() -> None:
+    value = json.loads(GENESIS_BYTES)
+    value["created_ms"] += 1
+    assert parse_genesis(GENESIS_BYTES)[1] == CLUSTER_ID
+    assert parse_genesis(encode(value))[1] != CLUSTER_ID
+    assert ESTATE.endswith(b64u_encode(CLUSTER_ID)[:22])
+
+
+def test_members_are_found_by_id() -> None:
+    assert [member.id for member in GENESIS.members] == list(MEMBERS)
+    assert GENESIS.member("street") is GENESIS.members[2]
+    assert GENESIS.member("nobody") is None
+    assert len(GENESIS.key("street", "consensus")) == 32
