@@ -19,7 +19,7 @@ from tests.house.sources import ROOT, name_of, project_files, python_files
 
 PAGES = [path for path in project_files() if path.suffix == ".md"]
 READMES = ("README.md", "README.zh-CN.md")
-COMMAND = re.compile(r"python3? (?:scripts/\w+\.py|-m server)[^`|\n]*")
+COMMAND = re.compile(r"python3? (?:scripts/[\w/]+\.py|-m server)[^`|\n]*")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HELP_SECONDS_MAX = 60
 
