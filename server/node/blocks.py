@@ -82,7 +82,8 @@ class Blocks:
             works = [work for work in works if not (isinstance(work, RecordWork) and work.signed.id in gone)]
         items = (*seal, *derived, *(waiting.item for waiting in fresh))
         self._built = Planned(items, works, rows)
-        return items, tuple(opening for waiting in fresh for opening in waiting.openings)
+        openings = dict(opening for waiting in fresh for opening in waiting.openings)
+        return items, tuple(sorted(openings.items()))
 
     async def _derive(self, timer: Timer) -> Derived:
         body = await self._parts.derivations.body(timer)

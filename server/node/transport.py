@@ -12,6 +12,7 @@ import struct
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import cast
 
 import structlog
 
@@ -67,8 +68,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Know the peer by its pinned certificate; hang up on anybody else."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's TLS transport does not derive from it
         tls = transport.get_extra_info("ssl_object")
         self.member = self._peers.member_of(tls.getpeercert(binary_form=True) if tls else None)
         if not self.member or self._expected not in (None, self.member):
