@@ -29,7 +29,7 @@ class Mutant:
     name: str
     patch: Patch
     nodes: int = 3
-    seeds: int = 60
+    seeds: tuple[int, ...] = tuple(range(60))
 
 
 def _quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
@@ -117,13 +117,13 @@ def _commit_at_quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
 
 MUTANTS = (
     Mutant("a quorum of half the members", _quorum_minus_one, nodes=4),
-    Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, seeds=200),
-    Mutant("a new view forgets the own prepared block", _forget_prepared, seeds=300),
+    Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, seeds=tuple(range(30, 230))),
+    Mutant("a new view forgets the own prepared block", _forget_prepared, seeds=(487, *range(1_000))),
     Mutant("a restart forgets the journal", _forget_journal),
     Mutant("a primary votes twice in a view", _vote_twice),
     Mutant("nobody suspects", _never_suspect),
     Mutant("nothing is sent again", _never_resend),
     Mutant("frames leave before the journal is written", _send_before_persisting),
     Mutant("a cosignature before the block is stored", _cosign_backwards),
-    Mutant("one COMMIT too few", _commit_at_quorum_minus_one, seeds=200),
+    Mutant("one COMMIT too few", _commit_at_quorum_minus_one),
 )
