@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,16 @@ from tests.storage.estate import Estate
 NewUrl = Callable[[], str]
 
 
+def make_tables(url: str) -> None:
+    """Bring an empty database to the newest tables, as the first start of a node does."""
+
+    async def work() -> None:
+        async with await Database.open(url) as opened:
+            await opened.keep_derived()
+
+    asyncio.run(work())
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def dialect(request: pytest.FixtureRequest) -> str:
     """Which database a test runs on."""
@@ -26,12 +37,13 @@ def new_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     """Addresses of new, empty databases."""
     made: list[str] = []
     server: PostgresServer | None = request.getfixturevalue("postgres") if dialect == "postgres" else None
+    template = server.template("storage", make_tables) if server else ""
 
     def make() -> str:
         if server is None:
             made.append(f"node-{len(made)}.db")
             return f"sqlite://{tmp_path / made[-1]}"
-        made.append(server.create())
+        made.append(server.create(template))
         return server.url(made[-1])
 
     yield make
