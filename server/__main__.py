@@ -23,6 +23,21 @@ log = structlog.get_logger()
 EXIT_CONFIG, EXIT_REFUSED = 2, 3
 
 
+def configure_logging() -> None:
+    """One line an event, without colours; tracebacks without local variables, which may hold personal data."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
 async def run(config: Config) -> None:
     """Open the node, serve its API, and end both in order on SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -48,6 +63,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m server CONFIG", file=sys.stderr)
         return EXIT_CONFIG
+    configure_logging()
     try:
         config = load_config(Path(arguments[0]), os.environ)
         uvloop.run(run(config))
