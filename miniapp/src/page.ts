@@ -19,6 +19,8 @@ export interface CommonData {
   readonly busy: boolean
   /** Sentence under the main button: what was wrong with the last tap. */
   readonly note: string
+  /** Of a person who helps; known once the estate is. */
+  readonly helpPhone: string
 }
 
 interface CommonMethods {
@@ -60,7 +62,10 @@ export function definePage<Data extends object, Methods extends object>(
   const { title, sections, data, keeps, ...methods } = definition
   Page({
     ...methods,
-    data: { ...data, s: {}, mode: '', rootStyle: '', view: definition.load ? 'loading' : 'ready', fault: '', busy: false, note: '' },
+    data: {
+      ...data, ...dressOf(sections), view: definition.load ? 'loading' : 'ready', fault: '', busy: false, note: '',
+      helpPhone: humanPhone(),
+    },
 
     onLoad(this: Loaded<Data>, query: PageQuery) {
       this.query = decodeQuery(query)
@@ -87,7 +92,7 @@ export function definePage<Data extends object, Methods extends object>(
       if (!this.load) return
       try {
         await this.load()
-        show(this, { view: 'ready', fault: '' })
+        show(this, { view: 'ready', fault: '', helpPhone: humanPhone() })
       } catch (error) {
         show(this, { view: faultOf(error), fault: sentenceOf(error, this.texts) })
       }
@@ -118,14 +123,20 @@ function show<Data>(page: PageInstance<Data & CommonData>, change: Partial<Commo
 }
 
 function dress<Data>(page: Loaded<Data>, sections: readonly Section[], title: (texts: Texts) => string): void {
-  const { language, elder, fontPx } = settings()
-  const texts = textsOf(language)
+  const texts = textsOf(settings().language)
   page.texts = texts
-  const own = Object.fromEntries((['common', ...sections] as const).map((section) => [section, texts[section]]))
-  show(page, { s: own as Partial<Texts>, mode: elder ? 'elder' : '', rootStyle: `--fs: ${fontPx}px` })
+  show(page, { ...dressOf(sections), helpPhone: humanPhone() })
   wx.setNavigationBarTitle({ title: title(texts) })
   const tabs = [texts.tabs.home, texts.tabs.receipts, texts.tabs.me]
   tabs.forEach((text, index) => wx.setTabBarItem({ index, text, fail: () => undefined }))
+}
+
+/** Only the words a page uses: what is set on a page is copied between WeChat's two threads. */
+function dressOf(sections: readonly Section[]): Pick<CommonData, 's' | 'mode' | 'rootStyle'> {
+  const { language, elder, fontPx } = settings()
+  const texts = textsOf(language)
+  const own = Object.fromEntries((['common', ...sections] as const).map((section) => [section, texts[section]]))
+  return { s: own as Partial<Texts>, mode: elder ? 'elder' : '', rootStyle: `--fs: ${fontPx}px` }
 }
 
 /** WeChat hands query values over as they stand in the address. */

@@ -115,7 +115,7 @@ function prepareSwitch(element: HTMLElement): void {
 
 /** Asset paths begin at the root of the mini-program, which need not be the root of the host. */
 async function showPicture(element: HTMLImageElement, path: string): Promise<void> {
-  if (path === '') return void element.removeAttribute('src')
+  if (path === '') return Element.prototype.removeAttribute.call(element, 'src')
   const isAsset = path.startsWith('/')
   const source = isAsset ? '.' + path : await resolvePicture(path)
   Element.prototype.setAttribute.call(element, 'src', source)

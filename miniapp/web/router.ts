@@ -5,7 +5,7 @@
 
 import { APP } from 'virtual:linli'
 import { isPage, openPage, type LivePage } from './pages'
-import { resetScroll, shell, showChrome } from './shell'
+import { shell, showChrome } from './shell'
 
 const HOME = APP.pages[0]!
 const stack: { url: string; page: LivePage; scroll: number }[] = []
@@ -21,7 +21,7 @@ export function start(): void {
 }
 
 export function navigateTo(url: string): void {
-  stack[stack.length - 1]!.scroll = window.scrollY
+  stack[stack.length - 1]!.scroll = shell.main.scrollTop
   history.pushState({ depth: stack.length }, '', '#' + url)
   push(url)
 }
@@ -52,7 +52,7 @@ function follow(event: PopStateEvent): void {
   const url = addressUrl()
   const target = (event.state as { depth?: number } | null)?.depth
   if (target === undefined) {
-    stack[stack.length - 1]!.scroll = window.scrollY
+    stack[stack.length - 1]!.scroll = shell.main.scrollTop
     history.replaceState({ depth: stack.length }, '', '#' + url)
     if (isTab(pathOf(url))) return reset(url)
     return push(url)
@@ -75,7 +75,7 @@ function popTo(target: number): void {
   prepareChrome(top.page.path)
   top.page.show()
   shell.focusHeading()
-  window.scrollTo(0, top.scroll)
+  shell.main.scrollTop = top.scroll
 }
 
 function push(url: string): void {
@@ -83,7 +83,7 @@ function push(url: string): void {
   stack[stack.length - 1]?.page.hide()
   prepareChrome(path)
   stack.push({ url, page: openPage(path, queryOf(url), shell.main), scroll: 0 })
-  resetScroll()
+  shell.main.scrollTop = 0
   // The first page is where the reader already is; moving focus there would only skip the browser's own start.
   if (stack.length > 1 || history.length > 1) shell.focusHeading()
 }

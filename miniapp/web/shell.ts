@@ -33,6 +33,7 @@ export const shell = {
 export function mountShell(onBack: () => void): void {
   back.addEventListener('click', onBack)
   back.setAttribute('aria-label', '返回')
+  document.addEventListener('keydown', scrollByKey)
   document.body.append(header, main, tabs)
 }
 
@@ -44,8 +45,13 @@ export function showChrome(next: Chrome): void {
   drawTabs()
 }
 
-export function resetScroll(): void {
-  window.scrollTo(0, 0)
+/** The page scrolls between the bars; keys pressed while the heading has focus must move it too. */
+function scrollByKey(event: KeyboardEvent): void {
+  const isElsewhere = document.activeElement !== heading && document.activeElement !== document.body
+  const pages = { PageDown: 0.9, PageUp: -0.9, ' ': 0.9, ArrowDown: 0.1, ArrowUp: -0.1 }[event.key]
+  if (isElsewhere || pages === undefined) return
+  event.preventDefault()
+  main.scrollBy(0, pages * main.clientHeight)
 }
 
 function drawTabs(): void {

@@ -826,6 +826,7 @@ export type Code =
   | "replaced_ballot_not_found"
   | "role_already_held"
   | "role_missing"
+  | "role_needed"
   | "role_not_held"
   | "roll_differs"
   | "roll_in_progress"
@@ -848,13 +849,7 @@ export type Code =
   | "too_many_devices"
   | "tries_used_up"
   | "undo_too_late"
-  | "wechat_blocked"
-  | "wechat_code_invalid"
-  | "wechat_code_used"
-  | "wechat_limited"
-  | "wechat_misconfigured"
   | "wechat_off"
-  | "wechat_unavailable"
 
 /** Every endpoint: what it takes and what it answers when all is well. */
 export interface Endpoints {

@@ -184,6 +184,7 @@ export const en: Texts = {
     photoFailed: 'Not uploaded',
     photoDone: 'Uploaded',
     photoRemove: 'Remove photo {n}',
+    remove: 'Remove',
     photoRetry: 'Upload again',
     privacyHint: 'Please no faces, identity cards or number plates. Location data is removed.',
     category: 'What is it',

@@ -182,6 +182,7 @@ export const zh = {
     photoFailed: '没传上去',
     photoDone: '已上传',
     photoRemove: '移除照片 {n}',
+    remove: '移除',
     photoRetry: '重新上传',
     privacyHint: '请不要拍到人脸、证件和车牌。位置信息会自动去掉。',
     category: '是什么事',

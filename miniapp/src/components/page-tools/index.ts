@@ -2,23 +2,10 @@
 
 import type { Texts } from '../../texts'
 import { changeSettings, setElder, settings } from '../../services/settings'
-import { knownEstate } from '../../services/trust'
 
 Component({
-  properties: { s: Object, mode: String, switches: Boolean },
+  properties: { s: Object, mode: String, phone: String, switches: Boolean },
   data: { phone: '' },
-  lifetimes: {
-    attached() {
-      this.setData({ phone: knownEstate()?.phone ?? '' })
-    },
-  },
-  observers: {
-    // The estate is known only after a first page was loaded.
-    's, mode'() {
-      const phone = knownEstate()?.phone ?? ''
-      if (phone !== this.data.phone) this.setData({ phone })
-    },
-  },
   methods: {
     speak() {
       const isSpoken = wx.linli?.speakPage(settings().language) ?? false

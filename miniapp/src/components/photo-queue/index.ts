@@ -17,7 +17,7 @@ Component({
   data: { rows: [] as Row[], count: '', canAdd: true, photos: [] as readonly QueuedPhoto[] },
   lifetimes: {
     attached() {
-      this.change(afterRestart(this.data.photos))
+      this.show(afterRestart(this.data.photos))
       void this.uploadAll()
     },
   },
@@ -50,6 +50,11 @@ Component({
     },
 
     change(photos: readonly QueuedPhoto[]) {
+      this.show(photos)
+      this.triggerEvent('change', { value: photos }, {})
+    },
+
+    show(photos: readonly QueuedPhoto[]) {
       const texts = this.data['s'] as Texts['ticketNew']
       const rows = photos.map((photo, at): Row => ({
         ...photo,
@@ -59,7 +64,6 @@ Component({
       }))
       const count = fill(texts.photoCount, { n: photos.length })
       this.setData({ photos, rows, count, canAdd: photos.length < PHOTOS_MAX })
-      this.triggerEvent('change', { value: photos }, {})
     },
   },
 })

@@ -5,16 +5,16 @@ import { store } from '../../services/store'
 import { estate } from '../../services/trust'
 import { formatArea } from '../../texts/format'
 import { fill } from '../../texts'
-import { definePage, humanPhone } from '../../page'
+import { definePage } from '../../page'
 
 definePage({
   title: (texts) => texts.me.title,
   sections: ['me', 'vote'],
-  data: { name: '', isMember: false, homes: [] as { id: string; label: string; area: string }[], phone: '' },
+  data: { name: '', isMember: false, homes: [] as { id: string; label: string; area: string }[] },
 
   async load() {
     await estate()
-    this.setData({ name: store.read('member')?.name ?? '', isMember: isMember(), phone: humanPhone() })
+    this.setData({ name: store.read('member')?.name ?? '', isMember: isMember() })
     if (isMember()) void this.showHomes()
   },
 
@@ -27,6 +27,6 @@ definePage({
   },
 
   callPerson() {
-    wx.makePhoneCall({ phoneNumber: this.data.phone })
+    wx.makePhoneCall({ phoneNumber: this.data.helpPhone })
   },
 })
