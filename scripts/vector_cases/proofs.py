@@ -80,7 +80,7 @@ def _bad_inclusion() -> list[Case]:
 
 
 def _consistency_members(size1: int, size2: int, **changes: Any) -> dict[str, Any]:
-    proof = [step.hex() for step in consistency_proof(size1, size2, _read)] if size1 else []
+    proof = [step.hex() for step in consistency_proof(size1, size2, _read)]
     roots = {"root1": _root(size1).hex(), "root2": _root(size2).hex()}
     return {"size1": size1, "size2": size2, "proof": proof, **roots, **changes}
 
@@ -89,7 +89,7 @@ def _consistency() -> list[Case]:
     return [
         good(f"{size1} to {size2}", **_consistency_members(size1, size2))
         for size2 in SIZES
-        for size1 in range(size2 + 1)
+        for size1 in range(1, size2 + 1)
     ]
 
 
@@ -111,7 +111,7 @@ def _bad_consistency() -> list[Case]:
         "a fork of the same size": {"size1": 13, "proof": [], "root1": other},
         "a proof between equal trees": {"size1": 13, "root1": members["root2"]},
         "an empty tree with another root": {"size1": 0, "proof": [], "root1": other},
-        "a proof from an empty tree": {"size1": 0, "root1": EMPTY_ROOT.hex()},
+        "steps from an empty tree": {"size1": 0, "root1": EMPTY_ROOT.hex()},
     }
     cases = [bad(name, "not_a_prefix", **{**members, **change}) for name, change in changes.items()]
     repeated = {**whole, "proof": [whole["root1"], *whole["proof"]]}

@@ -7,6 +7,7 @@ from typing import Any
 from samples import (
     ACCEPTED_RECORD,
     BIND_LI,
+    BIND_OLD,
     BIND_REFUSED,
     BIND_WANG,
     CLUSTER_ID,
@@ -16,6 +17,7 @@ from samples import (
     MEMBERS,
     OFFICER,
     OFFICERS_RECORD,
+    OLD_PHONE,
     ORIGIN,
     POLICY_TEXT,
     REFUSED_RECORD,
@@ -24,14 +26,18 @@ from samples import (
     WANG,
     ZHAO,
     SampleLedger,
+    bind_body,
     bind_record,
     node_signer,
+    payload,
     sample_cosign_line,
     sample_ledger,
     sample_log_line,
 )
+from server.ledger.block import ACCEPTED
 from server.ledger.checkpoint import (
     TYPE_COSIGNATURE,
+    TYPE_LOG,
     Checkpoint,
     VerifierKey,
     b64_decode,
@@ -40,11 +46,13 @@ from server.ledger.checkpoint import (
     note_of,
 )
 from server.ledger.policy import parse_policy, verify_checkpoint
-from server.ledger.receipt import receipt_text, verify_receipt
+from server.ledger.receipt import BIND_KIND, receipt_text, verify_receipt
 from server.record.canonical import b64u_encode
+from server.record.envelope import sign_record
 from vector_cases.case import Case, bad, good, vector_file
 
 ONE_WITNESS = VerifierKey(cosigner_name(ORIGIN, "property"), TYPE_COSIGNATURE, node_signer("property", "cosign").public)
+OTHER_LOG = VerifierKey("linli.example/other", TYPE_LOG, node_signer("street", "log of another estate").public)
 OLD_STREET = node_signer("street", "cosign of the epoch before")
 
 
@@ -130,7 +138,8 @@ def _bad_policies() -> list[Case]:
         "a key of another type": (witness, f"witness property {log.removeprefix('log ')}"),
         "a key id that does not fit": (ONE_WITNESS.id.hex(), "00000000"),
         "another name of the key": (f"{ORIGIN}/property+", f"{ORIGIN}/someone+"),
-        "a log of another origin": (log, log.replace(ORIGIN, ORIGIN + "/x")),
+        "another name of the log's key": (log, log.replace(ORIGIN, ORIGIN + "/x")),
+        "a log of another origin": (log, f"log {OTHER_LOG.text()}"),
         "a control character": ("quorum committed", "quorum\x0bcommitted"),
         "a line end of another system": ("quorum committed\n", "quorum committed\r\n"),
     }
@@ -180,6 +189,7 @@ def _bad_checkpoints(ledger: SampleLedger) -> list[Case]:
     lines = note.split("\n\n")[1].splitlines()
     another = ledger.checkpoint(ledger.boundaries[0])
     other_origin = Checkpoint("linli.example/other", size, ledger.root(size))
+    endless = Checkpoint(ORIGIN, 2**53, ledger.root(size))
     cases = {
         "another origin": ("origin", _changed(note, ORIGIN, "linli.example/other")),
         "another log, signed": ("origin", note_of(other_origin, [sample_cosign_line(other_origin, "street")])),
@@ -188,10 +198,12 @@ def _bad_checkpoints(ledger: SampleLedger) -> list[Case]:
         "a negative size": ("size", _changed(note, f"\n{size}\n", f"\n-{size}\n")),
         "a plus sign": ("size", _changed(note, f"\n{size}\n", f"\n+{size}\n")),
         "a space after the size": ("size", _changed(note, f"\n{size}\n", f"\n{size} \n")),
+        "a size of 2^53, signed": ("size", note_of(endless, [sample_log_line(endless)])),
         "a size in other digits": ("size", _changed(note, f"\n{size}\n", "\n\u0661\u0663\n")),
         "a root without padding": ("root", _changed(note, root, root.rstrip("="))),
         "a root of 31 bytes": ("root", _changed(note, root, b64_encode(bytes(31)))),
         "no blank line": ("note_form", note.replace("\n\n", "\n")),
+        "a control character": ("note_form", note + f"\u2014 witness\x01.example {b64_encode(bytes(76))}\n"),
         "no newline at the end": ("note_form", note.rstrip("\n")),
         "line ends of another system": ("note_form", note.replace("\n", "\r\n")),
         "no signatures": ("signature_line", note.split("\n\n")[0] + "\n\n"),
@@ -330,10 +342,9 @@ def _changed_bytes(data: bytes, old: bytes, new: bytes) -> bytes:
 
 def _forged(ledger: SampleLedger) -> str:
     """All members have signed a log with a record that its device did not sign: a lie that phones must notice."""
-    lying = SampleLedger(list(ledger.entries), list(ledger.boundaries), ledger.tip, ledger.digest)
     record = ledger.entries[ACCEPTED_RECORD].decode().split('"record":"')[1].split('"')[0]
     head = record.rpartition(".")[0]
-    lying.add_block([(f"{head}.{b64u_encode(WANG.sign(head.encode()))}", "accepted")])
+    lying = _grown(ledger, f"{head}.{b64u_encode(WANG.sign(head.encode()))}")
     return lying.proof(len(ledger.entries), LI.public)
 
 
@@ -343,6 +354,12 @@ def _bad_bindings(ledger: SampleLedger) -> list[Case]:
     weak = ledger.proof(BIND_LI, LI.public, ["owners"])
     pairs = {
         "the bind of another member": ("binding", record, ledger.proof(BIND_WANG, WANG.public)),
+        "the bind of another key of the member": ("binding", record, ledger.proof(BIND_OLD, OLD_PHONE.public)),
+        "the same key bound to another member": (
+            "binding",
+            *_after_lie(ledger, bind_record(LI, "m-wang", label="lie")),
+        ),
+        "a bind that names another key than it is signed by": ("binding", *_after_lie(ledger, _misnamed_bind())),
         "a refused bind": ("binding", strangers, ledger.proof(BIND_REFUSED, ZHAO.public)),
         "a second proof that is no bind": ("binding", record, ledger.proof(REFUSED_RECORD, LI.public)),
         "a derived entry for a bind": ("binding", record, ledger.proof(SEAL, None)),
@@ -358,6 +375,24 @@ def _bad_bindings(ledger: SampleLedger) -> list[Case]:
 
 def _late_bind(ledger: SampleLedger) -> str:
     """A second, later bind of the same key by the same member."""
-    later = SampleLedger(list(ledger.entries), list(ledger.boundaries), ledger.tip, ledger.digest)
-    later.add_block([(bind_record(LI, "m-li", label="bind again"), "accepted")])
+    later = _grown(ledger, bind_record(LI, "m-li", label="bind again"))
     return later.proof(len(ledger.entries), LI.public)
+
+
+def _after_lie(ledger: SampleLedger, bind: str) -> tuple[str, str]:
+    """Proofs of a record of Li and of a false bind before it; no honest member would have accepted that bind."""
+    said = payload("device.revoke", "m-li", {"revoked": OLD_PHONE.kid}, "after a lie")
+    later = _grown(_grown(ledger, bind), sign_record(LI, said))
+    return later.proof(len(later.entries) - 2, LI.public), later.proof(len(ledger.entries), LI.public)
+
+
+def _misnamed_bind() -> str:
+    body = bind_body(LI, "m-li", MEMBERS) | {"device_key": bind_body(WANG, "m-li", MEMBERS)["device_key"]}
+    return sign_record(LI, payload(BIND_KIND, "m-li", body, "misnamed"))
+
+
+def _grown(ledger: SampleLedger, record: str) -> SampleLedger:
+    """The ledger with one more block."""
+    grown = SampleLedger(list(ledger.entries), list(ledger.boundaries), ledger.tip, ledger.digest)
+    grown.add_block([(record, ACCEPTED)])
+    return grown

@@ -114,6 +114,14 @@ def test_consistency_proofs_are_those_of_the_definition_and_hold() -> None:
             verify_consistency(size1, size2, proof, mth(0, size1), mth(0, size2))
 
 
+def test_an_empty_tree_is_a_prefix_of_every_tree_without_a_proof() -> None:
+    for size in range(SIZE_MAX):
+        verify_consistency(0, size, [], EMPTY_ROOT, mth(0, size))
+        for proof, root in (([LEAVES[0]], EMPTY_ROOT), ([], LEAVES[0])):
+            with pytest.raises(ProofError):
+                verify_consistency(0, size, proof, root, mth(0, size))
+
+
 def test_root_of_hashes_the_entries_as_leaves() -> None:
     assert root_of([]) == EMPTY_ROOT
     assert root_of([b"leaf %d" % number for number in range(7)]) == mth(0, 7)

@@ -21,6 +21,7 @@ from samples import (
     SampleLedger,
     sample_ledger,
 )
+from server.ledger.block import record_entry
 from server.ledger.merkle import leaf_hash
 from server.ledger.policy import Grade, parse_policy
 from server.ledger.receipt import (
@@ -36,6 +37,7 @@ from server.ledger.receipt import (
     split_receipt,
     verify_receipt,
 )
+from server.limits import ENTRY_BYTES_MAX
 from server.record.envelope import estate_name
 from tests.vector_files import read_vectors, vector_cases
 
@@ -116,6 +118,16 @@ def test_entries_keep_their_bytes() -> None:
     assert isinstance(parse_entry(LEDGER.entries[SEAL]), DerivedEntry)
     proven = verify_receipt(RECEIPT, POLICY, ESTATE).proven
     assert (proven.entry, proven.leaf) == (entry, leaf_hash(LEDGER.entries[ACCEPTED_RECORD]))
+
+
+def test_an_entry_is_at_most_what_a_bundle_can_hold() -> None:
+    """C2SP entry bundles count an entry's bytes with 16 bits."""
+    room = ENTRY_BYTES_MAX - len(record_entry(1, 1, 1, "", "accepted"))
+    entry = parse_entry(record_entry(1, 1, 1, "a" * room, "accepted"))
+    assert isinstance(entry, RecordEntry)
+    assert len(entry.record) == room
+    with pytest.raises(ReceiptError):
+        parse_entry(record_entry(1, 1, 1, "a" * (room + 1), "accepted"))
 
 
 def test_a_log_of_one_entry_needs_no_steps() -> None:

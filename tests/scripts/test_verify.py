@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import verify
 from samples import (
@@ -570,6 +572,77 @@ def test_a_missing_export_is_said_and_nothing_was_checked(tmp_path: Path, capsys
     assert verify.main(["log", str(tmp_path)]) == NOT_CHECKED
     assert "cannot read" in capsys.readouterr().err
     assert verify.main(["log", "http://127.0.0.1:1"]) == NOT_CHECKED
+
+
+# ---------------------------------------------------------------- garbage
+
+JSON = st.recursive(
+    st.booleans() | st.integers(-5, 5) | st.text(max_size=3) | st.just("A" * 43) | st.none() | st.just(1.5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("xyk"), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+def put_somewhere(value: Any, chance: st.DataObject) -> Any:
+    """The value with one part of it, however deep, replaced by another value."""
+    if isinstance(value, dict | list) and value and chance.draw(st.integers(0, 4)):
+        places = sorted(value) if isinstance(value, dict) else range(len(value))
+        place = chance.draw(st.sampled_from(places))
+        changed = put_somewhere(value[place], chance)
+        return value | {place: changed} if isinstance(value, dict) else [*value[:place], changed, *value[place + 1 :]]
+    return chance.draw(JSON)
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_no_genesis_breaks_the_verifier(chance: st.DataObject) -> None:
+    changed = json.dumps(put_somewhere(json.loads(GENESIS_BYTES), chance), sort_keys=True, separators=(",", ":"))
+    assert is_accepted(genesis.parse_genesis, changed.encode()) in (True, False)
+
+
+class Memory:
+    """A log that lies in memory."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._files = files
+
+    def read(self, name: str) -> bytes:
+        return self._files[name]
+
+    def entries(self) -> Iterator[bytes]:
+        return iter(self._files["entries.jsonl"].splitlines())
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_no_entry_that_all_members_signed_breaks_the_verifier(chance: st.DataObject) -> None:
+    sample = sample_ledger()
+    index = chance.draw(st.integers(0, len(sample.entries) - 1))
+    changed = put_somewhere(json.loads(sample.entries[index]), chance)
+    sample.entries[index] = json.dumps(changed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    report = ledger.examine(Memory(sample.export()), 4, 1, "")
+    assert report.exit_code() in (OK, FAILED)  # an outcome that no rule would give is found by re-execution only
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_no_payload_that_its_device_signed_breaks_the_verifier(chance: st.DataObject) -> None:
+    said = json.loads(encode(payload("device.bind", "m-li", bind_body(LI, "m-li", ["street"]), "broken")))
+    content = json.dumps(put_somewhere(said, chance), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    sample = sample_ledger()
+    sample.add_block([(sign_jws(LI, content.encode()), "accepted")])
+    assert ledger.examine(Memory(sample.export()), 4, 1, "").exit_code() in (OK, FAILED)
+    proof = sample.proof(len(sample.entries) - 2, LI.public)
+    trusted = genesis.parse_genesis(GENESIS_BYTES)
+    assert receipt.examine(proof, trusted.policy, trusted, "").exit_code() in (OK, FAILED)
+
+
+@given(st.text() | st.binary(max_size=80).map(lambda data: data.decode("latin-1")))
+def test_no_text_breaks_the_verifier(text: str) -> None:
+    trusted = policy.parse_policy(POLICY_TEXT)
+    assert receipt.examine(text, trusted, None, "").exit_code() == FAILED
+    assert not is_accepted(policy.parse_policy, text)
+    assert not is_accepted(checkpoint.check_checkpoint, f"{ORIGIN}\n{text}", trusted)
 
 
 # ---------------------------------------------------------------- a node
