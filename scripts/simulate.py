@@ -128,7 +128,8 @@ def _in_words(summary: dict[str, object]) -> str:
     forks = f", {summary['with_forks']} with forks of committed blocks" if summary["twins"] else ""
     return (
         f"{summary['seeds']} seeds of {summary['nodes']} nodes in {summary['seconds']} s: {verdict}; "
-        f"{summary['blocks']} blocks, {summary['events']} events, {summary['with_view_changes']} with view changes{forks}"
+        f"{summary['blocks']} blocks, {summary['events']} events, "
+        f"{summary['with_view_changes']} with view changes{forks}"
     )
 
 

@@ -69,6 +69,9 @@ def _send_view(s: State, sender: str, status: Status) -> None:
 
 
 def _send_executed(s: State, sender: str, status: Status) -> None:
+    """Own EXECUTED of the tip, until the peer holds it or has cosigned the tip."""
+    if any(known.member == sender and known.size >= s.tip.size for known in status.cosigned):
+        return
     say_executed(s)
     mine = s.executed.get(s.config.me)
     if mine is not None and s.config.me not in status.executed:

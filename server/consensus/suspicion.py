@@ -21,10 +21,17 @@ def reason_to_suspect(s: State) -> Reason | None:
         return None
     if s.phase == "changing":
         return "view"
+    return "vote" if _waits_for_vote(s) else _reason_for_work(s)
+
+
+def _waits_for_vote(s: State) -> bool:
+    """Whether a vote was cast, or a block named by the NEW-VIEW, and nothing came of it."""
     if s.slot.vote is not None and _overdue(s, s.slot.vote.since_ms):
-        return "vote"
-    if s.installed is not None and s.installed.body.block_id and s.installed.body.base_height == s.tip.height:
-        return "vote"
+        return True
+    return s.installed is not None and bool(s.installed.body.block_id) and s.installed.body.base_height == s.tip.height
+
+
+def _reason_for_work(s: State) -> Reason | None:
     oldest_ms = s.pool.oldest_ms
     if oldest_ms is not None and _overdue(s, oldest_ms):
         return "record"

@@ -1,7 +1,7 @@
 """A hand-driven cluster for unit tests: replicas that are told what happened, one event at a time, without any chance.
 
-`Bench` performs effects at once: what is persisted is durable, questions are answered, frames wait in `wire` until a test
-delivers or drops them. Unlike the simulator it has no time of its own: a test sets `now`.
+`Bench` performs effects at once: what is persisted is durable, questions are answered, frames wait in `wire` until
+a test delivers or drops them. Unlike the simulator it has no time of its own: a test sets `now`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TypeVar
 
 from server.consensus import effects, events
 from server.consensus.block import Block
@@ -23,6 +24,7 @@ from server.consensus.state import State
 from server.record.canonical import b64u_encode
 from tests.simulation.keyring import HashKeyring
 
+E = TypeVar("E", bound=effects.Effect)
 CLUSTER_ID = b"unit tests of the replica, once."
 NAMES = {1: ("a",), 3: ("a", "b", "c"), 4: ("a", "b", "c", "d"), 7: ("a", "b", "c", "d", "e", "f", "g")}
 TIMEOUTS = Timeouts(suspicion_ms=1_000, status_ms=200, retry_ms=200)
@@ -57,7 +59,7 @@ class Seat:
         """The replica's state, for reading."""
         return self.replica.state
 
-    def asked(self, kind: type) -> list[effects.Effect]:
+    def asked(self, kind: type[E]) -> list[E]:
         """Effects of one kind performed so far."""
         return [effect for effect in self.performed if isinstance(effect, kind)]
 
@@ -189,6 +191,9 @@ class Bench:
         self.wire.extend((seat.member, target, effect.frame) for target in targets)
 
     def _admit(self, seat: Seat, effect: effects.Admit) -> None:
+        if any(effect.record in block.items for block, _, _, _ in seat.blocks):
+            self.step(seat.member, events.Rejected(effect.record_id))
+            return
         seat.items.append(effect.record)
         self.step(seat.member, events.Admitted(effect.record_id, effect.record, (), self.now + 600_000))
 

@@ -46,6 +46,7 @@ def every_frame() -> dict[str, bytes]:
         while bench.wire:
             collect()
             bench.deliver_one()
+    found["executed"] = encode_frame(bench["a"].state.executed["a"])
     return found
 
 
@@ -121,9 +122,7 @@ BODIES = [
     Commit(block_id="x" * 43, epoch=0, height=1, new_view="", sender="owners", view=0),
     Executed(epoch=0, height=1, root="x" * 43, sender="owners", size=2, state_digest="y" * 43),
     Suspect(epoch=0, height=1, reason="record", sender="owners", view=0),
-    ViewChange(
-        epoch=0, last_block="", last_height=0, prepared_block="", prepared_view=0, sender="owners", view=1
-    ),
+    ViewChange(epoch=0, last_block="", last_height=0, prepared_block="", prepared_view=0, sender="owners", view=1),
 ]
 
 

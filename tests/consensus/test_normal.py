@@ -1,6 +1,7 @@
 """The normal case, sentence by sentence (PBFT 4.2; consensus.md 2.4): propose, pre-prepare, prepare."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,10 @@ def signed(body: SignedBody) -> Signed:  # type: ignore[type-arg]
     return Signed(body, raw, HashKeyring(body.sender).sign(TYPES[type(body)], raw))
 
 
-def header(bench: Bench, items: tuple[bytes, ...] = (b"r1",), **changes: object) -> Header:
+def header(bench: Bench, items: tuple[bytes, ...] = (b"r1",), **changes: Any) -> Header:
     """The header of a good first proposal at the tip of `b`, with some members changed."""
     tip = bench["b"].state.tip
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "entries_bytes": sum(map(len, items)),
         "entries_root": entries_root(items),
         "epoch": 0,
@@ -35,10 +36,12 @@ def header(bench: Bench, items: tuple[bytes, ...] = (b"r1",), **changes: object)
         "state_digest_prev": tip.state_digest,
         "time_ms": bench.now,
     }
-    return Header(**(values | changes))  # type: ignore[arg-type]
+    return Header(**(values | changes))
 
 
-def proposal(bench: Bench, view: int = 0, sender: str = "a", items: tuple[bytes, ...] = (b"r1",), **changes: object) -> bytes:
+def proposal(
+    bench: Bench, view: int = 0, sender: str = "a", items: tuple[bytes, ...] = (b"r1",), **changes: Any
+) -> bytes:
     """A PRE-PREPARE frame as `sender` would sign it."""
     block = make_block(CLUSTER_ID, header(bench, items, **changes), items)
     body = Prepare(block_id=block.block_id, epoch=0, height=block.height, sender=sender, view=view)
@@ -78,7 +81,7 @@ def test_the_vote_is_durable_with_its_block_before_it_is_sent() -> None:
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_proposal_that_is_not_the_next_block_is_not_voted_for(changes: dict[str, object]) -> None:
+def test_a_proposal_that_is_not_the_next_block_is_not_voted_for(changes: dict[str, Any]) -> None:
     bench = Bench()
     bench.agree()
     bench.receive("b", "a", proposal(bench, **changes))
@@ -167,7 +170,6 @@ def test_a_replica_votes_only_after_the_driver_found_the_block_good() -> None:
     bench["b"].verdict = None
     bench.receive("b", "a", proposal(bench))
     check = bench["b"].asked(effects.Check)[-1]
-    assert isinstance(check, effects.Check)
     assert bench["b"].state.slot.vote is None
     bench.step("b", events.Checked(check.block.block_id, Verdict.OK))
     assert bench["b"].state.slot.vote is not None
@@ -201,7 +203,6 @@ def test_an_answer_to_a_check_after_the_view_was_left_casts_no_vote() -> None:
     bench["b"].verdict = None
     bench.receive("b", "a", proposal(bench))
     check = bench["b"].asked(effects.Check)[-1]
-    assert isinstance(check, effects.Check)
     bench.submit("c", "rc")
     bench.deliver(only("b", "c"))
     bench.tick("b", "c", after_ms=1_100)
@@ -220,7 +221,9 @@ def test_prepared_needs_a_quorum_of_distinct_senders() -> None:
     for _ in range(3):
         bench.receive("b", "a", mine)
     assert bench["b"].state.slot.prepared is None
-    bench.receive("b", "c", encode_frame(signed(Prepare(block_id=vote.block_id, epoch=0, height=1, sender="c", view=0))))
+    bench.receive(
+        "b", "c", encode_frame(signed(Prepare(block_id=vote.block_id, epoch=0, height=1, sender="c", view=0)))
+    )
     assert bench["b"].state.slot.prepared is not None
 
 
@@ -230,16 +233,28 @@ def test_prepares_for_other_blocks_or_views_do_not_add_up() -> None:
     vote = bench["b"].state.slot.vote
     assert vote is not None
     bench.receive("b", "c", encode_frame(signed(Prepare(block_id="x" * 43, epoch=0, height=1, sender="c", view=0))))
-    bench.receive("b", "d", encode_frame(signed(Prepare(block_id=vote.block_id, epoch=0, height=1, sender="d", view=1))))
+    bench.receive(
+        "b", "d", encode_frame(signed(Prepare(block_id=vote.block_id, epoch=0, height=1, sender="d", view=1)))
+    )
     assert bench["b"].state.slot.prepared is None
 
 
 def test_the_certificate_is_durable_before_the_commit_is_sent() -> None:
     bench = Bench()
     bench.receive("b", "a", proposal(bench))
-    kinds = [effect for effect in bench["b"].performed if isinstance(effect, effects.Persist | effects.Execute | effects.Send)]
-    prepared = next(i for i, effect in enumerate(kinds) if isinstance(effect, effects.Persist) and effect.entries[0].type is effects.Entry.PREPARED)
-    commit = next(i for i, effect in enumerate(kinds) if isinstance(effect, effects.Send) and b"commit" in effect.frame[:12])
+    kinds = [
+        effect
+        for effect in bench["b"].performed
+        if isinstance(effect, effects.Persist | effects.Execute | effects.Send)
+    ]
+    prepared = next(
+        i
+        for i, effect in enumerate(kinds)
+        if isinstance(effect, effects.Persist) and effect.entries[0].type is effects.Entry.PREPARED
+    )
+    commit = next(
+        i for i, effect in enumerate(kinds) if isinstance(effect, effects.Send) and b"commit" in effect.frame[:12]
+    )
     assert prepared < commit
 
 

@@ -1,4 +1,4 @@
-"""Retransmission by STATUS (consensus.md 2.3, 2.5): what a peer lacks is sent again until it has it, nothing blindly."""
+"""Retransmission by STATUS (consensus.md 2.3, 2.5): what a peer lacks is sent until it has it, nothing blindly."""
 
 import pytest
 

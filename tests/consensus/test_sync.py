@@ -51,8 +51,8 @@ def test_a_question_without_answer_goes_to_another_peer() -> None:
     bench.tick("a", "b", after_ms=300)
     bench.deliver(lambda source, target, name: target == "c" and name == "status")
     bench.tick("c", after_ms=300)
-    sent = [effect for effect in bench["c"].asked(effects.Send) if isinstance(effect, effects.Send)]
-    asked = [effect.to for effect in sent if isinstance(decode_frame(effect.frame), SyncRequest)]
+    sent = bench["c"].asked(effects.Send)
+    asked = [effect.to or "" for effect in sent if isinstance(decode_frame(effect.frame), SyncRequest)]
     assert sorted(dict.fromkeys(asked)) == ["a", "b"]
 
 
@@ -76,7 +76,7 @@ def test_a_catching_up_replica_cosigns_only_the_newest_boundary() -> None:
     for _ in range(2):
         bench.tick(after_ms=300)
         bench.deliver()
-    sizes = [effect.size for effect in bench["c"].asked(effects.PersistSigner)]  # type: ignore[attr-defined]
+    sizes = [effect.size for effect in bench["c"].asked(effects.PersistSigner)]
     assert sizes == [6]
 
 
@@ -112,7 +112,6 @@ def test_a_certified_block_that_does_not_follow_the_own_tip_is_a_fork() -> None:
     assert heights(bench, "c") == [1]
     bench.receive("c", "a", encode_frame(reply(bench, 1)))
     stop = bench["c"].asked(effects.Stop)[-1]
-    assert isinstance(stop, effects.Stop)
     assert stop.reason == "fork"
     assert heights(bench, "c") == [1]
 
@@ -124,7 +123,6 @@ def test_another_certified_block_at_an_own_height_is_a_fork() -> None:
     block, certificate, _, _ = other["c"].blocks[0]
     bench.receive("a", "c", encode_frame(SyncReplyMessage(((pack_block(block), certificate),))))
     stop = bench["a"].asked(effects.Stop)[-1]
-    assert isinstance(stop, effects.Stop)
     assert stop.reason == "fork"
 
 
@@ -162,5 +160,4 @@ def test_small_attachments_travel_with_fetched_blocks() -> None:
     bench.step("a", events.BlocksRead("c", ((replace(block, attachments=(("n", b"opening"),)), certificate),)))
     bench.deliver(lambda source, target, name: name == "sync-reply")
     store = bench["c"].asked(effects.Store)[-1]
-    assert isinstance(store, effects.Store)
     assert store.block.attachments == (("n", b"opening"),)

@@ -1,7 +1,8 @@
-"""A small deterministic application for the simulator: transfers that may be refused, timers, rows that wait for a seal.
+"""A small deterministic application for the simulator: moves that may be refused, timers, rows that wait for a seal.
 
-A record is text, `kind id expires_ms ...`; its outcome is part of the tree. It stands where the domain stands in a node,
-behind the same questions: admit, build, check, execute. What it builds and checks follows decisions 4 and 7.
+A record is text, `kind id expires_ms account amount`; its outcome is part of the tree. It stands where the domain
+stands in a node, behind the same questions: admit, build, check, execute. What it builds and checks follows decisions 4
+and 7. Another application takes its place by being a `Maker`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from random import Random
 from typing import Protocol
 
 from server.consensus.block import Block
@@ -62,6 +64,14 @@ class Application(Protocol):
         """The id of a well-formed record."""
         ...
 
+    def expires_ms(self, record: bytes) -> int:
+        """Until when a well-formed record may be ordered."""
+        ...
+
+    def attachment(self, record: bytes) -> str | None:
+        """Name of the attachment without which no replica prepares it."""
+        ...
+
     def would_include(self, record: bytes, now_ms: int) -> bool:
         """Whether this node would itself order it."""
         ...
@@ -79,13 +89,49 @@ class Application(Protocol):
         ...
 
 
+class Maker(Protocol):
+    """Makes a node's application at genesis; `workload` makes what clients bring."""
+
+    def __call__(self, members: Sequence[str], genesis_digest: str) -> Application:
+        """An application with an empty ledger."""
+        ...
+
+    def workload(self, random: Random, count: int, span_ms: int, epoch_ms: int) -> list[Brought]:
+        """Records that clients bring within a span of time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A record that a client brings at `due_ms`. `lasting`: it does not expire while the run lasts."""
+
+    due_ms: int
+    record: bytes
+    lasting: bool
+
+
 class SmallApplication:
     """Mutable: `ledger` moves from block to block. See the module."""
 
-    def __init__(self, members: Sequence[str], genesis_digest: str, ledger: Ledger | None = None) -> None:
+    def __init__(self, members: Sequence[str], genesis_digest: str) -> None:
         self._members = tuple(members)
         self._keyring = HashKeyring("nobody")
-        self.ledger = ledger or Ledger(digest=genesis_digest)
+        self.ledger = Ledger(digest=genesis_digest)
+
+    @staticmethod
+    def workload(random: Random, count: int, span_ms: int, epoch_ms: int) -> list[Brought]:
+        """Records of all kinds; one in ten expires soon."""
+        found = []
+        for index in range(count):
+            due = random.randint(0, span_ms)
+            kind = random.choice(("move", "move", "move", "later", "award", "photo"))
+            short = random.random() < 0.1
+            life = random.randint(500, 5_000) if short else 3_600_000
+            amount = random.randint(0, 8_000) if kind == "later" else random.randint(0, 60)
+            account = f"account{random.randint(0, 3)}"
+            record = f"{kind} r{index:03} {epoch_ms + due + life} {account} {amount}".encode()
+            found.append(Brought(due, record, not short))
+        return found
 
     def record_id(self, record: bytes) -> str | None:
         """The second word, if the record is well-formed."""
@@ -93,10 +139,18 @@ class SmallApplication:
         well_formed = len(words) == 5 and words[0] in KINDS and words[2].isdigit() and words[4].isdigit()
         return words[1] if well_formed else None
 
+    def expires_ms(self, record: bytes) -> int:
+        """The third word."""
+        return int(record.split(b" ")[2])
+
+    def attachment(self, record: bytes) -> str | None:
+        """What a `photo` record needs, named as its commitment would be."""
+        return b64u_encode(sha256(record).digest()) if record.startswith(b"photo ") else None
+
     def would_include(self, record: bytes, now_ms: int) -> bool:
         """Well-formed, not done, not expired at the own clock."""
         record_id = self.record_id(record)
-        return record_id is not None and record_id not in self.ledger.done and now_ms < _expires_ms(record)
+        return record_id is not None and record_id not in self.ledger.done and now_ms < self.expires_ms(record)
 
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
         """Seal, due timers, records. A seal alone only if a row waits for it."""
@@ -112,9 +166,10 @@ class SmallApplication:
     def check(self, header: Header, items: Sequence[bytes]) -> bool:
         """Every due timer and no other, a seal that all members signed and that brings news, records not done yet."""
         rest = list(items)
-        if rest and rest[0].startswith(b"seal "):
-            if not self._check_seal(rest.pop(0)) or (not rest and not self.ledger.waiting):
-                return False
+        if rest and rest[0].startswith(b"seal ") and not self._check_seal(rest.pop(0)):
+            return False
+        if not rest and not self.ledger.waiting:
+            return False
         due = [_timer_item(timer) for timer in _due(self.ledger, header.time_ms)]
         if rest[: len(due)] != due:
             return False
@@ -176,15 +231,6 @@ class SmallApplication:
                 return "balance_too_low"
             ledger.balances[account] = balance - int(amount)
         return "accepted"
-
-
-def photo_name(record: bytes) -> str | None:
-    """Name of the attachment that a `photo` record needs, as its commitment would be."""
-    return b64u_encode(sha256(record).digest()) if record.startswith(b"photo ") else None
-
-
-def _expires_ms(record: bytes) -> int:
-    return int(record.split(b" ")[2])
 
 
 def _due(ledger: Ledger, time_ms: int) -> list[tuple[int, str]]:

@@ -11,7 +11,7 @@ from random import Random
 from server.consensus.block import Block
 from server.consensus.effects import Entry, JournalEntry, PersistSigner, Store
 from server.consensus.frames import decode_frame
-from server.consensus.messages import NewViewMessage, Prepare, ViewChangeMessage, Commit, read_body
+from server.consensus.messages import Commit, NewViewMessage, Prepare, ViewChangeMessage, read_body
 from server.consensus.packing import unpack
 from server.consensus.restored import Boundary, SignerMark
 from server.storage.journal import encode_file, encode_record, scan

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from server.consensus import commit, cosigning, journal_entries, normal, replica, status, suspicion, view_change
+from server.consensus import commit, cosigning, journal_entries, normal, replica, suspicion, sync, view_change
 from server.consensus.block import Block
+from server.consensus.checkpoints import Line
 from server.consensus.config import Config
 from server.consensus.effects import JournalEntry, Send
-from server.consensus.messages import NewViewMessage
+from server.consensus.messages import NewViewMessage, Status
 from server.consensus.select import Claim, Selection, select
 from server.consensus.state import State
 
@@ -80,9 +81,9 @@ def _never_suspect(patch: pytest.MonkeyPatch) -> None:
 
 def _never_resend(patch: pytest.MonkeyPatch) -> None:
     def only_heights(s: State, sender: str, message: Any) -> None:
-        status.note_height(s, sender, message.height)
+        sync.note_height(s, sender, message.height)
 
-    patch.setitem(replica._MESSAGES, status.Status, only_heights)
+    patch.setitem(replica._MESSAGES, Status, only_heights)
 
 
 def _send_before_persisting(patch: pytest.MonkeyPatch) -> None:
@@ -103,7 +104,7 @@ def _cosign_backwards(patch: pytest.MonkeyPatch) -> None:
             s.send(
                 cosigning.cosign_message(
                     s.config.me,
-                    cosigning.Line(result.size, result.root, s.keyring.cosign(result.size, result.root, 1)),
+                    Line(result.size, result.root, s.keyring.cosign(result.size, result.root, 1)),
                 )
             )
 

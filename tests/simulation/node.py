@@ -1,7 +1,7 @@
 """A simulated node: the driver that performs a replica's effects, in order, on a disk that forgets and a lossy network.
 
-It does what the real driver does, with virtual time: barriers are awaited, questions are answered later, and a crash may
-come between any two effects.
+It does what the real driver does, with virtual time: barriers are awaited, questions are answered later, and a crash
+may come between any two effects.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from server.consensus.events import Verdict
 from server.consensus.replica import Replica
 from server.consensus.restored import Boundary, Restored, Tip, restored_genesis
 from server.ledger.block import genesis_digest
-from tests.simulation.application import Ledger, SmallApplication, photo_name
+from tests.simulation.application import Application, Ledger
 from tests.simulation.disk import Disk
 from tests.simulation.keyring import HashKeyring
 
@@ -51,7 +51,7 @@ class Node:
             timeouts=TIMEOUTS,
             truncate_every=options.truncate_every,
         )
-        self.application = SmallApplication(world.members, genesis_digest(CLUSTER_ID))
+        self.application: Application = world.maker(world.members, genesis_digest(CLUSTER_ID))
         self.replica: Replica | None = None
         self.incarnation = 0
         self.paused_until = 0
@@ -80,8 +80,7 @@ class Node:
         self._results.clear()
         self.pool.clear()
         self._blocked, self.seal = False, None
-        ledger = Ledger(digest=genesis_digest(CLUSTER_ID))
-        self.application = SmallApplication(self.world.members, genesis_digest(CLUSTER_ID), ledger)
+        self.application = self.world.maker(self.world.members, genesis_digest(CLUSTER_ID))
         for stored in self.disk.blocks:
             self.application.ledger, _ = self.application.execute(stored.block)
         self.replica = Replica(self.config, HashKeyring(self.member), self._restored())
@@ -201,7 +200,7 @@ class Node:
             good = self.application.record_id(record) == effect.record_id
             if good and self.application.would_include(record, self.clock()):
                 self._keep(effect.record_id, record, effect.attachments)
-                answer = (effect.record_id, record, effect.attachments, int(record.split(b" ")[2]))
+                answer = (effect.record_id, record, effect.attachments, self.application.expires_ms(record))
                 self.step(events.Admitted(*answer))
             else:
                 self.step(events.Rejected(effect.record_id))
@@ -215,7 +214,7 @@ class Node:
             return False
         if self.application.would_include(record, self.clock()):
             self._keep(record_id, record, attachments)
-            self.step(events.Submitted(record_id, record, attachments, int(record.split(b" ")[2])))
+            self.step(events.Submitted(record_id, record, attachments, self.application.expires_ms(record)))
         return True
 
     def _keep(self, record_id: str, record: bytes, attachments: Attachments) -> None:
@@ -237,7 +236,7 @@ class Node:
         self._later(self._work_ms(), build)
 
     def _lacks(self, record: bytes) -> str | None:
-        name = photo_name(record)
+        name = self.application.attachment(record)
         return name if name is not None and name not in self.disk.photos else None
 
     def _check(self, effect: effects.Check) -> None:
@@ -296,7 +295,8 @@ class Node:
 
     def _read_blocks(self, effect: effects.ReadBlocks) -> None:
         def answer() -> None:
-            found, room = [], effect.bytes_max
+            found: list[tuple[Block, bytes]] = []
+            room = effect.bytes_max
             for stored in self.disk.blocks[effect.from_height - 1 :][: effect.blocks_max]:
                 room -= stored.block.header.entries_bytes
                 if room < 0 and found:

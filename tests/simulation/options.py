@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-from tests.simulation.network import Weather
+from tests.simulation.network import CALM, Weather
 
 FAULT_PHASE_MS = 20_000
 RECORDS = 24
@@ -22,7 +22,7 @@ class Options:
     twins: bool = False
     skip: frozenset[str] = frozenset()
     """Barriers that the drivers leave out: mutants for the oracles to catch."""
-    weather: Weather = Weather()
+    weather: Weather = CALM
     fault_ms: int = FAULT_PHASE_MS
     records: int = RECORDS
     partition: float = 0.0

@@ -71,5 +71,7 @@ def _place(message: Signed) -> str:  # type: ignore[type-arg]
 
 def _change(message: ViewChangeMessage) -> str:
     body = message.change.body
-    prepared = f"prepared {body.prepared_block[:6]} in view {body.prepared_view}" if body.prepared_block else "none prepared"
+    prepared = (
+        f"prepared {body.prepared_block[:6]} in view {body.prepared_view}" if body.prepared_block else "none prepared"
+    )
     return f"to view {body.view}, last block {body.last_height}, {prepared}"

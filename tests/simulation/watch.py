@@ -1,4 +1,4 @@
-"""The oracles (consensus.md 3.2): they look at every frame before it leaves, every block stored, every checkpoint shown.
+"""The oracles (consensus.md 3.2): they look at every frame that leaves, every block stored, every checkpoint shown.
 
 They judge from outside: from durable images and from what leaves a node, never from what a replica says of itself (but
 for the sizes of its tables).

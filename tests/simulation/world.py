@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from random import Random
 
 from server.consensus.effects import Send
-from server.consensus.messages import CommitMessage, NewViewMessage, Prepare, Signed, ViewChangeMessage
 from server.consensus.frames import decode_frame
-from tests.simulation.application import photo_name
+from server.consensus.messages import CommitMessage, NewViewMessage, Prepare, Signed, ViewChangeMessage
+from tests.simulation.application import Maker, SmallApplication
 from tests.simulation.keyring import HashKeyring
 from tests.simulation.network import CALM, Network
 from tests.simulation.node import EPOCH_MS, Node
 from tests.simulation.options import Options
+from tests.simulation.transcript import describe
+from tests.simulation.watch import Watch
 
 MEMBERS = {
     1: ("owners",),
@@ -25,7 +28,6 @@ MEMBERS = {
 HEALED_WITHIN_MS = 150_000
 """After healing everything must be done within this: two rounds of the longest patience, 2^5 T, and work."""
 CHAOS_MS = 500
-_FOREVER_MS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,13 @@ class Report:
 class World:
     """Mutable. Time, nodes, network, clients."""
 
-    def __init__(self, options: Options, note: Callable[[int, str, str], None] | None = None) -> None:
-        from tests.simulation.watch import Watch
-
+    def __init__(
+        self,
+        options: Options,
+        note: Callable[[int, str, str], None] | None = None,
+        maker: Maker = SmallApplication,
+    ) -> None:
+        self.maker = maker
         self.options = options
         self.random = Random(f"world {options.nodes} {options.seed} {options.twins}")
         self.members = MEMBERS[options.nodes]
@@ -57,6 +63,7 @@ class World:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._note = note
+        self._reader = maker(self.members, "")
         self.network = Network(self.random, options.weather)
         self.watch = Watch(self)
         self.twin = self.random.choice(self.members) if options.twins else ""
@@ -65,8 +72,7 @@ class World:
         skew = options.skew_ms
         self.nodes = [Node(self, member, address, self.random.randint(-skew, skew)) for member, address in addresses]
         self.healed = options.fault_ms == 0
-        self._open: dict[str, bytes] = {}
-        self._live_records: dict[str, bytes] = {}
+        self._lasting: dict[str, bytes] = {}
 
     # -- what nodes ask of the world
 
@@ -92,8 +98,6 @@ class World:
     def transmit(self, source: Node, effect: Send) -> None:
         """Carry a frame to one member or to all others, as the links please."""
         if self._note is not None:
-            from tests.simulation.transcript import describe
-
             self._note(self.now, source.address, f"-> {effect.to or 'all'}: {describe(effect.frame)}")
         for target in self.nodes:
             wanted = target.member != source.member if effect.to is None else target.member == effect.to
@@ -165,34 +169,28 @@ class World:
 
     def _add_records(self) -> None:
         span = max(1, self.options.fault_ms * 3 // 4)
-        for index in range(self.options.records):
-            due = self.random.randint(0, span)
-            kind = self.random.choice(("move", "move", "move", "later", "award", "photo"))
-            short = self.random.random() < 0.1
-            life = self.random.randint(500, 5_000) if short else 3_600_000
-            amount = self.random.randint(0, 8_000) if kind == "later" else self.random.randint(0, 60)
-            account = f"account{self.random.randint(0, 3)}"
-            record = f"{kind} r{index:03} {EPOCH_MS + due + life} {account} {amount}".encode()
-            if not short:
-                self._live_records[f"r{index:03}"] = record
-            self.at(due, lambda record=record: self._submit(record))  # type: ignore[misc]
+        for brought in self.maker.workload(self.random, self.options.records, span, EPOCH_MS):
+            record_id = self._reader.record_id(brought.record)
+            assert record_id is not None
+            if brought.lasting:
+                self._lasting[record_id] = brought.record
+            self.at(brought.due_ms, partial(self._submit, record_id, brought.record))
 
-    def _submit(self, record: bytes) -> None:
+    def _submit(self, record_id: str, record: bytes) -> None:
         """A phone brings its record to a node; until a node tells that it is done, it comes again, to any node."""
-        record_id = record.split(b" ")[1].decode()
         node = self.random.choice(self.nodes)
         if node.replica is not None and record_id in node.application.ledger.done:
             return
-        if int(record.split(b" ")[2]) <= EPOCH_MS + self.now:
+        if self._reader.expires_ms(record) <= EPOCH_MS + self.now:
             return
-        name = photo_name(record)
+        name = self._reader.attachment(record)
         small = name is not None and record[-1] % 2 == 0
         if name is not None and not small:
             for each in self.nodes:
                 if each is node or self.random.random() < 0.6:
                     each.disk.photos[name] = None
         node.submit(record, ((name, b"opening of " + record),) if name and small else ())
-        self.at(self.random.randint(1_000, 2_500), lambda: self._submit(record))
+        self.at(self.random.randint(1_000, 2_500), partial(self._submit, record_id, record))
 
     # -- the run
 
@@ -239,14 +237,14 @@ class World:
             s, ledger = node.replica.state, node.application.ledger
             if s.checkpoints.sealed_size < s.tip.size and not self.twin:
                 return False
-            if any(record_id not in ledger.done for record_id in self._live_records):
+            if any(record_id not in ledger.done for record_id in self._lasting):
                 return False
             if (ledger.waiting and not self.twin) or ledger.timers:
                 return False
         return True
 
     def _describe(self, node: Node) -> str:
-        lacking = len([key for key in self._live_records if key not in node.application.ledger.done])
+        lacking = len([key for key in self._lasting if key not in node.application.ledger.done])
         agenda = node.application.ledger.agenda()
         return f"{node.address} {node.replica!r} lacks {lacking} {agenda} {node.stopped}"
 
