@@ -22,7 +22,6 @@ from server.api import (
     signin,
     tickets,
 )
-from server.api.background import BACKGROUND, Background, keep_background
 from server.api.call import NODE
 from server.api.cluster import METRICS, METRICS_CLOCK, Metrics, measure
 from server.api.docs import DOCUMENTS, TITLE, make_documents
@@ -57,9 +56,7 @@ def make_app(node: NodeService) -> web.Application:
     app[NODE] = node
     app[TOKENS] = Tokens(node.config.node.id, node.cluster_id, node.keys.token, node.clock)
     app[AUTHENTICATE] = authenticate
-    app[BACKGROUND] = Background()
-    app.cleanup_ctx.append(keep_background)
-    app.on_startup.append(watch_rolls)
+    app.cleanup_ctx.append(watch_rolls)
     app[METRICS], app[METRICS_CLOCK] = Metrics(), node.clock
     app[DOCUMENTS] = make_documents(described())
     app[SITE] = Site(node.config.http.static)

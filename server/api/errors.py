@@ -21,6 +21,12 @@ from server.record.canonical import Malformed
 
 log = structlog.get_logger()
 PROBLEM_TYPE = "application/problem+json"
+_ALWAYS = {
+    "Cache-Control": "no-store",
+    "Vary": "Accept-Language",
+    "Server": "linli",
+    "X-Content-Type-Options": "nosniff",
+}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _CODE_BY_STATUS = {
     404: "not_found",
@@ -86,7 +92,7 @@ def problem_response(declined: Declined, accept_language: str) -> web.Response:
     """The response of a code in the best language for the header."""
     language = choose_language(accept_language)
     problem = make_problem(declined, language)
-    headers = {"Content-Language": language, "Cache-Control": "no-store", "Vary": "Accept-Language"}
+    headers = {**_ALWAYS, "Content-Language": language}
     if problem.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="linli"'
     if problem.retry_after_s:

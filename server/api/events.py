@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 from aiohttp import web
 
 from server.api.call import Call
 from server.api.errors import Declined
+from server.api.needs import NodeService
 from server.api.route import PUBLIC, Media, Routes
 from server.node.changes import TooManyListeners
 
@@ -19,6 +20,11 @@ routes = Routes()
 HEARTBEAT_S = 15.0
 """A comment line this often keeps proxies from closing a quiet stream."""
 RETRY_MS = 3_000
+
+
+def listen(node: NodeService) -> AsyncGenerator[str, None]:
+    """Topics as they change; the caller closes it. Its first step raises TooManyListeners on a full node."""
+    return cast("AsyncGenerator[str, None]", node.changes.listen())
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -30,7 +36,7 @@ class Changed(msgspec.Struct, frozen=True):
 @routes.route("GET", "/api/v1/events", access=PUBLIC, declines=("too_many",))
 async def stream_events(call: Call) -> Annotated[web.StreamResponse, Media("text/event-stream")]:
     """What changes, as it changes: `event: <topic>`, `data: {"topic"}`; a comment line while nothing does."""
-    topics = call.node.changes.listen()
+    topics = listen(call.node)
     waiting = asyncio.ensure_future(anext(topics))
     await asyncio.sleep(0)  # a full node refuses at the first step
     if waiting.done():

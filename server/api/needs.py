@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Literal, Protocol
 
 from server.config import Config
@@ -10,11 +10,11 @@ from server.domain.member import Attestation
 from server.domain.plan import RecordWork
 from server.gateway.cache import Cache
 from server.gateway.clock import Clock
+from server.gateway.photo_cleaning import CleanedPhoto
 from server.gateway.photo_workshop import PhotoWorkshop
 from server.gateway.photos import PhotoFiles
-from server.gateway.sms import SmsSender
-from server.gateway.wechat import WechatClient
 from server.ledger.genesis import Genesis
+from server.node.changes import Changes
 from server.node.keyring import Keys
 from server.node.node import Submission
 from server.storage.attempts import PhoneCodeStore
@@ -39,10 +39,19 @@ class Rolls(Protocol):
         ...
 
 
-class Topics(Protocol):
-    """Fan-out of what changed."""
+class CodeMessages(Protocol):
+    """Sign-in codes as text messages."""
 
-    def listen(self) -> AsyncGenerator[str, None]: ...
+    async def send_code(self, phone: str, code: str) -> bool:
+        """False when the gateway did not take it."""
+        ...
+
+
+class WechatQuestions(Protocol):
+    """What sign-in asks of WeChat; None when it does not vouch."""
+
+    async def login(self, code: str) -> str | None: ...
+    async def phone_number(self, code: str) -> str | None: ...
 
 
 class NodeService(Protocol):
@@ -85,11 +94,11 @@ class NodeService(Protocol):
     @property
     def cache(self) -> Cache: ...
     @property
-    def sms(self) -> SmsSender | None: ...
+    def sms(self) -> CodeMessages: ...
     @property
-    def wechat(self) -> WechatClient | None: ...
+    def wechat(self) -> WechatQuestions: ...
     @property
-    def changes(self) -> Topics: ...
+    def changes(self) -> Changes: ...
 
     async def admit(self, jws: str, openings: Sequence[bytes]) -> RecordWork: ...
     async def submit(self, work: RecordWork, openings: Sequence[bytes], *, wait_ms: int) -> Submission: ...
@@ -103,8 +112,8 @@ class NodeService(Protocol):
     def ready(self) -> tuple[bool, str]: ...
     async def entries(self, begin: int, count: int) -> list[bytes]: ...
 
-    async def push_photo(self, sha256: str) -> list[str]:
-        """Give a kept photo to every peer that is reached; returns the members that hold it now."""
+    async def keep_photo(self, photo: CleanedPhoto, owner: str) -> None:
+        """Keep a cleaned photo and its thumbnail, enter it in the index, and give it to the peers."""
         ...
 
     async def share_tries(self, name: str, forget_ms: int) -> int:
@@ -112,4 +121,8 @@ class NodeService(Protocol):
 
         A peer that cannot be asked is left out. `name` holds no personal data; it is forgotten at `forget_ms`.
         """
+        ...
+
+    def spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Run something beside the answer; its failure is logged, and the node waits for it at its end."""
         ...

@@ -198,7 +198,7 @@ def declined_codes(endpoint: Endpoint) -> list[str]:
     if endpoint.access.session:
         codes += _SESSION[1:] if endpoint.access.optional else _SESSION
     if endpoint.access.roles:
-        codes.append("role_missing")
+        codes.append("role_needed")
     if endpoint.access.verified:
         codes.append("device_unverified")
     return [*codes, *(code for code in endpoint.declines if code not in codes)]

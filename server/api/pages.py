@@ -1,7 +1,7 @@
 """The web build of the mini-app at `/`, under a policy that lets no other script in. It must not know its pages.
 
-The app asks other member nodes at its first use and compares them (decisions 25), so `connect-src` lists their
-addresses, as the settings `[peers.*] url` name them, and each node lets the pages of the others read its answers (CORS).
+The app asks other member nodes at its first use and compares them (decisions 25), so `connect-src` lists
+their addresses as the settings `[peers.*] url` name them, and each lets their pages read its answers (CORS).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _HASHED = re.compile(r".*[.-][0-9A-Za-z_]{8,}\.[a-z0-9]+")
 _YEAR = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 HEADERS = {
+    "Server": "linli",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
@@ -60,8 +61,7 @@ def secure_headers(config: Config) -> AddHeaders:
     fixed = {**HEADERS, "Content-Security-Policy": content_policy(peer_origins(config))}
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-        for name, value in fixed.items():
-            response.headers.setdefault(name, value)
+        response.headers.update(fixed)
         origin = request.headers.get("Origin", "")
         if origin in origins:
             response.headers.setdefault("Access-Control-Allow-Origin", origin)

@@ -11,12 +11,11 @@ from server.api.errors import Declined
 from server.api.route import Answer, Header, Media, Path, Query, Routes, Upload
 from server.api.tickets import may_see
 from server.domain.ticket import Ticket
-from server.gateway.photo_cleaning import UPLOAD_BYTES_MAX, CleanedPhoto, PhotoRefused
+from server.gateway.photo_cleaning import UPLOAD_BYTES_MAX, PhotoRefused
 from server.gateway.photo_workshop import WorkshopBusy
 from server.gateway.photos import PhotoCorrupted, PhotoMissing
 from server.limits import DAY_MS, MIB
 from server.record.shape import Hex256
-from server.storage.photos import KeptPhoto
 
 routes = Routes()
 QUOTA_BYTES = 100 * MIB
@@ -54,7 +53,7 @@ async def upload_photo(
         raise Declined(refused.fault.value) from None
     except WorkshopBusy:
         raise Declined("too_many", retry_after_s=BUSY_RETRY_S) from None
-    await _keep(call, cleaned)
+    await call.node.keep_photo(cleaned, call.caller.member)
     return UploadedPhoto(
         cleaned.sha256,
         cleaned.original_sha256,
@@ -63,23 +62,6 @@ async def upload_photo(
         len(cleaned.jpeg),
         f"/api/v1/photos/{cleaned.sha256}?size=thumbnail",
     )
-
-
-async def _keep(call: Call, photo: CleanedPhoto) -> None:
-    """Durable here, entered for its owner, then with the peers: q copies exist before a record can be ordered."""
-    await call.node.photos.keep(photo.sha256, photo.jpeg, photo.thumbnail)
-    kept = KeptPhoto(
-        photo.sha256,
-        photo.original_sha256,
-        len(photo.jpeg),
-        photo.width,
-        photo.height,
-        call.caller.member,
-        "",
-        call.node.clock.now_ms(),
-    )
-    await call.node.photo_index.keep(kept)
-    await call.node.push_photo(photo.sha256)
 
 
 @routes.route("GET", "/api/v1/photos/{sha256}", declines=("photo_unknown",), also={304: None})

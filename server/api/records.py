@@ -93,8 +93,8 @@ async def post_record(
 ) -> Accepted | Answer[Pending]:
     """Hand in a signed record; posting it again gives the same answer.
 
-    200 accepted; 409 refused by the rules, with the receipt of the refusal, or with `"ordered": false` for a refusal
-    that is permanent; with `Prefer: ordered` it is ordered in any case. 202: ask for it later. 503: kept, post it again.
+    200 accepted. 409 refused by the rules, with the receipt of the refusal; a permanent refusal comes early, with
+    `"ordered": false`, unless `Prefer: ordered` is sent. 202: ask for it later. 503: kept, post it again.
     """
     if await is_over(call.node, FAULTS, call.address):
         raise Declined("too_many", retry_after_s=FAULTS.window_s)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -16,11 +17,11 @@ import structlog
 from aiohttp import web
 from msgspec import Meta
 
-from server.api.background import BACKGROUND
 from server.api.call import NODE, Call
 from server.api.errors import Declined
+from server.api.events import listen
 from server.api.needs import NodeService
-from server.api.route import Body, Routes, Upload, roles
+from server.api.route import Body, Query, Routes, Upload, roles
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll
 from server.gateway.roster import FILE_BYTES_MAX, read_roster
 from server.gateway.roster_file import RosterError
@@ -57,7 +58,7 @@ class Difference(msgspec.Struct, frozen=True):
 class Preview(msgspec.Struct, frozen=True):
     """What a roster says, before anything is applied. `total_area` in square metres with two decimals.
 
-    `import_id` and `root` are empty when there are bad lines: such a roster cannot be applied.
+    `import_id` and `root` are empty when there are bad lines that the officer has not left out.
     """
 
     import_id: str
@@ -102,12 +103,17 @@ class UnsignedRecords(msgspec.Struct, frozen=True):
 
 
 @routes.route(
-    "POST", "/api/v1/roll/preview", access=OFFICER, declines=("roster_unreadable", "roster_too_large", "role_missing")
+    "POST", "/api/v1/roll/preview", access=OFFICER, declines=("roster_unreadable", "roster_too_large", "role_needed")
 )
 async def preview_roll(
-    call: Call, roster: Annotated[bytes, Upload("file", FILE_BYTES_MAX, "roster_too_large")]
+    call: Call,
+    roster: Annotated[bytes, Upload("file", FILE_BYTES_MAX, "roster_too_large")],
+    leave_out: Annotated[int, Query, Meta(ge=0, le=100_000)] = 0,
 ) -> Preview:
-    """Read a roster (.xlsx or .csv) and say what it holds and what it would change. Nothing is applied."""
+    """Read a roster (.xlsx or .csv) and say what it holds and what it would change. Nothing is applied.
+
+    A roster with bad lines is not staged, unless the officer says how many he has seen and leaves out.
+    """
     _check_own_officer(call)
     today = datetime.fromtimestamp(call.node.clock.now_ms() / 1000, UTC).date()
     try:
@@ -115,7 +121,7 @@ async def preview_roll(
     except RosterError as error:
         raise Declined("roster_unreadable", str(error)) from None
     log.info("roster_read", officer=call.caller.member, lines=len(read.good), bad=len(read.bad))
-    if read.bad:
+    if len(read.bad) != leave_out:
         return _preview(read, None)
     try:
         return _preview(read, await call.node.people.stage(read.good, call.node.clock.now_ms()))
@@ -144,10 +150,10 @@ def _preview(read: Roster, staged: StagedRoll | None) -> Preview:
 def _check_own_officer(call: Call) -> None:
     """An officer of this organisation: the copy is its own."""
     if call.node.config.node.id not in call.caller.organisations(Role.OFFICER):
-        raise Declined("role_missing")
+        raise Declined("role_needed")
 
 
-@routes.route("POST", "/api/v1/roll/apply", access=OFFICER, declines=("import_unknown", "role_missing"))
+@routes.route("POST", "/api/v1/roll/apply", access=OFFICER, declines=("import_unknown", "role_needed"))
 async def apply_roll(call: Call, body: Annotated[ImportChosen, Body]) -> UnsignedRecords:
     """The records that bring an import into force: its parts for the first organisation, a confirmation for the next.
 
@@ -181,13 +187,22 @@ def _unsigned(me: str, root: str, heads: list[HeadDraft], published: Roll | None
     return UnsignedRecords(name, root, "in_force" if published.in_force else "confirmed", ())
 
 
-async def watch_rolls(app: web.Application) -> None:
-    """For `on_startup`: take this organisation's copy into use as soon as its roll is in force."""
-    app[BACKGROUND].spawn(_watch(app[NODE]), "watch-rolls")
+async def watch_rolls(app: web.Application) -> AsyncIterator[None]:
+    """For `cleanup_ctx`: take this organisation's copy into use as soon as its roll is in force."""
+    task = asyncio.create_task(_watch(app[NODE]), name="watch-rolls")
+    task.add_done_callback(_note_end)
+    yield
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _note_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("watching_rolls_failed", exc_info=error)
 
 
 async def _watch(node: NodeService) -> None:
-    topics = node.changes.listen()
+    topics = listen(node)
     try:
         await take_into_use(node)
         async for topic in topics:

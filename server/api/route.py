@@ -88,7 +88,7 @@ class Access:
                 return
             raise Declined("session_missing")
         if self.roles and not any(visitor.has(role) for role in self.roles):
-            raise Declined("role_missing")
+            raise Declined("role_needed")
         if self.verified and not visitor.verified:
             raise Declined("device_unverified")
 

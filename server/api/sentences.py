@@ -41,6 +41,7 @@ API_SENTENCES: dict[str, Sentence] = {
         401, "验证码不正确或已过期，请核对后重试。", "The code is wrong or has expired; please check and try again."
     ),
     # 403
+    "role_needed": Sentence(403, "您没有查看或办理此事的权限。", "You do not hold the role that this needs."),
     "device_unverified": Sentence(
         403,
         "需要两家单位核实这台设备后才能查看。",
@@ -120,28 +121,6 @@ API_SENTENCES: dict[str, Sentence] = {
         503,
         "本单位暂时不能发送短信验证码，请换一家单位或找工作人员。",
         "This organisation sends no codes now; use another or ask staff.",
-    ),
-    "wechat_code_invalid": Sentence(
-        401, "微信授权已过期，请重新授权。", "WeChat's code has expired; please allow it again."
-    ),
-    "wechat_code_used": Sentence(
-        401, "微信授权已使用过，请重新授权。", "WeChat's code was used before; please allow it again."
-    ),
-    "wechat_limited": Sentence(
-        429, "微信核验太频繁，请稍后再试。", "WeChat asks to wait a moment; please try again later."
-    ),
-    "wechat_blocked": Sentence(
-        403,
-        "微信不允许这个账号核验，请改用短信或找工作人员。",
-        "WeChat does not vouch for this account; use a code or ask staff.",
-    ),
-    "wechat_unavailable": Sentence(
-        503, "微信暂时没有回应，请稍后再试。", "WeChat does not answer at the moment; please try again soon."
-    ),
-    "wechat_misconfigured": Sentence(
-        503,
-        "本单位的微信核验设置有误，请改用短信或找工作人员。",
-        "Sign-in by WeChat is set up wrongly here; use a code or ask staff.",
     ),
     "wechat_off": Sentence(
         503,

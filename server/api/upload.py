@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from server.api.errors import Declined
+
+_FAULTS = (
+    ValueError,
+    AssertionError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    HttpProcessingError,
+    web.RequestPayloadError,
+)
+"""aiohttp's reader names each fault of a form differently (found by fuzzing); all of them are the sender's."""
 
 
 async def read_upload(request: web.Request, field: str, bytes_max: int, too_large: str) -> bytes:
@@ -22,8 +34,7 @@ async def read_upload(request: web.Request, field: str, bytes_max: int, too_larg
         data = await _read_part(part, bytes_max, too_large)
         if await reader.next() is not None:
             raise Declined("malformed", "the form must hold exactly one file", field=field)
-    except (ValueError, AssertionError, EOFError, LookupError, RuntimeError, web.RequestPayloadError):
-        # aiohttp's reader names each fault of a form differently; all of them are the sender's.
+    except _FAULTS:
         raise Declined("malformed", "not a multipart form", field=field) from None
     return data
 

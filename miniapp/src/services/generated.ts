@@ -869,7 +869,7 @@ export interface Endpoints {
   readonly "POST /api/v1/identity/wechat-attestation": { body: WechatShown; answer: Attested }
   readonly "POST /api/v1/identity/document-attestation": { body: DocumentSeen; answer: Attested }
   readonly "GET /api/v1/people": { query: { query: string; limit?: number }; answer: Page_PersonFound_ }
-  readonly "POST /api/v1/roll/preview": { answer: Preview }
+  readonly "POST /api/v1/roll/preview": { query: { leave_out?: number }; answer: Preview }
   readonly "POST /api/v1/roll/apply": { body: ImportChosen; answer: UnsignedRecords }
   readonly "GET /api/v1/motions": { query: { cursor?: string; limit?: number }; answer: Page_MotionSummary_ }
   readonly "GET /api/v1/motions/{id}": { path: { id: string }; answer: MotionPage }

@@ -1,0 +1,128 @@
+"""A running node of an estate with one organisation: real keys, ledger, consensus and API, on a port of its own.
+
+With one organisation each record is ordered as soon as it comes, so a test sees the whole way from request to receipt.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from client import Person
+from keys import Founding, make_genesis, officer_id
+from server.api.app import listen, make_app
+from server.config import Config, EstateSettings, HttpSettings, NodeSettings, TransportSettings
+from server.ledger.merkle import root_of
+from server.node.node import Node
+from server.node.opening import open_node
+from server.record.canonical import b64u_decode, b64u_encode
+from server.record.shape import seal
+from server.record.signature import DeviceSigner
+
+ME = "street"
+PHONE = "021-12345678"
+
+
+@dataclass(slots=True)
+class Site:
+    """Mutable. The node, its address, and who is known there."""
+
+    node: Node
+    url: str
+    http: aiohttp.ClientSession
+    officer: Person
+    counted: int = 0
+    rolls: int = field(default=0)
+
+    def device(self) -> Person:
+        """A device that nobody knows."""
+        person = Person(self.http, [self.url], DeviceSigner.generate())
+        person.estate = self.node.estate
+        return person
+
+    async def bind(self, member: str, evidence: str = "phone") -> Person:
+        """A member with a device that this organisation attests, and a session."""
+        person = self.device()
+        attestation = self.node.attest(member, person.signer.kid, evidence)  # type: ignore[arg-type]
+        body = {
+            "attestations": [msgspec.to_builtins(attestation)],
+            "device_key": msgspec.to_builtins(person.signer.public),
+            "label": "phone",
+            "member": member,
+            "privacy_version": 1,
+        }
+        await person.post(person.sign("device.bind", body, author=member))
+        await person.open_session()
+        return person
+
+    async def grant(self, member: str, role: str) -> None:
+        """Give a member a role for this organisation."""
+        await self.officer.do("role.grant", {"member": member, "organisation": ME, "role": role})
+
+    async def enrol(self, *heads: tuple[int, tuple[str, ...]]) -> str:
+        """Publish a roll of these heads (area, members), in force at once. Returns its name."""
+        self.rolls += 1
+        leaves = [seal(f"head {position}", bytes(16))[0] for position in range(len(heads))]
+        body = {
+            "heads": [
+                {"area_cm2": area, "leaf": leaf, "members": list(members)}
+                for (area, members), leaf in zip(heads, leaves, strict=True)
+            ],
+            "part": 0,
+            "parts": 1,
+            "position": 0,
+            "roll": f"roll-{self.rolls}",
+            "root": b64u_encode(root_of([b64u_decode(leaf) for leaf in leaves])),
+        }
+        await self.officer.do("roll.publish", body)
+        return str(body["roll"])
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, dict[str, str], Any]:
+        """A bare request: status, headers, and the body as JSON or text."""
+        async with self.http.request(method, self.url + path, **options) as response:
+            data = await response.read()
+            kind = response.content_type
+            body = msgspec.json.decode(data) if kind.endswith("json") and data else data
+            return response.status, dict(response.headers), body
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@asynccontextmanager
+async def running_site(folder: Path, **http: Any) -> AsyncIterator[Site]:
+    """A node, its API and an officer with a session."""
+    make_genesis(folder / "genesis", Founding(("garden", "花园小区"), "linli.test/garden"), {ME: "居委会"})
+    config = Config(
+        node=NodeSettings(
+            id=ME,
+            genesis=str(folder / "genesis" / "genesis.json"),
+            keys=str(folder / "genesis" / ME),
+            data=str(folder / "data"),
+        ),
+        http=HttpSettings(port=1, **http),
+        transport=TransportSettings(port=free_port()),
+        estate=EstateSettings(phone=PHONE),
+    )
+    async with open_node(config) as node:
+        runner = await listen(make_app(node), "127.0.0.1", 0)
+        host, port = runner.addresses[0][:2]
+        async with aiohttp.ClientSession() as http_session:
+            url = f"http://{host}:{port}"
+            pem = next((folder / "genesis" / ME).glob("officer-*.pem")).read_bytes()
+            officer = Person(http_session, [url], DeviceSigner.from_pem(pem))
+            await officer.open_session()
+            assert officer.member == officer_id(ME)
+            yield Site(node, url, http_session, officer)
+        await runner.cleanup()
