@@ -8,7 +8,6 @@ the models, so two dialects may not).
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import fcntl
 import os

@@ -44,6 +44,8 @@ from server.storage.stored import (
 from server.storage.tree import TreeStore, write_tiles
 from server.storage.vault import Vault, check_vault
 
+__all__ = ["Commitment", "FoundRecord", "Ledger", "StoredBlock", "StoredEntry", "Tip", "WrongTip"]
+
 SYNC_BLOCKS_MAX = 64
 SYNC_BYTES_MAX = 1024 * 1024
 """What one answer to a node that catches up holds at most (one block always fits)."""

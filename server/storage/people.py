@@ -88,8 +88,7 @@ class PeopleStore:
     async def stage(self, lines: Iterable[RosterLineLike], staged_ms: int) -> StagedRoll:
         """Keep a roster beside the copy in use, and say what it would change. Raises RollFault."""
         new = owner_lines(lines, self._roll_key)
-        heads = make_heads(new, self._roll_key)
-        name, root = secrets.token_hex(16), heads_root(heads)
+        name, root = secrets.token_hex(16), heads_root(make_heads(new, self._roll_key))
         sealed = self._vault.seal(_lines_cell(name), msgspec.json.encode(new))
         row = (name, _STAGED, sealed, len(new), root, staged_ms, 0)
 
@@ -97,11 +96,31 @@ class PeopleStore:
             await change(connection, 'DELETE FROM "roll_import" WHERE "state" = ?', _STAGED)
             await add_rows(connection, ROLL_IMPORT, [row])
 
-        changes = _differences(await self._lines(_ACTIVE), new)
         await self._database.run(work)
-        owners, homes = {line.member for line in new}, {line.unit for line in new}
-        area_cm2 = sum(head.area_cm2 for head in heads)
-        return StagedRoll(name, len(homes), len(owners), len(heads), area_cm2, root, changes)
+        return await self._preview(name, root, new)
+
+    async def staged(self) -> StagedRoll | None:
+        """The roster that waits to be applied, with what it would change now."""
+        sql = 'SELECT "id", "root", "sealed_lines" FROM "roll_import" WHERE "state" = ?'
+        found = await self._database.read(lambda connection: fetch(connection, sql, _STAGED))
+        if not found:
+            return None
+        name, root, sealed = found[0]
+        return await self._preview(name, root, self._open_lines(name, bytes(sealed)))
+
+    async def staged_heads(self, import_id: str) -> list[HeadDraft]:
+        """The heads of a roster that is staged or in use. Raises ImportNotFound."""
+        found = await self._database.read(lambda connection: find_rows(connection, ROLL_IMPORT, [import_id]))
+        if not found or found[0][1] == _REPLACED:
+            raise ImportNotFound(import_id)
+        return make_heads(self._open_lines(import_id, bytes(found[0][2])), self._roll_key)
+
+    async def _preview(self, name: str, root: str, new: Sequence[OwnerLine]) -> StagedRoll:
+        changes = _differences(await self._lines(_ACTIVE), new)
+        areas = {line.unit: line.area_cm2 for line in new}
+        owners = {line.member for line in new}
+        heads = len(make_heads(new, self._roll_key))
+        return StagedRoll(name, len(areas), len(owners), heads, sum(areas.values()), root, changes)
 
     async def apply(self, import_id: str, applied_ms: int) -> str:
         """Make a staged roster the copy in use: whole, or not at all. Returns the root of its heads.
@@ -139,8 +158,8 @@ class PeopleStore:
         async def work(connection: Connection) -> dict[str, Person]:
             people = await find_rows(connection, PERSON, members)
             rooms = await self._rooms(connection, members)
-            phones = await find_rows(connection, PERSON_PHONE, members, "member")
-            numbers = {row[1]: self._open(PERSON_PHONE, "sealed_phone", row[0], row[3]) for row in sorted(phones)}
+            phones = sorted(await find_rows(connection, PERSON_PHONE, members, "member"), key=lambda row: str(row[0]))
+            numbers = {row[1]: self._open(PERSON_PHONE, "sealed_phone", row[0], row[3]) for row in phones}
             return {
                 row[0]: Person(
                     row[0],
@@ -262,7 +281,8 @@ class PeopleStore:
         homes = await find_rows(connection, HOME, {row[1] for row in shares})
         labels = {unit: self._open(HOME, "sealed_room", unit, sealed) for unit, sealed, _, _ in homes}
         rooms: defaultdict[str, list[str]] = defaultdict(list)
-        for label, member in sorted((labels[row[1]], row[2]) for row in shares):
+        # A home may be missing when a new roster was applied between the two questions.
+        for label, member in sorted((labels[row[1]], row[2]) for row in shares if row[1] in labels):
             rooms[member].append(label)
         return rooms
 
