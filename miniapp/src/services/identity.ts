@@ -2,17 +2,19 @@
 
 import { api, type Claim } from './api'
 import type { Attested, NodeAddress, SessionInfo } from './api-types'
-import { deviceKey } from './device'
+import { deviceKey, forgetDeviceKey } from './device'
 import { joinDraft } from './drafts'
 import type { Settlement } from './outbox'
 import { noteServerTime, submit } from './records'
 import { dropAllTokens } from './session'
 import { store } from './store'
-import { estate } from './trust'
+import { refreshEstate } from './trust'
 
 export const ATTESTATIONS = 2
 /** Code words only on the ledger: what a person calls his phone would be a name in public. */
 const DEVICE_LABEL = 'phone'
+/** No later record can bind such a key; a fresh one can be bound at once. */
+const KEY_IS_LOST = ['device_revoked', 'key_of_another']
 
 export function isMember(): boolean {
   return store.read('member') !== undefined
@@ -48,7 +50,8 @@ export async function bindDevice(title: string): Promise<Settlement> {
   const { attested } = joinDraft()
   const member = attested[0]!.member
   const key = await deviceKey()
-  const { privacy } = await estate()
+  const { privacy, server_ms } = await refreshEstate()
+  noteServerTime(server_ms)
   const attestations = attested.filter((one) => one.member === member).map(({ attestation }) => ({
     evidence: attestation.evidence,
     node: attestation.node,
@@ -64,9 +67,18 @@ export async function bindDevice(title: string): Promise<Settlement> {
     store.remove('join')
     dropAllTokens()
   }
+  if (settlement.kind === 'refused' && KEY_IS_LOST.includes(settlement.code)) forgetDeviceKey()
   return settlement
 }
 
-export function revokeDevice(kid: string, title: string): Promise<Settlement> {
-  return submit({ kind: 'device.revoke', body: { kid }, title })
+/** Switching off the phone in hand ends its key: the next registration is made with a new one. */
+export async function revokeDevice(kid: string, title: string): Promise<Settlement> {
+  const { kid: own } = await deviceKey()
+  const settlement = await submit({ kind: 'device.revoke', body: { kid }, title })
+  if (settlement.kind === 'accepted' && kid === own) {
+    forgetDeviceKey()
+    dropAllTokens()
+    store.remove('member')
+  }
+  return settlement
 }

@@ -1,5 +1,6 @@
 /** Choosing photos and uploading each by itself. Tells the page of every change, so that the draft holds it. */
 
+import { api } from '../../services/api'
 import {
   afterRestart, choosePhotos, forgetPhoto, PHOTOS_MAX, replacePhoto, retryFailed, uploadPhotos, type QueuedPhoto,
 } from '../../services/photos'
@@ -7,6 +8,8 @@ import { refusalText, fill, type Texts } from '../../texts'
 import { settings } from '../../services/settings'
 
 interface Row extends QueuedPhoto {
+  /** The cleaned picture as the node keeps it, once it is there: what is signed is what is seen (decisions 16). */
+  readonly shown: string
   readonly label: string
   readonly removeLabel: string
   readonly stateText: string
@@ -14,7 +17,7 @@ interface Row extends QueuedPhoto {
 
 Component({
   properties: { s: Object, common: Object, photos: Array, lead: String },
-  data: { rows: [] as Row[], count: '', canAdd: true, photos: [] as readonly QueuedPhoto[] },
+  data: { cleaned: {} as Record<string, string>, rows: [] as Row[], count: '', canAdd: true, photos: [] as readonly QueuedPhoto[] },
   lifetimes: {
     attached() {
       this.show(afterRestart(this.data.photos))
@@ -45,8 +48,16 @@ Component({
       return this.uploadAll()
     },
 
-    uploadAll() {
-      return uploadPhotos(() => this.data.photos, (photo) => this.change(replacePhoto(this.data.photos, photo)))
+    async uploadAll() {
+      await uploadPhotos(() => this.data.photos, (photo) => this.change(replacePhoto(this.data.photos, photo)))
+      for (const photo of this.data.photos) await this.showCleaned(photo)
+    },
+
+    async showCleaned({ path, uploaded }: QueuedPhoto) {
+      if (!uploaded || this.data.cleaned[path] !== undefined) return
+      const cleaned = await api.showPhoto(uploaded.sha256, 'thumbnail').catch(() => path)
+      this.setData({ cleaned: { ...this.data.cleaned, [path]: cleaned } })
+      this.show(this.data.photos)
     },
 
     change(photos: readonly QueuedPhoto[]) {
@@ -58,6 +69,7 @@ Component({
       const texts = this.data['s'] as Texts['ticketNew']
       const rows = photos.map((photo, at): Row => ({
         ...photo,
+        shown: this.data.cleaned[photo.path] ?? photo.path,
         label: fill((this.data['common'] as Texts['common']).photo, { n: at + 1 }),
         removeLabel: fill(texts.photoRemove, { n: at + 1 }),
         stateText: stateText(photo, texts),

@@ -4,13 +4,13 @@ import { api } from '../../services/api'
 import type { Device } from '../../services/api-types'
 import { deviceKey } from '../../services/device'
 import { sentenceOfSettlement } from '../../services/faults'
-import { ATTESTATIONS, revokeDevice } from '../../services/identity'
+import { ATTESTATIONS, isMember, revokeDevice } from '../../services/identity'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { estate } from '../../services/trust'
 import { fill, type Texts } from '../../texts'
 import { formatTime } from '../../texts/format'
-import { ask, definePage, go } from '../../page'
+import { ask, definePage, go, replaceWith } from '../../page'
 
 interface Row {
   readonly kid: string
@@ -27,6 +27,7 @@ definePage({
   data: { rows: [] as Row[], isBound: true },
 
   async load() {
+    if (!isMember()) return replaceWith('pages/join/index')
     const [{ items }, key, { nodes }] = await Promise.all([api.devices(), deviceKey(), estate()])
     const nameOf = (id: string) => nodes.find((node) => node.id === id)?.name ?? id
     const rows = items.map((device) => rowOf(device, key.kid, nameOf, this.texts))

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest'
+import { afterRestart, photoReferences, replacePhoto, retryFailed, type QueuedPhoto } from '../../src/services/photos'
+
+const uploaded = { sha256: 'a'.repeat(64), original_sha256: 'b'.repeat(64), width: 1, height: 1, size: 9 }
+const photos: readonly QueuedPhoto[] = [
+  { path: '1', state: 'done', uploaded }, { path: '2', state: 'uploading' }, { path: '3', state: 'failed', fault: 'photo_too_large' },
+]
+
+describe('photo queue', () => {
+  it('starts a cut-off upload again and leaves the others', () => {
+    expect(afterRestart(photos).map((photo) => photo.state)).toEqual(['done', 'waiting', 'failed'])
+  })
+
+  it('retries only what failed, forgetting why', () => {
+    expect(retryFailed(photos)[2]).toEqual({ path: '3', state: 'waiting' })
+    expect(retryFailed(photos)[0]).toBe(photos[0])
+  })
+
+  it('changes one photo by its path', () => {
+    expect(replacePhoto(photos, { path: '2', state: 'failed' }).map((photo) => photo.state)).toEqual(['done', 'failed', 'failed'])
+  })
+
+  it('names in a record only what a node has, by both digests', () => {
+    expect(photoReferences(photos)).toEqual([{ original_sha256: 'b'.repeat(64), sha256: 'a'.repeat(64), size: 9 }])
+  })
+})
