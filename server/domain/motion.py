@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -28,6 +29,8 @@ TALLY = "motion.tally"
 """The derived kind that is due at `close_ms`."""
 QUESTIONS_MAX = 10
 CHOICES_MAX = 10
+QUESTIONS_PARSED_MAX = 256
+"""Motions whose questions are kept parsed: every ballot asks for them."""
 VOTING_MS_MIN = 60 * SECOND_MS
 """A motion that closes within a minute of its opening cannot be read before it is over."""
 
@@ -90,7 +93,12 @@ class Turnout(Row, frozen=True):
 
 def questions_of(motion: Motion) -> tuple[Question, ...]:
     """The questions of a motion's row."""
-    return msgspec.json.decode(motion.questions, type=tuple[Question, ...])
+    return _parse_questions(motion.questions)
+
+
+@lru_cache(maxsize=QUESTIONS_PARSED_MAX)
+def _parse_questions(text: str) -> tuple[Question, ...]:
+    return msgspec.json.decode(text, type=tuple[Question, ...])
 
 
 def has_question(motion: Motion, question: str) -> bool:
