@@ -1,18 +1,18 @@
 """Reading a roster (产权清册) that an office brings: .xlsx or .csv, found out by content, never half-applied.
 
 `read_roster` either gives every line of the file its place (good, duplicate, bad with its reason) or refuses the file
-with one sentence. It stores nothing and knows no ledger; who may import is the API's business. It takes a second for
-ten thousand lines: the API runs it in a thread.
+with one sentence. It stores nothing and knows no ledger; who may import is the API's business. It takes seconds
+for ten thousand lines: the API runs it in a thread.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import chain
+from itertools import chain, islice
 
 from server.gateway.roster_cells import Cell, is_blank
 from server.gateway.roster_csv import SEPARATORS, decode_text, read_csv_rows
 from server.gateway.roster_file import FileFault, RosterError
-from server.gateway.roster_header import Header, find_header, required_titles
+from server.gateway.roster_header import HEADER_ROWS_MAX, Header, find_header, required_titles
 from server.gateway.roster_homes import Roster, check_homes
 from server.gateway.roster_line import BadLine, Column, RosterLine, read_line
 from server.gateway.roster_xlsx import ZIP_MARK, read_sheets
@@ -20,9 +20,9 @@ from server.gateway.spelling import fold_tight
 
 MIB = 1024 * 1024
 FILE_BYTES_MAX = 16 * MIB
-"""50,000 lines are 4 MiB as CSV, 3 MiB as .xlsx."""
-LINES_MAX = 50_000
-"""The largest estates of the country have some 20,000 homes; with co-owners twice that."""
+"""30,000 lines are 3 MiB as CSV, 2 MiB as .xlsx; notes and pictures may add to that."""
+LINES_MAX = 30_000
+"""An estate with one owners' assembly has 20,000 homes at the very most, and most have one owner each."""
 
 _OLD_EXCEL_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """OLE 2 container: .xls, and .xlsx under a password."""
@@ -51,19 +51,24 @@ def read_roster(data: bytes, today: date) -> Roster:
 
 
 def _open_workbook(data: bytes) -> tuple[Header, Rows]:
-    candidates = [(sheet, header) for sheet in read_sheets(data) if (header := find_header(sheet.rows()))]
-    if not candidates:
+    found: list[tuple[str, Header, Rows]] = []
+    for sheet in read_sheets(data):
+        rows = sheet.rows()
+        head = list(islice(rows, HEADER_ROWS_MAX))
+        if header := find_header(head):
+            found.append((sheet.title, header, chain(head, rows)))
+    if not found:
         raise RosterError(FileFault.NO_HEADER, required_titles())
-    if len(candidates) > 1:
-        raise RosterError(FileFault.SEVERAL_SHEETS, "、".join(sheet.title for sheet, _ in candidates))
-    sheet, header = candidates[0]
-    return header, sheet.rows()
+    if len(found) > 1:
+        raise RosterError(FileFault.SEVERAL_SHEETS, "、".join(title for title, _, _ in found))
+    _, header, lines = found[0]
+    return header, lines
 
 
 def _open_text(data: bytes) -> tuple[Header, Rows]:
     text = decode_text(data)
     for separator in SEPARATORS:
-        if header := find_header(read_csv_rows(text, separator)):
+        if header := find_header(islice(read_csv_rows(text, separator), HEADER_ROWS_MAX)):
             return header, read_csv_rows(text, separator)
     raise RosterError(FileFault.NO_HEADER, required_titles())
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from server.gateway.roster_cells import Cell, cell_text
 from server.gateway.roster_file import FileFault, RosterError
@@ -60,12 +59,12 @@ class Header:
 
 
 def find_header(rows: Iterable[Sequence[Cell]]) -> Header | None:
-    """Return the heading among the first rows, the one with most known names, or None when there is none.
+    """Return the heading among these first rows of a sheet, the one with most known names, or None when there is none.
 
     Raises: RosterError when it lacks a required column or names one twice.
     """
     best_row, best_names = 0, ()  # type: tuple[int, tuple[Column | None, ...]]
-    for row, cells in enumerate(islice(rows, HEADER_ROWS_MAX), start=1):
+    for row, cells in enumerate(rows, start=1):
         names = tuple(_recognise(cell) for cell in cells)
         if _count_known(names) > _count_known(best_names):
             best_row, best_names = row, names

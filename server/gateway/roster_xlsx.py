@@ -26,9 +26,16 @@ from server.gateway.roster_file import FileFault, RosterError
 
 MIB = 1024 * 1024
 UNPACKED_BYTES_MAX = 64 * MIB
-"""50,000 lines of ten cells are some 40 MiB of XML."""
+"""30,000 lines of ten cells are some 25 MiB of XML."""
 PART_BYTES_MAX = 8 * MIB
 """Parts other than sheets and their texts (styles, themes), which the library builds into objects as a whole."""
+TAGS_MAX = 2_000_000
+"""Of all parts together; 30,000 lines of ten cells have 1.8 million at most. Each costs the parser some hundred bytes,
+where a packed file spends a thousandth of one."""
+ATTRIBUTES_MAX = 1_200_000
+"""As many as three a cell."""
+TAG_BYTES_MAX = 64 * 1024
+"""No tag of a sheet is longer than some hundred bytes; a parser holds all attributes of one at once."""
 PARTS_MAX = 1_000
 """A workbook has a dozen parts, with pictures some hundreds."""
 SHEETS_MAX = 20
@@ -42,7 +49,9 @@ MERGES_MAX = 50_000
 
 ZIP_MARK = b"PK\x03\x04"
 _WORKBOOK_PART = "[Content_Types].xml"
+_TEXT_PARTS = re.compile(r"(?!xl/media/).+\.(?:xml|rels)", re.IGNORECASE)
 _LARGE_PARTS = re.compile(r"xl/(?:worksheets/[^/]+|sharedStrings)\.xml|xl/media/.+", re.IGNORECASE)
+_LONG_TAG = re.compile(rb"<[^<>]{%d}" % TAG_BYTES_MAX)
 _FORMULA_MARK = re.compile(rb"<(?:\w{1,20}:)?f[\s/>]")
 _MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s[^>]{0,99}?ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
 _LIBRARY_FAULTS = (
@@ -135,6 +144,17 @@ def _check_archive(archive: zipfile.ZipFile) -> None:
     total = sum(part.file_size for part in parts)
     if len(parts) > PARTS_MAX or total > UNPACKED_BYTES_MAX or largest > PART_BYTES_MAX:
         raise RosterError(FileFault.TOO_LARGE, f"解压后 {UNPACKED_BYTES_MAX // MIB} MB")
+    _check_texts(archive, [part for part in parts if _TEXT_PARTS.fullmatch(part.filename)])
+
+
+def _check_texts(archive: zipfile.ZipFile, parts: Sequence[zipfile.ZipInfo]) -> None:
+    tags = attributes = 0
+    for part in parts:
+        xml = archive.read(part)
+        tags += xml.count(b"<")
+        attributes += xml.count(b"=")
+        if tags > TAGS_MAX or attributes > ATTRIBUTES_MAX or _LONG_TAG.search(xml):
+            raise RosterError(FileFault.TOO_LARGE, f"{TAGS_MAX} 个标记")
 
 
 def _describe(archive: zipfile.ZipFile, data: bytes, index: int, sheet: object) -> Sheet:

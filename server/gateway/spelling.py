@@ -19,6 +19,8 @@ _NEEDLESS_SPACE = re.compile(rf" ?([{EAST_ASIAN}·()]) ?")
 
 def fold(text: str) -> str:
     """Return `text` in NFKC, every kind of space as U+0020, slashes as "/", without signs that show nothing."""
+    if text.isascii() and text.isprintable():
+        return text.strip()  # most cells; nothing to fold
     signs = unicodedata.normalize("NFKC", text).translate(_SLASHES)
     return _compose("".join(_fold_sign(sign) for sign in signs)).strip()
 

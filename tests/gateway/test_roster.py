@@ -437,6 +437,8 @@ def formula_book(*, note: str) -> bytes:
         (repack(to_xlsx([owner()]), {"xl/worksheets/sheet1.xml": b"<worksheet>"}), FileFault.DAMAGED),
         (repack(to_xlsx([owner()]), {f"a{n}": b"" for n in range(1_001)}), FileFault.TOO_LARGE),
         (with_sheet('<sheetData><row r="2000000000"><c r="A2000000000"/></row></sheetData>'), FileFault.NO_HEADER),
+        (with_sheet(f"<sheetData><row>{'<c/>' * 2_100_000}</row></sheetData>"), FileFault.TOO_LARGE),
+        (with_sheet(f"<sheetData a='' {'b=' * 2_100_000}/>"), FileFault.TOO_LARGE),
         (with_sheet('<dimension ref="A1:XFD1048576"/><sheetData/>'), FileFault.NO_HEADER),
     ],
     ids=lambda value: value.name if isinstance(value, FileFault) else "",
