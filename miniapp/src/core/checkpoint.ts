@@ -7,12 +7,12 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { decodeBase64 } from './base64'
 import { concat } from './bytes'
 import { DIGEST_BYTES } from './digest'
-import { isSignedBy, satisfiedGroups, type Policy, type VerifierKey } from './policy'
+import { gradeOf, isSignedBy, type Grade, type Policy, type VerifierKey } from './policy'
 import { encodeUtf8 } from './utf8'
 
 export type CheckpointFault =
   | 'note_form' | 'origin' | 'extension_line' | 'size' | 'root' | 'signature_line' | 'signature_length'
-  | 'signature' | 'signer_twice'
+  | 'signature' | 'signer_twice' | 'log_signature_missing'
 
 export class CheckpointError extends Error {
   constructor(readonly fault: CheckpointFault) {
@@ -30,32 +30,35 @@ export interface VerifiedCheckpoint extends Checkpoint {
   /** Witness names of the policy and the second (Unix time) each of them stated. */
   readonly cosigned: ReadonlyMap<string, number>
   readonly logSignatures: number
-  /** Groups of the policy that these cosignatures satisfy, such as `committed` and `sealed`. */
-  readonly grades: readonly string[]
+  /** What these cosignatures amount to under the policy; null: not even its quorum. */
+  readonly grade: Grade | null
 }
 
 const KEY_ID_BYTES = 4
 const TIME_BYTES = 8
 const SIGNATURE_BYTES = 64
+/** c2sp.org/signed-note: no control characters but the line feed. */
+const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f]/
 const SIGNATURE_LINE = /^\u2014 (\S+) (\S+)$/
 
 export function verifyCheckpoint(note: string, policy: Policy): VerifiedCheckpoint {
   const end = note.lastIndexOf('\n\n')
-  if (end < 0 || !note.endsWith('\n')) throw new CheckpointError('note_form')
+  if (end < 0 || !note.endsWith('\n') || CONTROL.test(note)) throw new CheckpointError('note_form')
   const text = note.slice(0, end + 1)
   const checkpoint = parseText(text, policy.origin)
   const cosigned = new Map<string, number>()
   const logs = new Set<VerifierKey>()
   for (const line of note.slice(end + 2, -1).split('\n')) readSignature(line, text, policy, cosigned, logs)
-  const grades = satisfiedGroups(policy, new Set(cosigned.keys()))
-  return { ...checkpoint, cosigned, logSignatures: logs.size, grades }
+  if (logs.size === 0) throw new CheckpointError('log_signature_missing')
+  return { ...checkpoint, cosigned, logSignatures: logs.size, grade: gradeOf(policy, new Set(cosigned.keys())) }
 }
 
 /** Extension lines are refused: cosignature/v1 says nothing about them (ledger rule 4.1). */
 function parseText(text: string, expected: string): Checkpoint {
   const [origin, size, root, rest, ...more] = text.split('\n')
   if (origin !== expected) throw new CheckpointError('origin')
-  if (size === undefined || !/^(0|[1-9]\d{0,15})$/.test(size)) throw new CheckpointError('size')
+  const isSize = size !== undefined && /^(0|[1-9]\d{0,15})$/.test(size) && Number.isSafeInteger(Number(size))
+  if (!isSize) throw new CheckpointError('size')
   if (root === undefined || rest === undefined) throw new CheckpointError('note_form')
   if (rest !== '' || more.length > 0) throw new CheckpointError('extension_line')
   return { origin, size: Number(size), root: digestOf(root) }

@@ -2,7 +2,7 @@
 
 import { decodeBase64Url, encodeBase64Url } from './base64'
 import { sign, verifySignature, type DeviceKey, type PublicJwk } from './device-key'
-import { sha256 } from './digest'
+import { DIGEST_BYTES, sha256 } from './digest'
 import { decodeUtf8, encodeUtf8 } from './utf8'
 
 export type JwsType = 'linli-record+jws' | 'linli-session+jws'
@@ -17,7 +17,6 @@ export interface Jws {
 }
 
 const SIGNATURE_BYTES = 64
-const KID_LENGTH = 43
 
 export function signJws(type: JwsType, payload: Uint8Array, key: DeviceKey): string {
   const input = encodeBase64Url(header(type, key.kid)) + '.' + encodeBase64Url(payload)
@@ -50,6 +49,6 @@ function header(type: JwsType, kid: string): Uint8Array {
 
 function kidOf(text: string, type: JwsType): string {
   const found = /^\{"alg":"ES256","kid":"([A-Za-z0-9_-]+)","typ":"([a-z+-]+)"\}$/.exec(text)
-  if (!found || found[2] !== type || found[1]!.length !== KID_LENGTH) throw new JwsError('header')
+  if (!found || found[2] !== type || decodeBase64Url(found[1]!).length !== DIGEST_BYTES) throw new JwsError('header')
   return found[1]!
 }

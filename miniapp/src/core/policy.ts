@@ -38,8 +38,9 @@ export interface Policy {
 
 export function parsePolicy(text: string): Policy {
   const building: Building = { logs: [], witnesses: new Map(), groups: new Map(), quorum: '' }
+  if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(text)) throw new PolicyError('control character')
   for (const line of text.split('\n')) {
-    const words = line.trim().split(/\s+/)
+    const words = line.trim().split(/[ \t]+/)
     if (words[0] !== '' && !words[0]!.startsWith('#')) readLine(building, words)
   }
   const origin = building.logs[0]?.name
@@ -48,13 +49,16 @@ export function parsePolicy(text: string): Policy {
   return { origin, ...building }
 }
 
-/** Names of witnesses and groups that these signers satisfy, in the order of the policy. */
-export function satisfiedGroups(policy: Policy, signers: ReadonlySet<string>): string[] {
+export type Grade = 'committed' | 'sealed'
+
+/** `sealed` when every witness the group of that name asks for signed, `committed` when the quorum did, else null. */
+export function gradeOf(policy: Policy, signers: ReadonlySet<string>): Grade | null {
   const holds = (name: string): boolean => {
     const group = policy.groups.get(name)
     return group ? group.members.filter(holds).length >= group.threshold : signers.has(name)
   }
-  return [...policy.groups.keys()].filter(holds)
+  if (policy.groups.has('sealed') && holds('sealed')) return 'sealed'
+  return holds(policy.quorum) ? 'committed' : null
 }
 
 interface Building {
@@ -66,11 +70,19 @@ interface Building {
 
 function readLine(building: Building, words: readonly string[]): void {
   const [keyword, name = '', third = ''] = words
-  if (keyword === 'log') building.logs.push(parseVerifierKey(name, TYPE_ED25519))
-  else if (keyword === 'witness') define(building, building.witnesses, name, parseVerifierKey(third, TYPE_COSIGNATURE))
-  else if (keyword === 'group') define(building, building.groups, name, parseGroup(building, third, words.slice(3)))
+  if (keyword === 'log') building.logs.push(newKey(building, parseVerifierKey(name, TYPE_ED25519)))
+  else if (keyword === 'witness') {
+    define(building, building.witnesses, name, newKey(building, parseVerifierKey(third, TYPE_COSIGNATURE)))
+  } else if (keyword === 'group') define(building, building.groups, name, parseGroup(building, third, words.slice(3)))
   else if (keyword === 'quorum' && building.quorum === '') building.quorum = name
   else throw new PolicyError(`line "${keyword}"`)
+}
+
+/** A key under two names would be counted twice. */
+function newKey(building: Building, key: VerifierKey): VerifierKey {
+  const known = [...building.logs, ...building.witnesses.values()]
+  if (known.some((other) => equal(other.key, key.key))) throw new PolicyError('key twice')
+  return key
 }
 
 function define<Value>(building: Building, map: Map<string, Value>, name: string, value: Value): void {

@@ -12,7 +12,7 @@ import { parseEntry, type Entry } from './entry'
 import { encodeHex } from './hex'
 import { verifyJws } from './jws'
 import { leafHash, verifyInclusion } from './merkle'
-import type { Policy } from './policy'
+import type { Grade, Policy } from './policy'
 import { parseRecord, recordId, type RecordPayload } from './record'
 import { encodeUtf8 } from './utf8'
 
@@ -26,8 +26,6 @@ export class ReceiptError extends Error {
     super(`${fault}: ${detail}`)
   }
 }
-
-export type Grade = 'committed' | 'sealed'
 
 export interface ProvenEntry {
   readonly entry: Entry
@@ -88,7 +86,7 @@ function verifyProof(text: string, policy: Policy): ProvenEntry {
   const checkpoint = attempt('checkpoint', () => verifyCheckpoint(proof.note, policy))
   const leaf = leafHash(encodeUtf8(extra.entry))
   attempt('not_in_tree', () => verifyInclusion(leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root))
-  const proven = { entry, leaf, checkpoint, grade: gradeOf(checkpoint, policy) }
+  const proven = { entry, leaf, checkpoint, grade: checkGrade(checkpoint) }
   return 'record' in entry ? { ...proven, record: verifyRecord(entry.record, extra.deviceKey) } : proven
 }
 
@@ -100,9 +98,8 @@ function readExtra(bytes: Uint8Array): { entry: string; deviceKey: Json | undefi
   return { entry: extra['entry'], deviceKey: extra['device_key'] }
 }
 
-function gradeOf(checkpoint: VerifiedCheckpoint, policy: Policy): Grade {
-  if (checkpoint.grades.includes('sealed')) return 'sealed'
-  if (checkpoint.grades.includes('committed') || checkpoint.cosigned.has(policy.quorum)) return 'committed'
+function checkGrade(checkpoint: VerifiedCheckpoint): Grade {
+  if (checkpoint.grade !== null) return checkpoint.grade
   throw new ReceiptError('not_committed', `cosigned by ${[...checkpoint.cosigned.keys()].join(', ') || 'nobody'}`)
 }
 

@@ -1,6 +1,7 @@
 /** Receipts kept on this phone: verified by itself when they came, and again whenever one is opened. */
 
-import { receiptCode, verifyReceipt, type Grade, type VerifiedReceipt } from '../core/receipt'
+import type { Grade } from '../core/policy'
+import { receiptCode, verifyReceipt, type VerifiedReceipt } from '../core/receipt'
 import { decodeHex, encodeHex } from '../core/hex'
 import { verifyConsistency } from '../core/merkle'
 import { decodeBase64 } from '../core/base64'

@@ -119,12 +119,16 @@ describe('checkpoint', () => {
     const checkpoint = verifyCheckpoint(note, policy)
     expect(checkpoint.logSignatures).toBe(1)
     expect([...checkpoint.cosigned]).toEqual([['owners', 1_790_000_000], ['property', 1_790_000_000], ['street', 1_790_000_000]])
-    expect(checkpoint.grades).toEqual(['committed', 'sealed'])
+    expect(checkpoint.grade).toBe('sealed')
   })
 
   it('ignores keys it does not know', () => {
     expect(fault(note + '\u2014 stranger.example AAAAAAAA\n')).toBe('none')
     expect(fault(note + `\u2014 ${ORIGIN}/street AAAAAAAA\n`)).toBe('none')
+  })
+
+  it('needs a line of the log itself', () => {
+    expect(fault(text + '\n' + cosignatureLine('street', text))).toBe('log_signature_missing')
   })
 
   it.each([
