@@ -29,6 +29,7 @@ from server.api.errors import Declined, answer_problems, problem_response
 from server.api.needs import NodeService
 from server.api.openapi import describe_api
 from server.api.pages import SITE, Site, answer_preflight, secure_headers, serve_site
+from server.api.records import POSTING, Posting
 from server.api.roll import watch_rolls
 from server.api.route import AUTHENTICATE, Endpoint
 from server.api.session import Tokens
@@ -59,6 +60,7 @@ def make_app(node: NodeService) -> web.Application:
     app.cleanup_ctx.append(watch_rolls)
     app[METRICS], app[METRICS_CLOCK] = Metrics(), node.clock
     app[DOCUMENTS] = make_documents(described())
+    app[POSTING] = Posting()
     app[SITE] = Site(node.config.http.static)
     for endpoint in ENDPOINTS:
         if endpoint.method == "GET":
