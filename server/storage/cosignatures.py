@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from server.storage.database import Database
 from server.storage.ledger_tables import COSIGNATURE
-from server.storage.statements import Connection, add_missing, change, fetch, find_rows
+from server.storage.statements import Batch, fetch, find_rows
 
 BLOCKS_KEPT = 10_000
 _MEMORY_SIZES = 64
@@ -64,17 +64,18 @@ class CosignatureStore:
         """Write what waits for the next block."""
         if self._unwritten:
             lines = list(self._unwritten)
-            await self._database.run(lambda connection: self.write(connection, lines))
+            batch = Batch()
+            self.write(batch, lines)
+            await self._database.run(batch.run)
             self.written(lines)
 
     def unwritten(self) -> list[CosignatureLine]:
         """What the next block's transaction has to write."""
         return list(self._unwritten)
 
-    async def write(self, connection: Connection, lines: list[CosignatureLine]) -> None:
-        """Write lines in a transaction under way."""
-        rows = [(f"{line.size}/{line.member}", *line) for line in lines]
-        await add_missing(connection, COSIGNATURE, rows)
+    def write(self, batch: Batch, lines: list[CosignatureLine]) -> None:
+        """Have lines written with a batch."""
+        batch.add_missing(COSIGNATURE, [(f"{line.size}/{line.member}", *line) for line in lines])
 
     def written(self, lines: list[CosignatureLine]) -> None:
         """After they are durable."""
@@ -86,8 +87,8 @@ class CosignatureStore:
                 del self._recent[size]
 
 
-async def prune(connection: Connection, height: int) -> None:
-    """Delete the lines of blocks that are more than 10,000 before `height`."""
+def prune(batch: Batch, height: int) -> None:
+    """Have the lines deleted of blocks that are more than 10,000 before `height`."""
     if height > BLOCKS_KEPT:
         sql = 'DELETE FROM "cosignature" WHERE "size" <= (SELECT "size" FROM "block" WHERE "height" = ?)'
-        await change(connection, sql, height - BLOCKS_KEPT)
+        batch.change(sql, height - BLOCKS_KEPT)

@@ -24,11 +24,11 @@ from server.record.envelope import RECORD_TYPE, split_jws
 from server.record.rows import Key
 from server.storage.cosignatures import CosignatureStore, prune
 from server.storage.database import Database, DatabaseFault
-from server.storage.ledger_tables import BLOCK, ENTRY
+from server.storage.ledger_tables import BLOCK, ENTRY, TILE
 from server.storage.openings import OpeningStore
 from server.storage.photos import settle_photos
 from server.storage.rows import RowStore
-from server.storage.statements import Connection, add_rows, fetch, find_rows
+from server.storage.statements import Batch, Connection, fetch, find_rows
 from server.storage.stored import (
     Commitment,
     FoundRecord,
@@ -41,7 +41,7 @@ from server.storage.stored import (
     read_tip,
     split_peaks,
 )
-from server.storage.tree import TreeStore, write_tiles
+from server.storage.tree import TreeStore
 from server.storage.vault import Vault, check_vault
 
 __all__ = ["Commitment", "FoundRecord", "Ledger", "StoredBlock", "StoredEntry", "Tip", "WrongTip"]
@@ -203,17 +203,19 @@ class Ledger:
             tip = _tip_after(executed, self._cluster_id)
             tiles = self._tiles.grow(executed.nodes)
             lines = self.cosignatures.unwritten()
+            batch = Batch()
+            batch.add(BLOCK, [_block_row(executed, tip, commitment)])
+            batch.add(ENTRY, self._entry_rows(executed, works))
+            batch.put(TILE, sorted(tiles.items()))
+            self.rows.flush(batch, executed.changed, tip.time_ms)
+            self.openings.settle(batch, works, given, tip.height, tip.time_ms)
+            settle_photos(batch, works)
+            self.cosignatures.write(batch, lines)
+            prune(batch, tip.height)
 
             async def work(connection: Connection) -> None:
                 await _check_stored_tip(connection, self.tip)
-                await add_rows(connection, BLOCK, [_block_row(executed, tip, commitment)])
-                await add_rows(connection, ENTRY, self._entry_rows(executed, works))
-                await write_tiles(connection, tiles)
-                await self.rows.flush(connection, executed.changed, tip.time_ms)
-                await self.openings.settle(connection, works, given, tip.height, tip.time_ms)
-                await settle_photos(connection, works)
-                await self.cosignatures.write(connection, lines)
-                await prune(connection, tip.height)
+                await batch.run(connection)
 
             await self.database.run(work)
             self._tip = tip
@@ -246,12 +248,10 @@ class Ledger:
         tip = _genesis_tip(genesis, self._cluster_id)
         rows = {Key(row.table, row.id): row for row in genesis_rows(genesis)}
         row = (0, tip.block_id, b"", 0, "", b"", 0, 0, tip.root, b"", tip.state_digest, tip.time_ms)
-
-        async def work(connection: Connection) -> None:
-            await add_rows(connection, BLOCK, [row])
-            await self.rows.flush(connection, rows, tip.time_ms)
-
-        await self.database.run(work)
+        batch = Batch()
+        batch.add(BLOCK, [row])
+        self.rows.flush(batch, rows, tip.time_ms)
+        await self.database.run(batch.run)
         await self.database.keep_derived()
         self._tip = tip
         await self._tiles.load_edge(0)

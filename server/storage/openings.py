@@ -13,7 +13,7 @@ from server.domain.plan import RecordWork, Work
 from server.record.canonical import encode
 from server.storage.database import Database
 from server.storage.private_tables import OPENING
-from server.storage.statements import Connection, add_missing, change, fetch, find_rows, is_postgres, put_rows
+from server.storage.statements import Batch, Connection, add_missing, change, fetch, find_rows, is_postgres
 from server.storage.vault import Cell, Vault
 
 _AFTER_SLASH = "0"
@@ -81,10 +81,10 @@ class OpeningStore:
 
         return await self._database.run(work)
 
-    async def settle(
-        self, connection: Connection, works: Sequence[Work], given: Mapping[str, bytes], height: int, time_ms: int
+    def settle(
+        self, batch: Batch, works: Sequence[Work], given: Mapping[str, bytes], height: int, time_ms: int
     ) -> None:
-        """In a block's transaction: its records' openings are ordered; those `given`, by commitment, are kept."""
+        """With a block: its records' openings are ordered; those `given`, by commitment, are kept."""
         named = [
             (work.signed.id, commitment)
             for work in works
@@ -92,10 +92,9 @@ class OpeningStore:
             for commitment in work.signed.body.commitments()
         ]
         new = [HeldOpening(record, name, given[name]) for record, name in named if name in given]
-        await put_rows(connection, OPENING, [self._row(opening, height, time_ms) for opening in new])
+        batch.put(OPENING, [self._row(opening, height, time_ms) for opening in new])
         held = [f"{record}/{name}" for record, name in named if name not in given]
-        if held:
-            await _mark(connection, held, height)
+        batch.change_chosen('UPDATE "opening" SET "height" = ?', "id", held, height)
 
     def _row(self, opening: HeldOpening, height: int, received_ms: int) -> tuple[str, bytes, int, int]:
         return opening.id, self._vault.seal(_cell(opening.id), opening.opening), height, received_ms
@@ -103,12 +102,6 @@ class OpeningStore:
 
 def _cell(name: str) -> Cell:
     return Cell(OPENING.name, "sealed_opening", name)
-
-
-async def _mark(connection: Connection, ids: list[str], height: int) -> None:
-    chosen = "= ANY(?::text[])" if is_postgres(connection) else "IN (SELECT value FROM json_each(?))"
-    sql = f'UPDATE "opening" SET "height" = ? WHERE "id" {chosen}'  # noqa: S608 - fixed texts
-    await change(connection, sql, height, _array(connection, ids))
 
 
 async def _read_of_records(connection: Connection, records: list[str]) -> Sequence[Any]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from server.domain.plan import RecordWork, Work
 from server.storage.database import Database
 from server.storage.private_tables import PHOTO
-from server.storage.statements import Connection, add_missing, change, fetch, find_rows
+from server.storage.statements import Batch, Connection, add_missing, change, fetch, find_rows
 
 
 class KeptPhoto(NamedTuple):
@@ -66,10 +66,13 @@ class PhotoIndex:
         await self._database.run(lambda connection: change(connection, sql, sha256))
 
 
-async def settle_photos(connection: Connection, works: Sequence[Work]) -> None:
-    """In a block's transaction: the first ordered record of its owner that names a photo keeps it."""
+def settle_photos(batch: Batch, works: Sequence[Work]) -> None:
+    """With a block: the first ordered record of its owner that names a photo keeps it."""
     sql = """UPDATE "photo" SET "record" = ? WHERE "sha256" = ? AND "owner" = ? AND "record" = ''"""
+    first: dict[tuple[str, str], str] = {}
     for work in works:
         if isinstance(work, RecordWork):
             for photo in work.signed.body.photo_refs():
-                await change(connection, sql, work.signed.id, photo.sha256, work.signed.author)
+                first.setdefault((photo.sha256, work.signed.author), work.signed.id)
+    for (sha256, author), record in first.items():
+        batch.change(sql, record, sha256, author)

@@ -6,8 +6,7 @@ out otherwise than it was stored. It verifies no signature.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Mapping
 
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
@@ -15,11 +14,11 @@ from server.domain.plan import RecordWork, Work
 from server.ledger.genesis import Genesis, estate_of
 from server.ledger.merkle import Frontier
 from server.record.canonical import encode
-from server.record.rows import Key
+from server.record.rows import Key, Row
 from server.storage.database import Database
 from server.storage.ledger import Ledger
 from server.storage.rows import RowStore, read_all
-from server.storage.statements import Connection, change
+from server.storage.statements import Batch, Connection, change
 from server.storage.stored import Commitment, StoredBlock
 from server.storage.tables import ROW_TABLES
 from server.storage.vault import Vault
@@ -49,9 +48,9 @@ async def rebuild_rows(ledger: Ledger, genesis: Genesis, cluster_id: bytes) -> N
     await ledger.database.run(_empty_rows)
     rows.clear()
     first = {Key(row.table, row.id): row for row in genesis_rows(genesis)}
-    await ledger.database.run(lambda connection: rows.flush(connection, first, genesis.created_ms))
+    await _flush(ledger.database, rows, first, genesis.created_ms)
     async for _, _, executed in _execute_stored(ledger, rows, genesis, cluster_id):
-        await ledger.database.run(partial(_flush, rows, executed))
+        await _flush(ledger.database, rows, executed.changed, executed.header.time_ms)
         rows.take(executed.changed)
     await ledger.database.keep_derived()
 
@@ -109,8 +108,10 @@ async def _compare(source: Ledger, stored: StoredBlock, executed: Executed) -> N
     raise ReplayDiffers(f"block {height} executes to another size, root or digest than was stored")
 
 
-async def _flush(rows: RowStore, executed: Executed, connection: Connection) -> None:
-    await rows.flush(connection, executed.changed, executed.header.time_ms)
+async def _flush(database: Database, rows: RowStore, changed: Mapping[Key, Row], time_ms: int) -> None:
+    batch = Batch()
+    rows.flush(batch, changed, time_ms)
+    await database.run(batch.run)
 
 
 async def _empty_rows(connection: Connection) -> None:

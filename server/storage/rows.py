@@ -15,7 +15,7 @@ from server.domain.plan import Work, access_set, parse_items
 from server.limits import BLOCK_TIMERS_MAX, INTEGER_MAX
 from server.record.rows import Key, Row, Rows
 from server.storage.database import Database
-from server.storage.statements import Connection, change, fetch, find_rows, is_postgres, put_rows
+from server.storage.statements import Batch, Connection, fetch, find_in_tables, is_postgres
 from server.storage.tables import FORGET_COLUMN, ROW_TABLES
 
 CACHED_ROWS_MAX = 20_000
@@ -81,17 +81,22 @@ class RowStore:
         """Rows that wait for a seal, oldest first: those that a seal of size `below` makes final, or all."""
         return await self._database.read(lambda connection: _seal_waits(connection, below))
 
-    async def flush(self, connection: Connection, changed: Mapping[Key, Row], time_ms: int) -> None:
-        """Write the rows that a block changed, one statement a table, and drop what is forgotten at its time."""
-        tables: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+    def flush(self, batch: Batch, changed: Mapping[Key, Row], time_ms: int) -> None:
+        """Have the rows that a block changed written, one statement a table, and what is forgotten by then deleted."""
+        tables: defaultdict[str, list[Row]] = defaultdict(list)
         for name, row in changed.items():
-            tables[name.table].append(ROW_TABLES[name.table].values(row))
-        for table, values in sorted(tables.items()):
-            await put_rows(connection, ROW_TABLES[table].table, values)
+            tables[name.table].append(row)
+        for table, rows in sorted(tables.items()):
+            row_table = ROW_TABLES[table]
+            kept = [row for row in rows if not _is_forgotten(row, time_ms)] if row_table.forgets else rows
+            batch.put(row_table.table, [row_table.values(row) for row in kept])
+            if len(kept) < len(rows):
+                gone = [row.id for row in rows if _is_forgotten(row, time_ms)]
+                batch.change_chosen(f'DELETE FROM "{table}"', "id", gone)  # noqa: S608 - names of our own tables
         for table, row_table in ROW_TABLES.items():
             if row_table.forgets:
                 forget = f'DELETE FROM "{table}" WHERE "{FORGET_COLUMN}" <= ?'  # noqa: S608 - names of our own tables
-                await change(connection, forget, time_ms)
+                batch.change(forget, time_ms)
 
     def take(self, changed: Mapping[Key, Row]) -> None:
         """After the block is durable: the cache takes the changed rows."""
@@ -114,6 +119,10 @@ class RowStore:
             self._cached.popitem(last=False)
 
 
+def _is_forgotten(row: Row, time_ms: int) -> bool:
+    return int(getattr(row, FORGET_COLUMN)) <= time_ms
+
+
 async def read_all(connection: Connection, table: str) -> list[Row]:
     """Every row of a table, sorted by id as bytes."""
     found = await fetch(connection, _select(table, "TRUE"))
@@ -122,11 +131,11 @@ async def read_all(connection: Connection, table: str) -> list[Row]:
 
 async def _read(connection: Connection, missing: Mapping[str, Sequence[str]]) -> dict[Key, Row | None]:
     read: dict[Key, Row | None] = {}
-    for table, ids in missing.items():
-        row_table = ROW_TABLES[table]
+    found = await find_in_tables(connection, {ROW_TABLES[table].table: ids for table, ids in missing.items()})
+    for (table, ids), records in zip(missing.items(), found, strict=True):
         read.update((Key(table, name), None) for name in ids)
-        for record in await find_rows(connection, row_table.table, ids):
-            row = row_table.row(record)
+        for record in records:
+            row = ROW_TABLES[table].row(record)
             read[Key(table, row.id)] = row
     return read
 

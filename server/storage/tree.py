@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from server.ledger.merkle import consistency_proof, fold, inclusion_nodes
 from server.storage.database import Database
 from server.storage.ledger_tables import TILE
-from server.storage.statements import Connection, find_rows, put_rows
+from server.storage.statements import Connection, find_rows
 
 _HASH_BYTES = 32
 _HEIGHT = 4
@@ -116,11 +116,6 @@ class TreeStore:
             self._cached.move_to_end(tile)
         while len(self._cached) > _CACHED_TILES_MAX:
             self._cached.popitem(last=False)
-
-
-async def write_tiles(connection: Connection, tiles: Mapping[int, bytes]) -> None:
-    """Write the tiles of a block, one statement."""
-    await put_rows(connection, TILE, sorted(tiles.items()))
 
 
 async def _read_tiles(connection: Connection, wanted: Iterable[int]) -> dict[int, bytes]:

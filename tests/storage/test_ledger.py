@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 import pytest
+from tortoise.exceptions import IntegrityError
 
 from server.domain.plan import RecordWork
 from server.ledger.block import genesis_tip
@@ -16,7 +17,7 @@ from server.storage.database import Database, DatabaseFault
 from server.storage.ledger import Ledger, WrongTip
 from server.storage.ledger_tables import BLOCK
 from server.storage.openings import OpeningStore
-from server.storage.statements import add_rows, fetch
+from server.storage.statements import Batch, add_rows, fetch
 from server.storage.stored import Commitment, item_of
 from server.storage.vault import Vault
 from tests.storage.estate import NODES, VAULT_KEY, Estate, make_genesis
@@ -114,12 +115,12 @@ async def test_failure_in_the_middle_of_a_block_leaves_nothing_of_it(
     tables = ("block", "entry", "tile", "ballot", "nonce", "opening")
     before = [await count(estate.ledger.database, table) for table in tables]
 
-    async def full(*_: object) -> None:
-        raise OSError("no space left on device")
+    def break_last(batch: Batch, height: int) -> None:
+        batch.change('UPDATE "block" SET "height" = ? WHERE "height" = 1', 0)
 
     with monkeypatch.context() as broken:
-        broken.setattr("server.storage.ledger.prune", full)
-        with pytest.raises(OSError, match="no space"):
+        broken.setattr("server.storage.ledger.prune", break_last)
+        with pytest.raises(IntegrityError):
             await estate.store(executed, works)
     assert [await count(estate.ledger.database, table) for table in tables] == before
     await estate.store(executed, works)
@@ -260,6 +261,12 @@ async def test_cosignatures_are_kept_durably_with_the_next_block(url: str) -> No
         assert await count(database, "cosignature") == 4
 
 
+async def pruned(database: Database, height: int) -> None:
+    batch = Batch()
+    prune(batch, height)
+    await database.run(batch.run)
+
+
 async def test_cosignatures_of_old_blocks_are_dropped(estate: Estate) -> None:
     await estate.add(estate.bind(7, "m-7"))
     first = estate.ledger.tip.size
@@ -268,9 +275,9 @@ async def test_cosignatures_of_old_blocks_are_dropped(estate: Estate) -> None:
     lines.add([CosignatureLine(size, "owners", "root", "line") for size in (first, estate.ledger.tip.size)])
     await lines.flush()
     database = estate.ledger.database
-    await database.run(lambda connection: prune(connection, BLOCKS_KEPT))
+    await pruned(database, BLOCKS_KEPT)
     assert await count(database, "cosignature") == 2
-    await database.run(lambda connection: prune(connection, BLOCKS_KEPT + 1))
+    await pruned(database, BLOCKS_KEPT + 1)
     found = await database.read(lambda connection: fetch(connection, 'SELECT "size" FROM "cosignature"'))
     assert [row[0] for row in found] == [estate.ledger.tip.size]
 

@@ -18,12 +18,15 @@ from server.record.rows import Key, Row
 from server.storage.database import Database
 from server.storage.queries import Queries
 from server.storage.rows import RowStore
+from server.storage.statements import Batch
 from tests.storage.estate import Estate
 
 
 async def write(database: Database, *rows: Row) -> Queries:
     changed = {Key(row.table, row.id): row for row in rows}
-    await database.run(lambda connection: RowStore(database).flush(connection, changed, 0))
+    batch = Batch()
+    RowStore(database).flush(batch, changed, 0)
+    await database.run(batch.run)
     return Queries(database)
 
 

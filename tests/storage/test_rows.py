@@ -13,7 +13,7 @@ from server.limits import DAY_MS, NONCE_KEPT_MS
 from server.record.rows import Key, Row, key
 from server.storage.database import Database
 from server.storage.rows import RowStore, read_all
-from server.storage.statements import Connection
+from server.storage.statements import Batch, Connection
 from tests.storage.estate import CREATED_MS, Estate, device
 
 
@@ -23,7 +23,9 @@ def timer(due_ms: int, kind: str, name: str) -> Timer:
 
 async def write(store: RowStore, database: Database, *rows: Row, time_ms: int = 0) -> None:
     changed = {Key(row.table, row.id): row for row in rows}
-    await database.run(lambda connection: store.flush(connection, changed, time_ms))
+    batch = Batch()
+    store.flush(batch, changed, time_ms)
+    await database.run(batch.run)
     store.take(changed)
 
 
@@ -33,13 +35,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
     import server.storage.rows as module
 
     questions: list[tuple[str, list[Any]]] = []
-    find = module.find_rows
+    find = module.find_in_tables
 
-    async def noted(connection: Connection, table: Any, keys: Any, column: str = "") -> Any:
-        questions.append((table.name, list(keys)))
-        return await find(connection, table, keys, column)
+    async def noted(connection: Connection, wanted: Any) -> Any:
+        questions.extend((table.name, list(keys)) for table, keys in wanted.items())
+        return await find(connection, wanted)
 
-    monkeypatch.setattr(module, "find_rows", noted)
+    monkeypatch.setattr(module, "find_in_tables", noted)
     return questions
 
 
