@@ -25,19 +25,19 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-import environment  # noqa: E402
+import environment
 
 if __name__ == "__main__":
     environment.reexec_in_environment()
 
-import aiohttp  # noqa: E402
+import aiohttp
 
-import client  # noqa: E402
-import cluster  # noqa: E402
-from electorate import QUESTIONS, Electorate, request_bytes  # noqa: E402
-from server.ledger.policy import parse_policy  # noqa: E402
-from server.ledger.receipt import verify_receipt  # noqa: E402
-from server.record.signature import DeviceSigner, verify  # noqa: E402
+import client
+import cluster
+from electorate import QUESTIONS, Electorate, request_bytes
+from server.ledger.policy import parse_policy
+from server.ledger.receipt import verify_receipt
+from server.record.signature import DeviceSigner, verify
 
 VERIFIED_SAMPLE = 50
 V_ROUNDS = 2_000
@@ -201,7 +201,9 @@ def main() -> int:
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=1))
         return 0
-    print(f"{'clients':>8} {'ballots/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'V a ballot':>11} {'node us':>8} {'MB':>6} {'blocks':>7}")
+    print(
+        f"{'clients':>8} {'ballots/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'V a ballot':>11} {'node us':>8} {'MB':>6} {'blocks':>7}"
+    )
     for one in results:
         print(
             f"{one.clients:8} {one.ballots_per_s:10} {one.p50_ms:8} {one.p99_ms:8} {one.cost_v:11} {one.node_cpu_us:8}"

@@ -1,4 +1,4 @@
-"""A client of the API: a device that signs records, opens sessions and keeps receipts. For demo, tests and benchmarks."""
+"""A client of the API: a device that signs records and opens sessions. For demo, tests and benchmarks."""
 
 from __future__ import annotations
 

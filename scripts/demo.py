@@ -4,7 +4,8 @@
     python3 scripts/demo.py --check          drive the main job as a client, exit 0 or 1
     python3 scripts/demo.py --stop --data DIR
 
-The first run makes the environment and builds the mini-app. Each node is a process with its own key, database and photos.
+The first run makes the environment and builds the mini-app. Each node is a process with its own key, database and
+photos.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-import environment  # noqa: E402
+import environment
 
 DATA = ROOT / "demo-data"
 SMS_TOKEN = "demo"  # noqa: S105 - of the simulator on this machine
@@ -126,7 +127,9 @@ def _simulate(data: Path, name: str, arguments: list[str], url: str) -> None:
     deadline = time.monotonic() + SIMULATOR_S
     while not _answers(url):
         if time.monotonic() > deadline:
-            raise SystemExit(f"the {name} simulator does not answer; the end of its log:\n{cluster.tail(data / f'{name}.log')}")
+            raise SystemExit(
+                f"the {name} simulator does not answer; the end of its log:\n{cluster.tail(data / f'{name}.log')}"
+            )
         time.sleep(0.05)
 
 

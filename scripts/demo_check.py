@@ -1,4 +1,4 @@
-"""`demo.py --check`: the main job end to end, over HTTP, as clients would do it; a table with times, exit code 0 or 1."""
+"""`demo.py --check`: the main job end to end, over HTTP, as clients do it; a table with times, exit code 0 or 1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import aiohttp
 
 from client import ApiError, Person, SignedRecord
 from cluster import Cluster, NodePlace
-from demo_estate import DemoEstate, born, roster_path, sample_photo
+from demo_estate import DemoEstate, born, roster_path, sample_photo, today
 from server.gateway.roster import read_roster
 from server.limits import DAY_MS
 from server.record.signature import DeviceSigner
@@ -77,7 +77,7 @@ async def _sign_in(estate: DemoEstate) -> None:
     """Take up the demo's people with the keys of logins.json."""
     import json
 
-    estate.roster = read_roster(roster_path().read_bytes(), _today())
+    estate.roster = read_roster(roster_path().read_bytes(), today())
     logins = json.loads((estate.cluster.data / "logins.json").read_text("utf-8"))
     for role, login in logins.items():
         person = Person(estate.http, list(estate.cluster.urls), DeviceSigner.from_pem(login["device_key_pem"].encode()))
@@ -89,12 +89,6 @@ async def _sign_in(estate: DemoEstate) -> None:
     motions = await estate.people["resident"].call("GET", "/api/v1/motions")
     page = await estate.people["resident"].call("GET", f"/api/v1/motions/{motions['items'][0]['id']}")
     estate.roll = page["roll"]
-
-
-def _today() -> Any:
-    from datetime import date
-
-    return date.today()
 
 
 async def _verify_two(estate: DemoEstate) -> tuple[Person, Person]:
@@ -238,5 +232,5 @@ def _verify_receipts(estate: DemoEstate) -> None:
             path.write_text(receipt, "utf-8")
             command = [sys.executable, str(ROOT / "scripts" / "verify.py"), "receipt", str(path)]
             command += ["--policy", str(data / "policy.txt"), "--genesis", str(data / "genesis.json")]
-            found = subprocess.run(command, capture_output=True, text=True)
+            found = subprocess.run(command, capture_output=True, text=True, check=False)
             require(found.returncode == 0, f"receipt {number}: {found.stdout}{found.stderr}")

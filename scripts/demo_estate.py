@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from server.gateway.roster import read_roster
 from server.gateway.roster_homes import Roster
 from server.gateway.roster_line import RosterLine
 from server.limits import DAY_MS
-from server.record.canonical import b64u_encode, digest
+from server.record.canonical import digest
 from server.record.signature import DeviceSigner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,7 +84,7 @@ class DemoEstate:
 
     async def import_roster(self, path: Path) -> None:
         """Each organisation imports the roster; the first publishes the roll, the others confirm it."""
-        self.roster = read_roster(path.read_bytes(), date.today())
+        self.roster = read_roster(path.read_bytes(), today())
         for node in self.cluster.nodes:
             officer = await self.officer(node.id)
             preview = await self._preview(officer, path, 0)
@@ -274,6 +274,11 @@ class DemoEstate:
         path.write_text(json.dumps(logins, ensure_ascii=False, indent=1), "utf-8")
 
 
+def today() -> date:
+    """The day here, by which a birth date may not lie in the future."""
+    return datetime.now().astimezone().date()
+
+
 def roster_path() -> Path:
     """The roster of the demo estate: the shared one if it is there, else the project's own small one."""
     return SHARED_ROSTER if SHARED_ROSTER.exists() else OWN_ROSTER
@@ -328,7 +333,7 @@ async def _fill(estate: DemoEstate) -> None:
     estate.keep(await staff.do("ticket.assign", {"handler": staff.member, "ticket": ticket}))
     await estate.report(elder, "lift", "5号楼电梯", "电梯关门时有异响。", [])
     for person in (resident, elder, people["resident_2"]):
-        await estate.points(staff, person, 120, f"welcome-{b64u_encode(secrets.token_bytes(6)).lower()[:8]}".replace("_", "-"), "参加楼道清洁")
+        await estate.points(staff, person, 120, f"welcome-{secrets.token_hex(4)}", "参加楼道清洁")
     _, offer = await estate.offer(merchant, 30)
     body = {"amount": 30, "offer": offer, "shop": merchant.member}
     estate.keep(await people["resident_2"].do("points.redeem", body))
