@@ -2,9 +2,9 @@
 
     python3 scripts/bench.py [--clients 1,64,256] [--ballots 3000] [--nodes 3] [--json]
 
-V is the CPU time of one P-256 verification, measured just before and after each run, so that figures of different machines
-compare (performance.md). Clients are closed loops over raw connections, spread over all nodes; only ballots whose receipts
-are answered with a quorum's signatures count, and a sample of the receipts is verified in full.
+V is the CPU time of one P-256 verification, measured just before and after each run, so that figures of different
+machines compare. Clients are closed loops over raw connections, spread over all nodes; only ballots whose receipts are
+answered with a quorum's signatures count, and a sample of the receipts is verified in full.
 """
 
 from __future__ import annotations
@@ -201,9 +201,7 @@ def main() -> int:
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=1))
         return 0
-    print(
-        f"{'clients':>8} {'ballots/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'V a ballot':>11} {'node us':>8} {'MB':>6} {'blocks':>7}"
-    )
+    print(" clients  ballots/s   p50 ms   p99 ms  V a ballot  node us     MB  blocks")
     for one in results:
         print(
             f"{one.clients:8} {one.ballots_per_s:10} {one.p50_ms:8} {one.p99_ms:8} {one.cost_v:11} {one.node_cpu_us:8}"

@@ -1,7 +1,7 @@
 """Blocks: the header that replicas agree on, its id, and the entries that a block adds to the log.
 
-A batch is a list of items (record or derived entry, as bytes); an entry is an item with its place and outcome. DESIGN.md
-2.4 gives the bytes. It must not know what an item means.
+A batch is a list of items (record or derived entry, as bytes); an entry is an item with its place and outcome.
+DESIGN.md 2.4 gives the bytes. It must not know what an item means.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         self.member = self._peers.member_of(tls.getpeercert(binary_form=True) if tls else None)
         if not self.member or self._expected not in (None, self.member):
             log.warning("peer_unknown", expected=self._expected, member=self.member)
-            transport.abort()
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the calls that wait for an answer."""
