@@ -139,19 +139,22 @@ class SampleLedger:
 
     def add_block(self, records: Sequence[tuple[str, str]], derived: Sequence[Derived] = (), time_ms: int = 0) -> None:
         """Add a block of derived entries and records with their outcomes."""
-        height = len(self.boundaries) + 1
+        self.add_items([*derived, *records], time_ms)
+
+    def add_items(self, items: Sequence[tuple[str, str] | Derived], time_ms: int = 0) -> None:
+        """Add a block of items in any order, also one that no honest primary proposes."""
+        height, begin = len(self.boundaries) + 1, len(self.entries)
         time_ms = time_ms or CREATED_MS + height * 1_000
-        items = [encode(item) for item in derived] + [jws.encode() for jws, _ in records]
-        header = self._header(items, height, time_ms)
-        entries: list[bytes] = []
-        for item in derived:
-            index = len(self.entries) + len(entries)
-            entries.append(derived_entry(CLUSTER_ID, height, index, time_ms, item, ACCEPTED))
-        for jws, outcome in records:
-            entries.append(record_entry(height, len(self.entries) + len(entries), time_ms, jws, outcome))
-        digest = next_digest(self.digest, [ACCEPTED] * len(derived) + [outcome for _, outcome in records], [])
-        entries.append(leaf_entry(CLUSTER_ID, header, len(self.entries) + len(entries), digest))
-        self.entries += entries
+        batch = [encode(item) if isinstance(item, Derived) else item[0].encode() for item in items]
+        outcomes = [ACCEPTED if isinstance(item, Derived) else item[1] for item in items]
+        header = self._header(batch, height, time_ms)
+        digest = next_digest(self.digest, outcomes, [])
+        for index, item in enumerate(items, begin):
+            if isinstance(item, Derived):
+                self.entries.append(derived_entry(CLUSTER_ID, height, index, time_ms, item, ACCEPTED))
+            else:
+                self.entries.append(record_entry(height, index, time_ms, *item))
+        self.entries.append(leaf_entry(CLUSTER_ID, header, begin + len(items), digest))
         self.boundaries.append(len(self.entries))
         self.tip, self.digest = block_id(CLUSTER_ID, header), digest
 

@@ -19,14 +19,17 @@ from hypothesis import strategies as st
 import verify
 from samples import (
     ACCEPTED_RECORD,
+    CLUSTER_ID,
     CREATED_MS,
     ESTATE,
     GENESIS_BYTES,
     LI,
     OFFICER,
     OFFICERS_RECORD,
+    ORDER,
     ORIGIN,
     POLICY_TEXT,
+    SEAL,
     WANG,
     FixedDevice,
     SampleLedger,
@@ -36,10 +39,10 @@ from samples import (
     payload,
     sample_ledger,
 )
-from server.ledger.block import Derived
+from server.ledger.block import Derived, derived_id
 from server.ledger.checkpoint import cosign_line
 from server.ledger.receipt import receipt_text
-from server.record.canonical import b64u_encode, decode, encode
+from server.record.canonical import b64u_decode, b64u_encode, decode, encode
 from server.record.envelope import sign_jws, sign_record
 from tests.vector_files import read_vectors, vector_cases
 from verifier import checkpoint, encoding, genesis, ledger, merkle, policy, receipt, record, signatures
@@ -241,6 +244,14 @@ def test_the_exit_code_says_what_was_checked(files: Path, name: str, options: li
     assert run_receipt(files, name, *options) == code
 
 
+def test_genesis_speaks_for_an_officer_s_own_records_only(files: Path) -> None:
+    """An entry that all members signed, with the device of one officer and the name of another."""
+    lying = sample_ledger()
+    lying.add_block([(sign_record(OFFICER, payload("role.grant", "officer-owners", {}, "lie")), "accepted")])
+    (files / "lie.txt").write_text(lying.proof(len(lying.entries) - 2, OFFICER.public), "utf-8")
+    assert run_receipt(files, "lie.txt", "--genesis", "GENESIS", "--only", "owner") == NOT_CHECKED
+
+
 def test_what_is_not_checked_is_said(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_receipt(files, "alone.txt")
     lines = capsys.readouterr().out.splitlines()
@@ -381,6 +392,13 @@ def twice(ledger: SampleLedger) -> None:
     ledger.add_block([(jws, "accepted")])
 
 
+def twice_after_long(ledger: SampleLedger) -> None:
+    """Long after its nonce was forgotten: only the record's id still tells."""
+    jws = sign_record(LI, payload("device.revoke", "m-li", {"revoked": WANG.kid}, "twice"))
+    ledger.add_block([(jws, "accepted")])
+    ledger.add_block([(jws, "accepted")], time_ms=CREATED_MS + 30 * 86_400_000)
+
+
 def nonce_reused(ledger: SampleLedger) -> None:
     first = payload("device.revoke", "m-li", {"revoked": WANG.kid}, "reused")
     second = payload("device.revoke", "m-li", {"revoked": WANG.kid}, "reused", CREATED_MS + 1)
@@ -399,6 +417,40 @@ def time_stands(ledger: SampleLedger) -> None:
 def seal_of_another_root(ledger: SampleLedger) -> None:
     seal = ledger.seal(ledger.boundaries[1])
     ledger.add_block([], [Derived(seal.body | {"size": ledger.boundaries[2]}, 0, seal.key, "seal")])
+
+
+def seal_that_says_another_root(ledger: SampleLedger) -> None:
+    seal = ledger.seal(ledger.boundaries[1])
+    ledger.add_block([], [Derived(seal.body | {"root": "A" * 43}, 0, seal.key, "seal")])
+
+
+def block_beside_the_chain(ledger: SampleLedger) -> None:
+    ledger.tip = "A" * 43
+    ledger.add_block([])
+
+
+def timer_after_a_record(ledger: SampleLedger) -> None:
+    jws = sign_record(LI, payload("device.revoke", "m-li", {"revoked": WANG.kid}, "order"))
+    ledger.add_items([(jws, "device_not_found"), Derived({}, CREATED_MS, "motion-1", "poll.close")])
+
+
+def leaf_of_another_height(ledger: SampleLedger) -> None:
+    leaf = decode(ledger.entries[-1])
+    system = leaf["system"] | {"id": derived_id(CLUSTER_ID, "block.leaf", "99", 0), "key": "99"}
+    ledger.entries[-1] = encode(leaf | {"system": system})
+
+
+def other_signature_of_a_record(ledger: SampleLedger) -> None:
+    """The other s is as good a signature, but not the bytes that the block was made of."""
+    entry = decode(ledger.entries[ACCEPTED_RECORD])
+    head, _, signature = entry["record"].rpartition(".")
+    r, s = b64u_decode(signature)[:32], int.from_bytes(b64u_decode(signature)[32:])
+    other = b64u_encode(r + (ORDER - s).to_bytes(32))
+    ledger.entries[ACCEPTED_RECORD] = encode(entry | {"record": f"{head}.{other}"})
+
+
+def refused_seal(ledger: SampleLedger) -> None:
+    ledger.entries[SEAL] = encode(decode(ledger.entries[SEAL]) | {"outcome": "refused"})
 
 
 def seal_of_two(ledger: SampleLedger) -> None:
@@ -429,13 +481,20 @@ def timer_too_early(ledger: SampleLedger) -> None:
         (other_estate, {"owners"}),
         (unattested_bind, {"attestations"}),
         (twice, {"once"}),
+        (twice_after_long, {"once"}),
         (nonce_reused, {"once"}),
         (refused_without_cause, {"once"}),
         (time_stands, {"time"}),
         (seal_of_another_root, {"seals"}),
+        (seal_that_says_another_root, {"seals"}),
         (seal_of_two, {"seals"}),
         (seal_of_two_and_a_lie, {"seals"}),
         (timer_too_early, {"chain"}),
+        (timer_after_a_record, {"chain"}),
+        (block_beside_the_chain, {"chain"}),
+        (leaf_of_another_height, {"chain"}),
+        (other_signature_of_a_record, {"chain", "seals"}),
+        (refused_seal, {"chain"}),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
