@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,18 +20,19 @@ from server.consensus.effects import JournalEntry, Send
 from server.consensus.messages import NewViewMessage, Status
 from server.consensus.select import Claim, Selection, select
 from server.consensus.state import State
+from tests.simulation.options import Options, swarm
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A rule left out, and the cluster in which that must show."""
+    """A rule left out, and the runs in which that must show."""
 
     name: str
     patch: Patch
-    nodes: int = 3
-    seeds: tuple[int, ...] = tuple(range(60))
+    options: Callable[[int], Options]
+    seeds: int = 60
 
 
 def _quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
@@ -116,15 +118,22 @@ def _commit_at_quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "_certified", lambda slot, quorum: certified(slot, quorum - 1))
 
 
+def _lone_commits(seed: int) -> Options:
+    """One node alone knows of a committed block and falls silent; then votes are lost while views change."""
+    return Options(3, seed, lone=0.1, mute=0.8)
+
+
+THREE = partial(swarm, 3)
+FOUR = partial(swarm, 4)
 MUTANTS = (
-    Mutant("a quorum of half the members", _quorum_minus_one, nodes=4),
-    Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, seeds=tuple(range(30, 230))),
-    Mutant("a new view forgets the own prepared block", _forget_prepared, seeds=(487, *range(1_000))),
-    Mutant("a restart forgets the journal", _forget_journal),
-    Mutant("a primary votes twice in a view", _vote_twice),
-    Mutant("nobody suspects", _never_suspect),
-    Mutant("nothing is sent again", _never_resend),
-    Mutant("frames leave before the journal is written", _send_before_persisting),
-    Mutant("a cosignature before the block is stored", _cosign_backwards),
-    Mutant("one COMMIT too few", _commit_at_quorum_minus_one),
+    Mutant("a quorum of half the members", _quorum_minus_one, FOUR),
+    Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, _lone_commits),
+    Mutant("a new view forgets the own prepared block", _forget_prepared, _lone_commits),
+    Mutant("a restart forgets the journal", _forget_journal, THREE),
+    Mutant("a primary votes twice in a view", _vote_twice, THREE),
+    Mutant("nobody suspects", _never_suspect, THREE),
+    Mutant("nothing is sent again", _never_resend, THREE),
+    Mutant("frames leave before the journal is written", _send_before_persisting, THREE),
+    Mutant("a cosignature before the block is stored", _cosign_backwards, THREE),
+    Mutant("one COMMIT too few", _commit_at_quorum_minus_one, THREE),
 )

@@ -290,6 +290,7 @@ class Node:
                 self.pool.pop(record_id, None)
             self.step(events.Stored(block.height, tuple(ids)))
             self.step(ledger.agenda())
+            self.world.after_store(self)
 
         self._later(self._work_ms(), stored)
 

@@ -32,6 +32,10 @@ class Options:
     """Probability of a crash before any one effect."""
     nemesis: float = 0.0
     """Probability that a node crashes right after it sent a vote, while another is isolated."""
+    mute: float = 0.0
+    """Probability that, after a NEW-VIEW was sent, votes of all nodes are lost for some seconds."""
+    lone: float = 0.0
+    """Probability that COMMITs reach one node only, which stores the block and at once falls silent."""
     pause: float = 0.0
     sync_ms: int = 1
     skew_ms: int = 0
@@ -65,6 +69,8 @@ def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = fro
         skew_ms=random.choice([0, 200, 1_500]),
         work_ms=random.choice([1, 2, 10]),
         truncate_every=random.choice([1, 4, 64]),
+        mute=random.choice([0, 0, 0.1, 0.5]),
+        lone=random.choice([0, 0, 0.02, 0.1]),
     )
     if random.random() < 0.1:
         options = replace(options, mode="strict")

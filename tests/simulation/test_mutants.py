@@ -1,19 +1,19 @@
 """What the simulation is worth: every barrier left out, every rule broken, is caught."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import pytest
 
 from tests.simulation.disk import BARRIERS
 from tests.simulation.mutants import MUTANTS, Mutant
-from tests.simulation.options import swarm
+from tests.simulation.options import Options, swarm
 from tests.simulation.world import run
 
 
-def first_failure(nodes: int, seeds: Iterator[int] | tuple[int, ...], skip: frozenset[str] = frozenset()) -> str:
+def first_failure(options: Iterable[Options]) -> str:
     """What the oracles say first, or nothing."""
-    for seed in seeds:
-        failures = run(swarm(nodes, seed, skip=skip)).failures
+    for each in options:
+        failures = run(each).failures
         if failures:
             return failures[0]
     return ""
@@ -21,10 +21,16 @@ def first_failure(nodes: int, seeds: Iterator[int] | tuple[int, ...], skip: froz
 
 @pytest.mark.parametrize("barrier", BARRIERS)
 def test_each_barrier_of_the_sync_table_that_is_left_out_is_noticed(barrier: str) -> None:
-    assert first_failure(3, tuple(range(1, 21)), frozenset([barrier])).startswith("output-commit")
+    options = (swarm(3, seed, skip=frozenset([barrier])) for seed in range(1, 21))
+    assert first_failure(options).startswith("output-commit")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_each_broken_rule_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant.patch(monkeypatch)
-    assert first_failure(mutant.nodes, mutant.seeds) != ""
+    assert first_failure(map(mutant.options, range(1, mutant.seeds + 1))) != ""
+
+
+def test_the_unbroken_rules_pass_where_the_broken_ones_are_caught() -> None:
+    lone = next(mutant for mutant in MUTANTS if mutant.name.startswith("a new view forgets"))
+    assert first_failure(map(lone.options, range(1, 41))) == ""

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from random import Random
 
 from server.consensus.effects import Send
-from server.consensus.frames import decode_frame
+from server.consensus.frames import decode_frame, frame_name
 from server.consensus.messages import CommitMessage, NewViewMessage, Prepare, Signed, ViewChangeMessage
 from tests.simulation.application import Maker, SmallApplication
 from tests.simulation.keyring import HashKeyring
@@ -60,6 +60,8 @@ class World:
         self.keyring = HashKeyring("nobody")
         self.now = 0
         self.events = 0
+        self._muted_until = 0
+        self._favoured = ""
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._note = note
@@ -99,13 +101,37 @@ class World:
         """Carry a frame to one member or to all others, as the links please."""
         if self._note is not None:
             self._note(self.now, source.address, f"-> {effect.to or 'all'}: {describe(effect.frame)}")
+        if self.options.mute and not self.healed and self._is_muted(effect.frame):
+            return
         for target in self.nodes:
             wanted = target.member != source.member if effect.to is None else target.member == effect.to
-            if wanted:
+            if wanted and not (self.options.lone and not self.healed and self._is_kept_from(target, effect.frame)):
                 for delay in self.network.arrivals(source.address, target.address):
                     target.receive(source.member, effect.frame, delay)
         if self.options.nemesis and not self.healed:
             self._nemesis(source, effect.frame)
+
+    def _is_muted(self, frame: bytes) -> bool:
+        """Lose votes for a while after a NEW-VIEW: so that it must be remembered through the next view change."""
+        name = frame_name(frame)
+        if name == "new-view" and self.now >= self._muted_until and self.random.random() < self.options.mute:
+            self._muted_until = self.now + self.random.randint(500, 5_000)
+        return self.now < self._muted_until and name in ("prepare", "pre-prepare", "commit", "batch")
+
+    def _is_kept_from(self, target: Node, frame: bytes) -> bool:
+        """Let COMMITs reach one node only: it alone will know that the block is committed."""
+        if frame_name(frame) != "commit":
+            return False
+        if not self._favoured and self.random.random() < self.options.lone:
+            self._favoured = target.address
+        return self._favoured not in ("", target.address)
+
+    def after_store(self, node: Node) -> None:
+        """The node that alone knew of a committed block falls silent."""
+        if self._favoured == node.address:
+            self._favoured = ""
+            if not self.healed:
+                self._crash(node)
 
     def reach(self, source: Node, target: Node) -> bool:
         """Whether a frame sent now would arrive."""
@@ -122,7 +148,7 @@ class World:
 
     def _crash(self, node: Node) -> None:
         node.crash()
-        self.at(self.random.randint(50, 6_000), lambda: node.boot() if node.replica is None else None)
+        self.at(self.random.randint(50, 8_000), lambda: node.boot() if node.replica is None else None)
 
     def _nemesis(self, node: Node, frame: bytes) -> None:
         """Crash a node right after it voted and isolate another: where most mistakes of durability would show."""
