@@ -148,7 +148,7 @@ class Journal:
         if not path.exists():
             if expected:
                 raise JournalCorrupt(_CORRUPT.format(path=path, what="the file is missing"))
-            write_file(path, encode_file(0, ()))
+            replace_file(path, encode_file(0, ()))
         descriptor = os.open(path, os.O_RDWR)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -165,21 +165,13 @@ class Journal:
 
     def append(self, entries: Sequence[JournalEntry]) -> None:
         """Append entries as one record and make them durable. An OSError leaves the end undefined: stop the node."""
-        record = encode_record(self._lsn, entries)
-        view = memoryview(record)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        _write_all(self._descriptor, encode_record(self._lsn, entries))
         os.fdatasync(self._descriptor)
         self._lsn += 1
 
     def rewrite(self, entries: Sequence[JournalEntry]) -> None:
         """Replace everything by these entries: a new file, synced, renamed over the old one."""
-        temporary = write_file(self._path.with_suffix(".new"), encode_file(self._lsn, entries))
-        descriptor = os.open(temporary, os.O_RDWR)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        temporary.replace(self._path)
-        sync_directory(self._path.parent)
-        os.lseek(descriptor, 0, os.SEEK_END)
+        descriptor = replace_file(self._path, encode_file(self._lsn, entries), keep_open=True)
         os.close(self._descriptor)
         self._descriptor = descriptor
         self._lsn += bool(entries)
@@ -189,18 +181,36 @@ class Journal:
         os.close(self._descriptor)
 
 
-def write_file(path: Path, content: bytes) -> Path:
-    """Write a file whole and make it durable. Returns its path."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    sync_directory(path.parent)
-    return path
+def replace_file(path: Path, content: bytes, keep_open: bool = False) -> int:
+    """Give a file this content, durably: it holds the old content or the new one, whole, whenever the power fails.
+
+    Returns the open file, locked and at its end, when `keep_open`; else -1.
+    """
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _write_all(descriptor, content)
+        os.fsync(descriptor)
+        temporary.replace(path)
+        _sync_directory(path.parent)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if keep_open:
+        return descriptor
+    os.close(descriptor)
+    return -1
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

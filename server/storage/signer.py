@@ -11,12 +11,17 @@ from pathlib import Path
 import msgspec
 
 from server.consensus.restored import SignerMark
+from server.ledger.merkle import EMPTY_ROOT
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
-from server.storage.journal import sync_directory, write_file
+from server.storage.journal import replace_file
 
 
 class SignerRefused(Exception):
     """The signer's file is damaged, or asked to go back. The node must not cosign."""
+
+
+_NOTHING = SignerMark(0, 0, EMPTY_ROOT, 0)
+"""What a new file holds: the empty tree, which nobody cosigns."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,25 +40,34 @@ class SignerFile:
 
     @classmethod
     def open(cls, path: Path, expected: bool = False) -> SignerFile:
-        """Read the file; without one nothing was signed yet. `expected`: something was. Raises SignerRefused."""
+        """Read the file, or make one that says that nothing was signed yet. Raises SignerRefused.
+
+        `expected`: this node has run before, so the file must be there; without it, what was signed is not known.
+        """
         if not path.exists():
             if expected:
-                raise SignerRefused(f"the signer's file {path} is missing, but this node has cosigned before")
+                raise SignerRefused(
+                    f"the signer's file {path} is missing, but this node has run before: it may have cosigned what it "
+                    "no longer knows. It must not cosign with its present key: give it a new key epoch."
+                )
+            replace_file(path, _encode(_NOTHING))
             return cls(path, None)
         try:
             known = msgspec.convert(decode(path.read_bytes()), _File)
             mark = SignerMark(known.epoch, known.size, b64u_decode(known.root, 32), known.time_s)
         except (Malformed, msgspec.ValidationError) as error:
             raise SignerRefused(f"the signer's file {path} cannot be read: {error}") from None
-        return cls(path, mark)
+        return cls(path, mark if mark.size else None)
 
     def advance(self, mark: SignerMark) -> None:
         """Make `mark` durable. Raises SignerRefused when it is below the last one, or another root at the same size."""
         check_advance(self.mark, mark)
-        content = encode(_File(mark.epoch, b64u_encode(mark.root), mark.size, mark.time_s))
-        write_file(self._path.with_suffix(".new"), content).replace(self._path)
-        sync_directory(self._path.parent)
+        replace_file(self._path, _encode(mark))
         self.mark = mark
+
+
+def _encode(mark: SignerMark) -> bytes:
+    return encode(_File(mark.epoch, b64u_encode(mark.root), mark.size, mark.time_s))
 
 
 def check_advance(last: SignerMark | None, mark: SignerMark) -> None:

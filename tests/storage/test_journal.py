@@ -59,7 +59,7 @@ def test_a_torn_first_append_leaves_an_empty_journal() -> None:
 
 
 def test_a_torn_end_is_cut_off_before_anything_is_appended(tmp_path: Path) -> None:
-    data, starts = image()
+    data, _ = image()
     path = tmp_path / "journal"
     path.write_bytes(data[:-5])
     journal = Journal.open(path, expected=True)
@@ -84,7 +84,7 @@ def test_a_missing_record_in_the_middle_refuses_to_start() -> None:
 
 
 def test_a_changed_byte_in_the_last_record_drops_it() -> None:
-    data, starts = image()
+    data, _ = image()
     damaged = data[:-1] + bytes([data[-1] ^ 1])
     assert scan(damaged)[0] == ENTRIES[:3]
 

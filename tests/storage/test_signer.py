@@ -49,6 +49,11 @@ def test_a_damaged_file_refuses_to_sign(tmp_path: Path, content: bytes) -> None:
         SignerFile.open(tmp_path / "signer")
 
 
+def test_a_new_file_says_that_nothing_was_signed_and_then_must_be_there(tmp_path: Path) -> None:
+    assert SignerFile.open(tmp_path / "signer").mark is None
+    assert SignerFile.open(tmp_path / "signer", expected=True).mark is None
+
+
 def test_a_lost_file_refuses_to_sign(tmp_path: Path) -> None:
     with pytest.raises(SignerRefused, match="missing"):
         SignerFile.open(tmp_path / "signer", expected=True)
