@@ -1,8 +1,8 @@
 /** The endpoints of /api/v1 that pages need. Thin on purpose: one line each, shapes in api-types.ts. */
 
 import type {
-  Attested, Cluster, Device, MerchantOffer, Motion, MotionSummary, NodeAddress, Offer, Page, PointsAccount, RecordAnswer,
-  SessionInfo, Ticket, TicketSummary, UploadedPhoto,
+  Attested, Cluster, Device, Matter, MerchantOffer, Motion, MotionSummary, NodeAddress, Offer, Page, PersonFound,
+  PointsAccount, RecordState, SessionInfo, Ticket, TicketSummary, UploadedPhoto,
 } from './api-types'
 import type { PublicJwk } from '../core/device-key'
 import { parseAnswer, upload } from './http'
@@ -32,18 +32,20 @@ export const api = {
   postRecord: async (record: string, openings: readonly string[]) => {
     const data = openings.length > 0 ? { record, openings } : { record }
     const answer = await askAny('/records', { method: 'POST', data, timeoutMs: 20_000 })
-    return { status: answer.status, ...parseAnswer<RecordAnswer>(answer) }
+    return parseAnswer<{ id: string; receipt?: string }>(answer)
   },
-  record: async (id: string) => parseAnswer<RecordAnswer & { state?: string }>(await askAny('/records/' + id)),
+  record: async (id: string, expiresMs: number) =>
+    parseAnswer<RecordState>(await askAny(`/records/${id}?expires_ms=${expiresMs}`)),
   receipt: async (id: string) => (await askAny(`/records/${id}/receipt`)).text,
 
   devices: () => listOf<Device>('/devices'),
   motions: () => listOf<MotionSummary>('/motions?limit=50'),
   motion: (id: string) => get<Motion>('/motions/' + encodeURIComponent(id)),
+  matters: () => listOf<Matter>('/matters'),
+  people: (query: string) => listOf<PersonFound>('/people?query=' + encodeURIComponent(query)),
+  myTickets: () => listOf<TicketSummary>('/tickets?limit=50&mine=true'),
   tickets: () => listOf<TicketSummary>('/tickets?limit=50'),
   ticket: (id: string) => get<Ticket>('/tickets/' + encodeURIComponent(id)),
-  /** The roll in force and the rule pack of this place, for a new motion. */
-  newestRoll: () => get<{ roll: string; rule_pack: string }>('/rolls/current'),
   account: () => get<PointsAccount>('/points/account'),
   offer: (code: string) => get<Offer>('/offers/' + encodeURIComponent(code)),
   merchantOffers: () => listOf<MerchantOffer>('/merchant/offers'),

@@ -20,6 +20,15 @@ export function isComplete(motion: Motion): boolean {
   return motion.questions.every((question) => choiceOf(motion, question.id) !== '')
 }
 
+/** A co-owner's ballot stands for the home; only its own voter can replace it (decisions 18). */
+function isMine(ballot: MyBallot): boolean {
+  return ballot.ballot === '' || ballot.by_me
+}
+
+export function isVotedByOther(mine: readonly MyBallot[]): boolean {
+  return mine.length > 0 && !mine.some(isMine)
+}
+
 export function hasVoted(mine: readonly MyBallot[] | undefined): boolean {
   return mine !== undefined && mine.length > 0 && mine.every((one) => one.ballot !== '')
 }
@@ -30,7 +39,7 @@ export function hasVoted(mine: readonly MyBallot[] | undefined): boolean {
  */
 export async function castBallots(motion: Motion, title: string): Promise<Settlement> {
   let last: Settlement = { kind: 'waiting', id: '' }
-  for (const mine of motion.mine) {
+  for (const mine of motion.mine.filter(isMine)) {
     const choice = choiceOf(motion, mine.question)
     if (mine.ballot !== '' && mine.choice === choice) continue
     last = await castOne(motion, mine, choice, title)

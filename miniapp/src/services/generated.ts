@@ -138,6 +138,11 @@ export interface ConfirmTicket {
   readonly ticket: string
 }
 
+/** The hashes (base64url) that show the log of size `from` to be a beginning of that of size `to` (RFC 9162 2.1.4). */
+export interface Consistency {
+  readonly proof: readonly string[]
+}
+
 /** Owners counted both ways: heads, and the area of their exclusive parts in square centimetres. */
 export interface Count {
   readonly heads?: number
@@ -886,6 +891,7 @@ export interface Endpoints {
   readonly "GET /checkpoint": { answer: string }
   readonly "GET /genesis.json": { answer: string }
   readonly "GET /policy.txt": { answer: string }
+  readonly "GET /api/v1/consistency": { query: { from: number; to: number }; answer: Consistency }
   readonly "GET /api/v1/log": { query: { begin?: number; end?: number }; answer: string }
   readonly "GET /api/v1/cluster": { answer: ClusterState }
   readonly "GET /healthz": { answer: Alive }

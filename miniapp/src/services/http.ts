@@ -45,12 +45,12 @@ export async function exchange(url: string, options: Exchange = {}): Promise<Ans
     ...(options.header ? { header: options.header } : {}),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
   }))
-  return checkAnswer({ status: response.statusCode, text: response.data }, response.header)
+  return checkAnswer({ status: response.statusCode, text: response.data })
 }
 
 export async function upload(url: string, filePath: string, header: Record<string, string>): Promise<Answer> {
   const response = await reach(() => call(wx.uploadFile, { url, filePath, name: 'photo', header }))
-  return checkAnswer({ status: response.statusCode, text: response.data }, {})
+  return checkAnswer({ status: response.statusCode, text: response.data })
 }
 
 export function parseAnswer<Body>(answer: Answer): Body {
@@ -70,16 +70,16 @@ async function reach<Response>(action: () => Promise<Response>): Promise<Respons
   }
 }
 
-function checkAnswer(answer: Answer, header: Readonly<Record<string, string>>): Answer {
+function checkAnswer(answer: Answer): Answer {
   if (answer.status >= 200 && answer.status < 300) return answer
   const body = parseAnswer<Record<string, unknown>>(answer)
   const code = typeof body['code'] === 'string' ? body['code'] : 'unavailable'
   const detail = typeof body['detail'] === 'string' ? body['detail'] : ''
-  throw new ApiProblem(answer.status, code, detail, body, retryAfter(header))
+  throw new ApiProblem(answer.status, code, detail, body, retryAfterMs(body))
 }
 
-function retryAfter(header: Readonly<Record<string, string>>): number {
-  const name = Object.keys(header).find((one) => one.toLowerCase() === 'retry-after')
-  const seconds = Number(name === undefined ? NaN : header[name])
+/** From the problem itself: a browser does not show the header Retry-After of another origin. */
+function retryAfterMs(body: Readonly<Record<string, unknown>>): number {
+  const seconds = Number(body['retry_after_s'])
   return seconds > 0 ? seconds * 1000 : RETRY_MS
 }

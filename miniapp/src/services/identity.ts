@@ -74,7 +74,7 @@ export async function bindDevice(title: string): Promise<Settlement> {
 /** Switching off the phone in hand ends its key: the next registration is made with a new one. */
 export async function revokeDevice(kid: string, title: string): Promise<Settlement> {
   const { kid: own } = await deviceKey()
-  const settlement = await submit({ kind: 'device.revoke', body: { kid }, title })
+  const settlement = await submit({ kind: 'device.revoke', body: { revoked: kid }, title })
   if (settlement.kind === 'accepted' && kid === own) {
     forgetDeviceKey()
     dropAllTokens()

@@ -3,14 +3,6 @@
 import type { Settlement } from './outbox'
 import { submit } from './records'
 
-/** Ids of the rule packs' matters (Civil Code 278; Shanghai adds its own). */
-export const MATTERS = [
-  'fund-use', 'fund-raise', 'manager', 'committee', 'covenant', 'procedure-rules', 'common-use', 'rebuild', 'other',
-] as const
-export type Matter = (typeof MATTERS)[number]
-
-/** Only this matter lets a question offer its own options (always with an abstention). */
-const FREE_CHOICES: readonly Matter[] = ['other']
 const NOTICE_MS = 15 * 86_400_000
 
 export interface QuestionForm {
@@ -22,25 +14,27 @@ export interface QuestionForm {
 export interface MotionForm {
   readonly title: string
   readonly text: string
-  readonly matter: Matter
-  readonly roll: string
+  readonly matter: string
   readonly rulePack: string
+  /** Whether the matter lets a question offer its own options (always with an abstention). */
+  readonly hasOptions: boolean
+  readonly roll: string
   readonly closeMs: number
   readonly questions: readonly QuestionForm[]
 }
 
-export type FormFault = 'needTitle' | 'needText' | 'needQuestion' | 'badDates' | 'noRoll'
+export type FormFault = 'needTitle' | 'needText' | 'needMatter' | 'needQuestion' | 'badDates' | 'needRoll'
 
-export function mayOfferOptions(matter: Matter): boolean {
-  return FREE_CHOICES.includes(matter)
-}
+/** A code word, as `roll.publish` gave it to the roll. */
+const ROLL = /^[a-z0-9][a-z0-9_-]{0,31}$/
 
 export function faultInForm(form: MotionForm, nowMs: number): FormFault | null {
   if (form.title.trim() === '') return 'needTitle'
   if (form.text.trim() === '') return 'needText'
+  if (form.matter === '') return 'needMatter'
   if (form.questions.some((question) => question.text.trim() === '' || !isAnswerable(question))) return 'needQuestion'
   if (!(form.closeMs > nowMs)) return 'badDates'
-  return form.roll === '' ? 'noRoll' : null
+  return ROLL.test(form.roll) ? null : 'needRoll'
 }
 
 /** The law wants fifteen days of notice (product 2.2 M2): a warning, since an emergency may be lawful. */
@@ -65,7 +59,7 @@ export interface ApprovalTexts {
 
 export function openMotion(form: MotionForm, approval: ApprovalTexts): Promise<Settlement> {
   const questions = form.questions.map((question, at) => ({
-    choices: choicesOf(question, form.matter, approval),
+    choices: choicesOf(question, form.hasOptions, approval),
     id: `q${at + 1}`,
     text: question.text.trim(),
   }))
@@ -77,8 +71,8 @@ export function openMotion(form: MotionForm, approval: ApprovalTexts): Promise<S
 }
 
 /** Ordinary questions ask for approval; own options always end with an abstention. */
-export function choicesOf(question: QuestionForm, matter: Matter, approval: ApprovalTexts): { id: string; text: string }[] {
-  const lines = mayOfferOptions(matter) ? linesOf(question.options) : []
+export function choicesOf(question: QuestionForm, hasOptions: boolean, approval: ApprovalTexts): { id: string; text: string }[] {
+  const lines = hasOptions ? linesOf(question.options) : []
   if (lines.length === 0) {
     return (['for', 'against', 'abstain'] as const).map((id) => ({ id, text: approval[id] }))
   }

@@ -4,13 +4,12 @@ import type { NodeAddress } from './api-types'
 import { ApiProblem, exchange, NetworkError, type Answer, type Exchange } from './http'
 import { dropToken, tokenFor } from './session'
 import { settings } from './settings'
-import { API, estate } from './trust'
+import { addresses, API } from './trust'
 
 let current = ''
 
-/** On the web the node that served the page first: asking it needs no other origin. */
 export async function nodesInOrder(): Promise<readonly NodeAddress[]> {
-  const { nodes } = await estate()
+  const nodes = await addresses()
   const at = Math.max(0, nodes.findIndex((node) => node.id === current))
   return [...nodes.slice(at), ...nodes.slice(0, at)]
 }

@@ -2,7 +2,7 @@
 
 import { CODE_BYTES, codeHash, encodeCode } from '../core/code'
 import { api } from './api'
-import type { Offer } from './api-types'
+import type { MerchantOffer, Offer } from './api-types'
 import type { Settlement } from './outbox'
 import { randomBytes } from './platform'
 import { serverNow, submit } from './records'
@@ -41,8 +41,8 @@ export function redeem(offer: Offer, title: string): Promise<Settlement> {
   return submit({ kind: 'points.redeem', body: { amount: offer.amount, offer: offer.offer, shop: offer.shop.id }, title })
 }
 
-export function undoRedemption(offer: string, title: string): Promise<Settlement> {
-  return submit({ kind: 'redemption.undo', body: { offer }, title })
+export function undoRedemption(offer: MerchantOffer, title: string): Promise<Settlement> {
+  return submit({ kind: 'redemption.undo', body: { member: offer.redeemed_by, offer: offer.offer }, title })
 }
 
 export interface Grant {

@@ -67,10 +67,11 @@ const port: OutboxPort = {
     return answer.receipt === undefined ? { kind: 'ordered' } : { kind: 'receipt', text: answer.receipt }
   }),
   look: (item) => listen(async () => {
-    const answer = await api.record(item.id)
-    if (answer.state === 'never_ordered') return { kind: 'never_ordered' }
-    if (answer.receipt !== undefined) return { kind: 'receipt', text: answer.receipt }
-    return answer.outcome ? { kind: 'receipt', text: await api.receipt(item.id) } : { kind: 'ordered' }
+    const { receipt, state } = await api.record(item.id, item.expiresMs)
+    if (receipt) return { kind: 'receipt', text: receipt }
+    // A node that does not know it gets it again, unless it is too late: only `never_ordered` says that.
+    if (state === 'never_ordered' || (state === 'unknown' && serverNow() <= item.expiresMs)) return { kind: 'never_ordered' }
+    return { kind: 'ordered' }
   }),
   verify: verifyFor,
   keep: keepReceipt,
@@ -103,7 +104,6 @@ function wordOf(problem: ApiProblem): NodeWord {
   const { status, code, detail, body } = problem
   if (status === 409 && typeof body['receipt'] === 'string') return { kind: 'receipt', text: body['receipt'] }
   if (status === 409) return { kind: 'refused_early', code, detail }
-  if (status === 404) return { kind: 'never_ordered' }
   if (status === 429 || status >= 500) return { kind: 'absent', retryMs: problem.retryAfterMs }
   return { kind: 'malformed', code, detail }
 }

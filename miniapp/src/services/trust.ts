@@ -17,6 +17,8 @@ export interface CompiledEstate {
 
 export interface EstateTrust {
   readonly estate: Estate
+  /** On the web: the node that served this page, asked without naming an origin. */
+  readonly own: string
   /** Ids of the nodes whose word was compared, and of those that could not be reached then. */
   readonly compared: readonly string[]
   readonly missing: readonly string[]
@@ -41,6 +43,18 @@ export async function estate(): Promise<Estate> {
   return known ? known.estate : (await meet()).estate
 }
 
+/** Nodes that can be asked, the serving one first. A node whose address nobody told is known by name only. */
+export async function addresses(): Promise<readonly NodeAddress[]> {
+  const { nodes } = await estate()
+  const own = store.read('trust')?.own ?? ''
+  return reachable(nodes, own)
+}
+
+function reachable(nodes: readonly NodeAddress[], own: string): readonly NodeAddress[] {
+  const serving = nodes.filter((node) => node.id === own).map((node) => ({ ...node, url: OWN_ORIGIN }))
+  return [...serving, ...nodes.filter((node) => node.id !== own && node.url !== '')]
+}
+
 export function knownEstate(): Estate | undefined {
   return store.read('trust')?.estate
 }
@@ -60,11 +74,13 @@ export function raiseAlarm(alarm: 'differs' | 'fork'): never {
 /** First use: ask the first node, then every node it names, and compare what decides trust. */
 export async function meet(): Promise<EstateTrust> {
   const first = await askFirst()
-  const others = await Promise.all(first.nodes.map((node) => askOne(node)))
-  const compared = first.nodes.filter((_, at) => others[at] !== undefined).map((node) => node.id)
-  const missing = first.nodes.filter((_, at) => others[at] === undefined).map((node) => node.id)
-  const trust: EstateTrust = { estate: first, compared, missing }
-  const differs = others.some((one) => one !== undefined && !isSameTrust(one, first))
+  const own = LINLI_ESTATE ? '' : await askOwnId()
+  const asked = reachable(first.nodes, own)
+  const answers = await Promise.all(asked.map((node) => askOne(node)))
+  const compared = asked.filter((_, at) => answers[at] !== undefined).map((node) => node.id)
+  const missing = first.nodes.map((node) => node.id).filter((id) => !compared.includes(id))
+  const trust: EstateTrust = { estate: first, own, compared, missing }
+  const differs = answers.some((one) => one !== undefined && !isSameTrust(one, first))
   store.write('trust', differs ? { ...trust, alarm: 'differs' } : trust)
   if (differs) throw new TrustAlarm('differs')
   return trust
@@ -82,9 +98,9 @@ export async function refreshEstate(): Promise<Estate> {
 }
 
 async function askFirst(known: readonly NodeAddress[] = LINLI_ESTATE?.nodes ?? []): Promise<Estate> {
-  const addresses = LINLI_ESTATE ? known.map((node) => node.url) : [OWN_ORIGIN, ...known.map((node) => node.url)]
+  const urls = known.map((node) => node.url).filter((url) => url !== '')
   let failure: unknown
-  for (const address of addresses) {
+  for (const address of LINLI_ESTATE ? urls : [OWN_ORIGIN, ...urls]) {
     try {
       return checkCompiled(await askEstate(address))
     } catch (error) {
@@ -93,6 +109,15 @@ async function askFirst(known: readonly NodeAddress[] = LINLI_ESTATE?.nodes ?? [
     }
   }
   throw failure
+}
+
+/** Which node serves this page; '' when it does not say, and then all are asked by their addresses. */
+async function askOwnId(): Promise<string> {
+  try {
+    return parseAnswer<{ node: string }>(await exchange(OWN_ORIGIN + '/healthz', { timeoutMs: 5_000 })).node
+  } catch {
+    return ''
+  }
 }
 
 function checkCompiled(answer: Estate): Estate {

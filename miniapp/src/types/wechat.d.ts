@@ -71,7 +71,7 @@ interface WxHost {
   speakPage(language: string): boolean
   hush(): void
   setDisplay(display: { readonly elder: boolean; readonly fontPx: number; readonly language: string }): void
-  watchEvents(url: string, onEvent: () => void): () => void
+  watchEvents(url: string, topics: readonly string[], onEvent: () => void): () => void
 }
 
 interface Wechat {

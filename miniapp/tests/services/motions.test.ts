@@ -4,7 +4,7 @@ import { choicesOf, faultInForm, isNoticeShort, type MotionForm } from '../../sr
 const DAY = 86_400_000
 const approval = { for: '同意', against: '反对', abstain: '弃权' }
 const form: MotionForm = {
-  title: 't', text: 'x', matter: 'fund-use', roll: 'r', rulePack: 'shanghai', closeMs: 20 * DAY, questions: [{ text: 'q', options: '' }],
+  title: 't', text: 'x', matter: 'fund-use', hasOptions: false, roll: 'r', rulePack: 'shanghai', closeMs: 20 * DAY, questions: [{ text: 'q', options: '' }],
 }
 
 describe('motion form', () => {
@@ -16,16 +16,17 @@ describe('motion form', () => {
     expect(faultInForm({ ...form, questions: [{ text: 'q', options: 'one' }] }, 0)).toBe('needQuestion')
     expect(faultInForm({ ...form, questions: [{ text: 'q', options: 'one\none' }] }, 0)).toBe('needQuestion')
     expect(faultInForm({ ...form, closeMs: 0 }, 0)).toBe('badDates')
-    expect(faultInForm({ ...form, roll: '' }, 0)).toBe('noRoll')
+    expect(faultInForm({ ...form, roll: '' }, 0)).toBe('needRoll')
+    expect(faultInForm({ ...form, matter: '' }, 0)).toBe('needMatter')
   })
 
   it('always offers for, against and abstain where the matter asks for approval', () => {
-    const choices = choicesOf({ text: 'q', options: 'a\nb' }, 'fund-use', approval)
+    const choices = choicesOf({ text: 'q', options: 'a\nb' }, false, approval)
     expect(choices.map((choice) => choice.id)).toEqual(['for', 'against', 'abstain'])
   })
 
   it('adds an abstention to own options, once', () => {
-    expect(choicesOf({ text: 'q', options: '甲\n乙\n弃权' }, 'other', approval)).toEqual([
+    expect(choicesOf({ text: 'q', options: '甲\n乙\n弃权' }, true, approval)).toEqual([
       { id: 'c1', text: '甲' }, { id: 'c2', text: '乙' }, { id: 'abstain', text: '弃权' },
     ])
   })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { afterRestart, photoReferences, replacePhoto, retryFailed, type QueuedPhoto } from '../../src/services/photos'
 
-const uploaded = { sha256: 'a'.repeat(64), original_sha256: 'b'.repeat(64), width: 1, height: 1, size: 9 }
+const uploaded = { sha256: 'a'.repeat(64), original_sha256: 'b'.repeat(64), width: 1, height: 1, size: 9, thumbnail: '' }
 const photos: readonly QueuedPhoto[] = [
   { path: '1', state: 'done', uploaded }, { path: '2', state: 'uploading' }, { path: '3', state: 'failed', fault: 'photo_too_large' },
 ]

@@ -17,7 +17,7 @@ const estate = {
   id: 'xiangshanyuan', name: '香山苑', cluster_id: 'q'.repeat(43), origin: 'o', genesis_sha256: genesis, policy: POLICY, phone: '021',
   privacy: { version: 1, zh: '说明', en: 'notice' }, nodes: compiled.nodes, server_ms: 1,
 }
-const cluster = { view: 0, height: 1, size: 1, committed_size: 1, sealed_size: 1, nodes: [{ id: 'street', name: '街道', reachable: true, size: 1, lag: 0 }] }
+const cluster = { view: 0, mode: 'available', quorum: 2, height: 1, size: 1, committed_size: 1, sealed_size: 1, nodes: [{ id: 'street', name: '街道', reachable: true, size: 1, lag: 0 }] }
 
 let sizes: Record<string, number>
 beforeAll(async () => {

@@ -43,8 +43,8 @@ export function onNetworkStatusChange(listener: (status: { readonly isConnected:
 }
 
 /** Server-sent events; the browser reconnects by itself. Returns the function that ends it. */
-export function watchEvents(url: string, onEvent: () => void): () => void {
+export function watchEvents(url: string, topics: readonly string[], onEvent: () => void): () => void {
   const source = new EventSource(url)
-  source.onmessage = onEvent
+  topics.forEach((topic) => source.addEventListener(topic, onEvent))
   return () => source.close()
 }

@@ -3,6 +3,7 @@
 import { qrDataUrl } from '../../core/qr'
 import { spaceCode } from '../../core/code'
 import { api } from '../../services/api'
+import type { MerchantOffer } from '../../services/api-types'
 import { sentenceOfSettlement } from '../../services/faults'
 import { watch } from '../../services/live'
 import { AMOUNT_MAX, makeOffer, undoRedemption } from '../../services/points'
@@ -26,6 +27,7 @@ definePage({
   dueMs: 0,
   timer: undefined as ReturnType<typeof setInterval> | undefined,
   stopWatching: undefined as (() => void) | undefined,
+  redeemed: undefined as MerchantOffer | undefined,
 
   load() {
     const { clear, digit, erase } = this.texts.charge
@@ -71,7 +73,7 @@ definePage({
   start() {
     this.tick()
     this.timer = setInterval(() => this.tick(), 1_000)
-    this.stopWatching = watch(() => void this.look(), 2_000)
+    this.stopWatching = watch(['points.redeem'], () => void this.look())
   },
 
   stop() {
@@ -89,6 +91,7 @@ definePage({
     const { items } = await api.merchantOffers().catch(() => ({ items: [] }))
     const offer = items.find((one) => one.offer === this.data.offer)
     if (offer?.state === 'redeemed' && this.data.stage !== 'paid') {
+      this.redeemed = offer
       wx.vibrateShort({ type: 'heavy' })
       this.finish('paid')
     }
@@ -101,7 +104,7 @@ definePage({
 
   undo() {
     return this.run(async () => {
-      const settlement = await undoRedemption(this.data.offer, this.data.amountText)
+      const settlement = await undoRedemption(this.redeemed!, this.data.amountText)
       if (settlement.kind === 'accepted') this.finish('undone')
       else this.setData({ note: sentenceOfSettlement(settlement, this.texts) })
     })

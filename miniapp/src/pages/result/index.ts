@@ -25,6 +25,9 @@ interface Block {
   readonly lines: readonly Line[]
 }
 
+/** Choices of an ordinary question, which passes or does not. */
+const APPROVAL = ['for', 'against', 'abstain']
+
 definePage({
   title: (texts) => texts.result.title,
   sections: ['result'],
@@ -66,17 +69,23 @@ function blockOf(result: QuestionResult, motion: Motion, texts: Texts): Block {
   return {
     id: result.question,
     text: question?.text ?? '',
-    verdict: result.passed ? texts.result.passed : texts.result.failed,
-    tone: result.passed ? 'good' : 'bad',
-    why: result.passed ? '' : result.quorum ? texts.result.majorityFailed : texts.result.quorumFailed,
+    ...verdictOf(result, question, texts),
     clause: fill(texts.result.clause, { clause: result.clause }),
     lines: linesOf(result, question),
   }
 }
 
+function verdictOf(result: QuestionResult, question: Question | undefined, texts: Texts): Pick<Block, 'verdict' | 'tone' | 'why'> {
+  if (result.result === 'undetermined') return { verdict: texts.result.undetermined, tone: 'bad', why: '' }
+  const chosen = question?.choices.find((choice) => choice.id === result.chosen && !APPROVAL.includes(choice.id))
+  if (result.passed) return { verdict: chosen?.text ?? texts.result.passed, tone: 'good', why: '' }
+  const why = result.quorum ? texts.result.majorityFailed : texts.result.quorumFailed
+  return { verdict: texts.result.failed, tone: 'bad', why }
+}
+
 function linesOf(result: QuestionResult, question: Question | undefined): Line[] {
-  const heads = result.choices.reduce((sum, one) => sum + one.heads, 0)
-  const area = result.choices.reduce((sum, one) => sum + one.area_cm2, 0)
+  const heads = result.participating.heads ?? 0
+  const area = result.participating.area_cm2 ?? 0
   return result.choices.map((one) => ({
     id: one.choice,
     text: question?.choices.find((choice) => choice.id === one.choice)?.text ?? one.choice,

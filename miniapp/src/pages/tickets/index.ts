@@ -15,7 +15,7 @@ definePage({
 
   async load() {
     if (!isMember()) return replaceWith('pages/join/index')
-    const { items } = await api.tickets()
+    const { items } = await api.myTickets()
     const rows = items.map((ticket) => ticketRow(ticket, settings().language, serverNow(), this.texts))
     this.setData({ rows, isEmpty: rows.length === 0, hasDraft: hasTicketDraft() })
   },

@@ -2,7 +2,7 @@
 
 import { api } from '../../services/api'
 import type { Motion, SessionInfo, Turnout } from '../../services/api-types'
-import { hasVoted } from '../../services/ballots'
+import { hasVoted, isVotedByOther } from '../../services/ballots'
 import { isMember, whoAmI } from '../../services/identity'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
@@ -21,7 +21,7 @@ definePage({
   title: (texts) => texts.vote.verifyTitle,
   sections: ['vote'],
   data: {
-    title: '', until: '', name: '', homes: [] as Home[], canVote: false, hasVoted: false, heads: '', area: '', share: 0,
+    title: '', until: '', name: '', homes: [] as Home[], canVote: false, whyNot: '', hasVoted: false, heads: '', area: '', share: 0,
     shareText: '', ...VOTE_STEPS,
   },
 
@@ -43,8 +43,9 @@ function voterData(session: SessionInfo, motion: Motion, texts: Texts) {
     until: fill(texts.vote.until, { time }),
     name: session.name,
     homes: session.units.map((unit) => homeOf(unit, texts)),
-    canVote: motion.mine.length > 0 && motion.state === 'open',
-    hasVoted: hasVoted(motion.mine),
+    canVote: motion.mine.length > 0 && motion.state === 'open' && !isVotedByOther(motion.mine),
+    whyNot: isVotedByOther(motion.mine) ? texts.vote.votedByOther : texts.vote.noRight,
+    hasVoted: hasVoted(motion.mine) && !isVotedByOther(motion.mine),
   }
 }
 

@@ -1,5 +1,6 @@
-/** Giving points for an activity: to whom, how many, for what. */
+/** Giving points for an activity: to whom (found by name or home), how many, for what. */
 
+import { api } from '../../services/api'
 import { sentenceOfSettlement } from '../../services/faults'
 import type { Settlement } from '../../services/outbox'
 import { AMOUNT_MAX, grantPoints, type Grant } from '../../services/points'
@@ -10,13 +11,26 @@ definePage({
   sections: ['grant'],
   keeps: true,
   data: {
-    member: '', amount: '', programme: '', activity: '', reason: '', outcome: '' as '' | Settlement['kind'], outcomeText: '',
+    wanted: '', people: [] as { id: string; text: string }[], member: '', amount: '', programme: '', activity: '', reason: '', outcome: '' as '' | Settlement['kind'], outcomeText: '',
     receipt: '',
   },
 
   typed(event: ValueEvent) {
-    const field = event.currentTarget.dataset['field'] as keyof Grant
+    const field = event.currentTarget.dataset['field'] as keyof Grant | 'wanted'
     this.setData({ [field]: event.detail.value, note: '' })
+  },
+
+  find() {
+    return this.run(async () => {
+      const { items } = await api.people(this.data.wanted.trim())
+      const people = items.map((one) => ({ id: one.member, text: [one.name, ...one.rooms].join(' · ') }))
+      const only = people.length === 1 ? people[0]!.id : ''
+      this.setData({ people, member: only, note: people.length === 0 ? this.texts.grant.nobody : '' })
+    })
+  },
+
+  choose(event: ValueEvent) {
+    this.setData({ member: event.detail.value, note: '' })
   },
 
   send() {

@@ -1,9 +1,10 @@
 /** The committee opens a motion. The matter decides the majority; nobody types a threshold. */
 
 import { api } from '../../services/api'
+import type { Matter } from '../../services/api-types'
 import { sentenceOfSettlement } from '../../services/faults'
 import {
-  faultInForm, isNoticeShort, MATTERS, mayOfferOptions, openMotion, type Matter, type MotionForm, type QuestionForm,
+  faultInForm, isNoticeShort, openMotion, type MotionForm, type QuestionForm,
 } from '../../services/motions'
 import type { Settlement } from '../../services/outbox'
 import { serverNow } from '../../services/records'
@@ -22,15 +23,14 @@ definePage({
   sections: ['motionForm'],
   keeps: true,
   data: {
-    title: '', text: '', matter: 'other' as Matter, closes: '', matters: [] as { id: string; text: string }[],
-    questions: [] as Row[], hasOptions: true, mayAdd: true, roll: '', rulePack: '',
+    title: '', text: '', matter: '', clause: '', closes: '', roll: '', matters: [] as readonly Matter[],
+    questions: [] as Row[], hasOptions: false, mayAdd: true,
     outcome: '' as '' | Settlement['kind'], outcomeText: '', receipt: '',
   },
 
   async load() {
-    const { roll, rule_pack } = await api.newestRoll()
-    const matters = MATTERS.map((id) => ({ id, text: this.texts.matter[id] }))
-    this.setData({ matters, roll, rulePack: rule_pack })
+    const { items } = await api.matters()
+    this.setData({ matters: items })
     this.setQuestions(this.data.questions.length > 0 ? this.data.questions : [{ text: '', options: '' }])
   },
 
@@ -40,12 +40,12 @@ definePage({
   },
 
   typed(event: ValueEvent) {
-    this.setData({ [event.currentTarget.dataset['field'] as 'title' | 'text' | 'closes']: event.detail.value, note: '' })
+    this.setData({ [event.currentTarget.dataset['field'] as 'title' | 'text' | 'closes' | 'roll']: event.detail.value, note: '' })
   },
 
   chooseMatter(event: ValueEvent) {
-    const matter = event.detail.value as Matter
-    this.setData({ matter, hasOptions: mayOfferOptions(matter), note: '' })
+    const matter = this.data.matters.find((one) => one.id === event.detail.value)
+    this.setData({ matter: event.detail.value, clause: matter?.clause ?? '', hasOptions: matter?.free_choices ?? false, note: '' })
   },
 
   typedQuestion(event: ValueEvent) {
@@ -63,8 +63,9 @@ definePage({
   },
 
   form(): MotionForm {
-    const { closes, matter, questions, roll, rulePack, text, title } = this.data
-    return { title, text, matter, roll, rulePack, questions, closeMs: parseDate(closes) ?? 0 }
+    const { closes, hasOptions, matter, matters, questions, roll, text, title } = this.data
+    const rulePack = matters.find((one) => one.id === matter)?.rule_pack ?? ''
+    return { title, text, matter, rulePack, hasOptions, questions, roll: roll.trim(), closeMs: parseDate(closes) ?? 0 }
   },
 
   send() {
