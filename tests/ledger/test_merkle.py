@@ -241,7 +241,7 @@ PROOFS = [
 ]
 
 
-@pytest.mark.parametrize("garbage", GARBAGE, ids=repr)
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("place", [0, 1, 2, 4])
 def test_garbage_for_an_inclusion_is_a_proof_error(place: int, garbage: Any) -> None:
     arguments: list[Any] = [LEAVES[3], 3, 7, path(3, 0, 7), mth(0, 7)]
@@ -250,7 +250,7 @@ def test_garbage_for_an_inclusion_is_a_proof_error(place: int, garbage: Any) -> 
         verify_inclusion(*arguments)
 
 
-@pytest.mark.parametrize("garbage", GARBAGE, ids=repr)
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("place", [0, 1, 3, 4])
 def test_garbage_for_a_consistency_is_a_proof_error(place: int, garbage: Any) -> None:
     arguments: list[Any] = [3, 7, subproof(3, 0, 7, True), mth(0, 3), mth(0, 7)]
@@ -259,7 +259,7 @@ def test_garbage_for_a_consistency_is_a_proof_error(place: int, garbage: Any) ->
         verify_consistency(*arguments)
 
 
-@pytest.mark.parametrize("proof", PROOFS, ids=repr)
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda value: type(value).__name__)
 def test_a_proof_that_is_no_list_of_hashes_is_a_proof_error(proof: Any) -> None:
     with pytest.raises(ProofError):
         verify_inclusion(LEAVES[3], 3, 7, proof, mth(0, 7))
