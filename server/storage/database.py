@@ -35,6 +35,8 @@ _LOCK_KEY = int.from_bytes(b"linli", "big")
 """Key of the PostgreSQL advisory lock, which is per database."""
 _WAL_BYTES_KEPT = 64 * 1024 * 1024
 """The WAL file is kept at this size after a checkpoint: growing it anew at every block costs more."""
+_WAL_PAGES_MAX = 8_000
+"""Pages in the WAL before they go to the file: a small block changes a few hundred, and each move syncs twice."""
 _CACHE_KIB = 16 * 1024
 """SQLite's page cache: with less, the pages of a full block spill into the WAL before it is committed."""
 _SQLITE_PRAGMAS = {
@@ -44,6 +46,7 @@ _SQLITE_PRAGMAS = {
     "foreign_keys": "ON",
     "secure_delete": "ON",
     "busy_timeout": 5_000,
+    "wal_autocheckpoint": _WAL_PAGES_MAX,
     "cache_size": -_CACHE_KIB,
 }
 _READERS_MAX = 8
