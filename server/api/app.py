@@ -21,6 +21,7 @@ from server.api import (
     roll,
     signin,
     tickets,
+    tiles,
 )
 from server.api.call import NODE
 from server.api.cluster import METRICS, METRICS_CLOCK, Metrics, measure
@@ -36,7 +37,7 @@ from server.api.session import Tokens
 from server.api.signin import TOKENS, authenticate
 from server.limits import REQUEST_BYTES_MAX
 
-_MODULES = (records, signin, identity, roll, motions, tickets, photos, points, log, cluster, events, docs)
+_MODULES = (records, signin, identity, roll, motions, tickets, photos, points, log, tiles, cluster, events, docs)
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for module in _MODULES for endpoint in module.routes.endpoints)
 """Every endpoint, in the order of the documentation."""
 SHUTDOWN_S = 10.0

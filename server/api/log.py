@@ -16,6 +16,7 @@ from server.api.call import Call
 from server.api.errors import Declined
 from server.api.route import PUBLIC, Access, Answer, Media, Query, Routes
 from server.limits import INTEGER_MAX
+from server.record.canonical import b64u_encode
 from server.record.kind import Role
 
 routes = Routes()
@@ -50,6 +51,21 @@ async def show_policy(call: Call) -> Annotated[Answer[str], Media("text/plain; c
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 _OPEN = {"Cache-Control": "no-cache", **_ANY_ORIGIN}
 """The web app asks all nodes at first use, tools from anywhere (decisions 25): public texts may be read by any page."""
+
+
+class Consistency(msgspec.Struct, frozen=True):
+    """The hashes (base64url) that show the log of size `from` to begin that of size `to` (RFC 9162 2.1.4)."""
+
+    proof: tuple[str, ...]
+
+
+@routes.route("GET", "/api/v1/consistency", access=PUBLIC)
+async def show_consistency(call: Call, from_: Annotated[Size, Query], to: Annotated[Size, Query]) -> Consistency:
+    """Prove that nothing was changed between two sizes of the log: a phone asks at each visit."""
+    if not 0 < from_ <= to <= call.node.ledger.tip.size:
+        raise Declined("malformed", "from and to must be sizes of this log, in order", field="from")
+    proof = await call.node.ledger.consistency_proof(from_, to)
+    return Consistency(tuple(b64u_encode(step) for step in proof))
 
 
 class LogEntry(msgspec.Struct, frozen=True):

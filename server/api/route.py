@@ -190,9 +190,9 @@ class Endpoint:
         headers = {"Cache-Control": "no-store", **answer.headers}
         if answer.body is None:
             return web.Response(status=answer.status, headers=headers)
-        if self.media != JSON_TYPE:
+        if self.media != JSON_TYPE or isinstance(answer.body, bytes):
             data = answer.body.encode() if isinstance(answer.body, str) else answer.body
-            return web.Response(body=data, status=answer.status, headers={**headers, "Content-Type": self.media})
+            return web.Response(body=data, status=answer.status, headers={"Content-Type": self.media, **headers})
         body = msgspec.json.encode(answer.body)
         return web.Response(body=body, status=answer.status, content_type=JSON_TYPE, headers=headers)
 
@@ -288,7 +288,7 @@ def _parameters_of(function: Function) -> list[Parameter]:
         marks = get_args(hint)[1:]
         upload = next((mark for mark in marks if isinstance(mark, Upload)), None)
         source: Source = "upload" if upload else next(mark.source for mark in marks if isinstance(mark, Place))
-        wire = name.replace("_", "-").title() if source == "header" else name
+        wire = name.replace("_", "-").title() if source == "header" else name.rstrip("_")
         default = msgspec.NODEFAULT if parameter.default is inspect.Parameter.empty else parameter.default
         kept = tuple(mark for mark in marks if not isinstance(mark, Place | Upload))
         type_ = Annotated[(get_args(hint)[0], *kept)] if kept else get_args(hint)[0]

@@ -64,6 +64,7 @@ API_SENTENCES: dict[str, Sentence] = {
     "import_unknown": Sentence(
         404, "导入已过期，请重新上传清册。", "This import has expired; please upload the roster again."
     ),
+    "tile_unknown": Sentence(404, "账本还没有这一块。", "The log has no such tile yet."),
     "notice_unknown": Sentence(404, "没有这个版本的隐私说明。", "There is no such version of the privacy notice."),
     # 405, 409, 413, 415, 422
     "method_not_allowed": Sentence(405, "不支持这种请求方式。", "This method is not allowed here."),

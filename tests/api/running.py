@@ -6,7 +6,7 @@ With one organisation each record is ordered as soon as it comes, so a test sees
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import msgspec
 from client import Person
 from keys import Founding, make_genesis, officer_id
 from server.api.app import listen, make_app
-from server.config import Config, EstateSettings, HttpSettings, NodeSettings, TransportSettings
+from server.config import Config, EstateSettings, HttpSettings, NodeSettings, SmsSettings, TransportSettings
 from server.ledger.merkle import root_of
 from server.node.node import Node
 from server.node.opening import open_node
@@ -84,13 +84,13 @@ class Site:
         await self.officer.do("roll.publish", body)
         return str(body["roll"])
 
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, dict[str, str], Any]:
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Mapping[str, str], Any]:
         """A bare request: status, headers, and the body as JSON or text."""
         async with self.http.request(method, self.url + path, **options) as response:
             data = await response.read()
             kind = response.content_type
             body = msgspec.json.decode(data) if kind.endswith("json") and data else data
-            return response.status, dict(response.headers), body
+            return response.status, response.headers, body
 
 
 def free_port() -> int:
@@ -101,7 +101,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running_site(folder: Path, **http: Any) -> AsyncIterator[Site]:
+async def running_site(folder: Path, *, sms_url: str = "", **http: Any) -> AsyncIterator[Site]:
     """A node, its API and an officer with a session."""
     make_genesis(folder / "genesis", Founding(("garden", "花园小区"), "linli.test/garden"), {ME: "居委会"})
     config = Config(
@@ -114,6 +114,7 @@ async def running_site(folder: Path, **http: Any) -> AsyncIterator[Site]:
         http=HttpSettings(port=1, **http),
         transport=TransportSettings(port=free_port()),
         estate=EstateSettings(phone=PHONE),
+        sms=SmsSettings(url=sms_url),
     )
     async with open_node(config) as node:
         runner = await listen(make_app(node), "127.0.0.1", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def report(person: Person, **changes: Any) -> SignedRecord:
     return person.sign("ticket.report", body)
 
 
-async def post(site: Site, record: SignedRecord, **headers: str) -> tuple[int, dict[str, str], Any]:
+async def post(site: Site, record: SignedRecord, **headers: str) -> tuple[int, Mapping[str, str], Any]:
     return await site.ask("POST", "/api/v1/records", json=record.body(), headers=headers)
 
 

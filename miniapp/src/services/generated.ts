@@ -138,7 +138,7 @@ export interface ConfirmTicket {
   readonly ticket: string
 }
 
-/** The hashes (base64url) that show the log of size `from` to be a beginning of that of size `to` (RFC 9162 2.1.4). */
+/** The hashes (base64url) that show the log of size `from` to begin that of size `to` (RFC 9162 2.1.4). */
 export interface Consistency {
   readonly proof: readonly string[]
 }
@@ -850,6 +850,7 @@ export type Code =
   | "ticket_not_found"
   | "ticket_state_differs"
   | "ticket_unknown"
+  | "tile_unknown"
   | "too_many"
   | "too_many_devices"
   | "tries_used_up"
@@ -893,6 +894,8 @@ export interface Endpoints {
   readonly "GET /policy.txt": { answer: string }
   readonly "GET /api/v1/consistency": { query: { from: number; to: number }; answer: Consistency }
   readonly "GET /api/v1/log": { query: { begin?: number; end?: number }; answer: string }
+  readonly "GET /tile/entries/{place}": { path: { place: string }; answer: string }
+  readonly "GET /tile/{level}/{place}": { path: { level: number; place: string }; answer: string }
   readonly "GET /api/v1/cluster": { answer: ClusterState }
   readonly "GET /healthz": { answer: Alive }
   readonly "GET /readyz": { answer: Readiness }

@@ -1,0 +1,73 @@
+"""A roster is looked at, signed for and only then used; a bad line stops all of it (decisions 13)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from server.domain.roll import Roll
+from tests.api.running import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+HEAD = "幢号,室号,业主姓名,证件类型,证件号码,手机号,建筑面积,产权份额\n"
+WANG = "1,101,王小明,身份证,11010519491231002X,13800000001,80.00,1\n"
+LI = "1,102,李娜,身份证,440524188001010014,13800000002,90.00,1\n"
+BAD = "1,103,赵六,身份证,440524188001010015,13800000003,100.00,1\n"
+
+
+async def preview(site: Site, text: str) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {site.officer.tokens[site.url]}"}
+    form = aiohttp.FormData()
+    form.add_field("file", text.encode(), filename="roster.csv")
+    status, _, answer = await site.ask("POST", "/api/v1/roll/preview", data=form, headers=headers)
+    return status, answer
+
+
+async def apply(site: Site, import_id: str) -> Any:
+    return await site.officer.call("POST", "/api/v1/roll/apply", json={"import_id": import_id})
+
+
+async def test_roster_comes_into_use_once_its_roll_is_in_force(site: Site) -> None:
+    status, seen = await preview(site, HEAD + WANG + LI)
+    assert (status, seen["good_lines"], seen["homes"], seen["owners"], seen["heads"]) == (200, 2, 2, 2, 2)
+    assert (seen["total_area"], seen["difference"]) == ("170.00", {"added": 2})
+    assert await site.node.people.heads() == []
+    unsigned = await apply(site, seen["import_id"])
+    assert [record["kind"] for record in unsigned["records"]] == ["roll.publish"]
+    assert await site.node.people.heads() == []
+    for record in unsigned["records"]:
+        await site.officer.do(record["kind"], record["body"])
+    roll = await site.node.queries.get(Roll, unsigned["roll"])
+    assert roll is not None
+    assert (roll.in_force, roll.root, roll.heads) == (True, seen["root"], 2)
+    async with asyncio.timeout(5):
+        while not await site.node.people.heads():
+            await asyncio.sleep(0.02)
+    assert (await apply(site, seen["import_id"]))["state"] == "in_force"
+    status, again = await preview(site, HEAD + WANG)
+    assert again["difference"] == {"removed": 1}
+    assert [(one["change"], one["room"]) for one in again["differences"]] == [("removed", "1-102")]
+
+
+async def test_roster_with_a_bad_line_cannot_be_applied(site: Site) -> None:
+    status, seen = await preview(site, HEAD + WANG + BAD)
+    assert (status, seen["good_lines"], [bad["line"] for bad in seen["bad_lines"]]) == (200, 1, [3])
+    assert seen["bad_lines"][0]["reason"]
+    assert (seen["import_id"], seen["root"]) == ("", "")
+
+
+async def test_unknown_import_is_a_404(site: Site) -> None:
+    headers = {"Authorization": f"Bearer {site.officer.tokens[site.url]}"}
+    body = {"import_id": "0" * 32}
+    status, _, problem = await site.ask("POST", "/api/v1/roll/apply", json=body, headers=headers)
+    assert (status, problem["code"]) == (404, "import_unknown")
+
+
+@pytest.mark.parametrize("text", ["", "hello", "a,b,c\n1,2,3\n", "PK\x03\x04 not a sheet"])
+async def test_file_that_is_no_roster_is_refused_with_its_reason(site: Site, text: str) -> None:
+    status, problem = await preview(site, text)
+    assert (status, problem["code"]) == (400, "roster_unreadable")
+    assert "(" in problem["detail"]
