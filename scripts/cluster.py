@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-import environment  # noqa: E402
+import environment
 
 ORGANISATIONS = (
     ("owners", "业主委员会"),
@@ -35,6 +37,9 @@ ORGANISATIONS = (
     ("health", "社区服务中心"),
 )
 """Members of a demo cluster: the first three, or as many as are asked for."""
+PORTS = range(20_000, 30_000, 10)
+"""Where ports are looked for: below those that the system gives to connections."""
+PEER_PORTS_ABOVE = 1_000
 START_S = 30.0
 STOP_S = 10.0
 
@@ -55,8 +60,13 @@ class NodePlace:
 
     @property
     def pid(self) -> int:
-        """Its process id, or 0 when it does not run."""
-        return running_pid(self.folder / "node.pid", "server")
+        """Its process id, or 0 when it does not run. A process of another cluster never answers to it."""
+        return running_pid(self.folder / "node.pid", str(self.config))
+
+    @property
+    def config(self) -> Path:
+        """Its configuration file."""
+        return self.folder / "config.toml"
 
     @property
     def log(self) -> Path:
@@ -82,13 +92,14 @@ def _state(pid: int) -> str:
 
 
 class Cluster:
-    """The nodes under one data folder."""
+    """Mutable. The nodes under one data folder. Processes that it started are its children, and it reaps them."""
 
     def __init__(self, data: Path) -> None:
-        self.data = data
+        self.data = data.resolve()
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
         layout = json.loads((data / "cluster.json").read_text("utf-8"))
         self.nodes = [
-            NodePlace(node["id"], data / node["id"], node["port"], node["peer_port"]) for node in layout["nodes"]
+            NodePlace(node["id"], self.data / node["id"], node["port"], node["peer_port"]) for node in layout["nodes"]
         ]
 
     @property
@@ -105,8 +116,8 @@ class Cluster:
         if node.pid:
             return
         with node.log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "server", str(node.folder / "config.toml")],
+            process = subprocess.Popen(
+                [sys.executable, "-m", "server", str(node.config)],
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -114,6 +125,7 @@ class Cluster:
                 start_new_session=True,
                 env={**os.environ, **(extra or {})},
             )
+        self._children[node.id] = process
         (node.folder / "node.pid").write_text(str(process.pid))
 
     def start_all(self) -> None:
@@ -135,21 +147,19 @@ class Cluster:
         raise SystemExit(f"node {node.id} is not ready; the end of {node.log}:\n{tail(node.log)}")
 
     def kill(self, node: NodePlace) -> None:
-        """kill -9."""
+        """kill -9; returns when the process is gone, and its ports and locks with it."""
         if node.pid:
             os.kill(node.pid, signal.SIGKILL)
-            self._reap(node)
+        self._await_end(node)
 
-    def stop(self, node: NodePlace) -> None:
-        """Ask a node to end; kill it if it does not."""
-        if not node.pid:
-            return
-        os.kill(node.pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_S
-        while node.pid and time.monotonic() < deadline:
-            self._reap(node)
-            time.sleep(0.02)
-        self.kill(node)
+    def stop(self, node: NodePlace) -> int | None:
+        """Ask a node to end; kill it if it does not. Returns its exit code, None when another program started it."""
+        if node.pid:
+            os.kill(node.pid, signal.SIGTERM)
+        if not self._await_end(node):
+            self.kill(node)
+        child = self._children.pop(node.id, None)
+        return None if child is None else child.returncode
 
     def stop_all(self) -> None:
         """Stop every node."""
@@ -159,11 +169,17 @@ class Cluster:
         for node in self.nodes:
             self.stop(node)
 
-    def _reap(self, node: NodePlace) -> None:
-        try:
-            os.waitpid(int((node.folder / "node.pid").read_text()), os.WNOHANG)
-        except (ChildProcessError, OSError, ValueError):
-            pass
+    def exit_code(self, node: NodePlace, within_s: float = START_S) -> int:
+        """Wait until a node that was started here ends by itself. Raises TimeoutExpired when it goes on."""
+        return self._children[node.id].wait(within_s)
+
+    def _await_end(self, node: NodePlace) -> bool:
+        child, deadline = self._children.get(node.id), time.monotonic() + STOP_S
+        while time.monotonic() < deadline:
+            if (child is None or child.poll() is not None) and not node.pid:
+                return True
+            time.sleep(0.01)
+        return False
 
 
 def is_ready(node: NodePlace) -> bool:
@@ -183,7 +199,27 @@ def tail(path: Path, lines: int = 20) -> str:
         return "(no log)"
 
 
-def init_cluster(data: Path, nodes: int = 3, port_base: int = 8101, settings: dict[str, dict[str, str]] | None = None) -> Cluster:
+def find_port_base(nodes: int = 3) -> int:
+    """A first public port such that it and those that a cluster takes after it are free now; another one each time."""
+    for base in random.sample(PORTS, len(PORTS)):
+        if all(_is_free(base + place + above) for place in range(nodes) for above in (0, PEER_PORTS_ABOVE)):
+            return base
+    raise SystemExit("no free ports on this machine")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def init_cluster(
+    data: Path, nodes: int = 3, port_base: int = 8101, settings: dict[str, dict[str, str]] | None = None
+) -> Cluster:
     """Make keys, genesis, and one folder and configuration an organisation. Refuses a folder that holds a cluster."""
     import keys
 
@@ -192,7 +228,7 @@ def init_cluster(data: Path, nodes: int = 3, port_base: int = 8101, settings: di
     keys.make_genesis(data, founding, dict(members))
     layout = []
     for place, (node_id, _) in enumerate(members):
-        layout.append({"id": node_id, "port": port_base + place, "peer_port": port_base + 1000 + place})
+        layout.append({"id": node_id, "port": port_base + place, "peer_port": port_base + PEER_PORTS_ABOVE + place})
     for node in layout:
         text = config_text(str(node["id"]), layout, settings or {})
         (data / str(node["id"]) / "config.toml").write_text(text, "utf-8")

@@ -139,19 +139,22 @@ class Electorate:
         records = []
         for number in range(count):
             voter = self.voters[number % len(self.voters)]
-            question = f"q{number // len(self.voters)}"
-            choice, opening = seal("for", secrets.token_bytes(SALT_BYTES))
-            body = {
-                "choice": choice,
-                "motion": motion,
-                "position": voter.position,
-                "question": question,
-                "replaces": "",
-                "roll": ROLL,
-            }
-            voter.person.openings[choice] = opening
-            records.append(voter.person.sign("ballot.cast", body))
+            records.append(self.ballot(motion, voter, f"q{number // len(self.voters)}"))
         return records
+
+    def ballot(self, motion: str, voter: Voter, question: str, replaces: str = "") -> client.SignedRecord:
+        """A signed ballot of a voter; `replaces` is the id of the one that he cast before."""
+        choice, opening = seal("for", secrets.token_bytes(SALT_BYTES))
+        body = {
+            "choice": choice,
+            "motion": motion,
+            "position": voter.position,
+            "question": question,
+            "replaces": replaces,
+            "roll": ROLL,
+        }
+        voter.person.openings[choice] = opening
+        return voter.person.sign("ballot.cast", body)
 
 
 def _root(leaves: Sequence[str]) -> bytes:

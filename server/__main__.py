@@ -13,6 +13,7 @@ import uvloop
 
 from server.api.app import listen, make_app
 from server.config import Config, ConfigError, load_config
+from server.node.driver import NodeFailed
 from server.node.keyring import KeyFault
 from server.node.opening import StartRefused, open_node
 from server.storage.database import DatabaseFault
@@ -20,7 +21,9 @@ from server.storage.journal import JournalCorrupt
 from server.storage.signer import SignerRefused
 
 log = structlog.get_logger()
-EXIT_CONFIG, EXIT_REFUSED = 2, 3
+EXIT_FAILED, EXIT_CONFIG, EXIT_REFUSED = 1, 2, 3
+GRACE_S = 1.0
+"""For requests under way at the end: with a quorum they get their receipts, without one waiting helps nobody."""
 
 
 def configure_logging() -> None:
@@ -51,6 +54,7 @@ async def run(config: Config) -> None:
         try:
             await stop.wait()
         finally:
+            loop.call_later(GRACE_S, node.release)
             await runner.cleanup()
     log.info("node_stopped", node=config.node.id)
 
@@ -73,6 +77,12 @@ def main(arguments: list[str]) -> int:
     except (StartRefused, KeyFault, DatabaseFault, JournalCorrupt, SignerRefused) as error:
         print(f"server: {error}", file=sys.stderr)
         return EXIT_REFUSED
+    except OSError as error:
+        print(f"server: the node cannot run here: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except NodeFailed as error:
+        print(f"server: the node failed and has ended: {error}", file=sys.stderr)
+        return EXIT_FAILED
     return 0
 
 

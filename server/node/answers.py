@@ -12,8 +12,8 @@ from server.consensus.block import Block
 from server.domain.agenda import Sealed, SealWait, Timer
 from server.domain.plan import RecordWork
 from server.node.admission import Admission, Unadmitted
-from server.node.blocks import RULES, Blocks
 from server.node.attachments import AttachmentsMissing
+from server.node.blocks import RULES, Blocks
 from server.node.parts import Parts
 from server.node.pool import PoolFull, Waiting
 from server.node.receipts import Receipts
@@ -53,6 +53,9 @@ class Answers:
             work = await self._admission.admit(effect.record.decode("ascii", "replace"), openings, patient=True)
             if work.envelope.id != effect.record_id:
                 raise Malformed("the id is not the record's")
+            if await self._receipts.find(effect.record_id) is not None:
+                # A slow peer, or one that lies: waiting for it would end in suspecting a primary that did its work.
+                return ev.Rejected(effect.record_id)
             self._parts.pool.add(Waiting(work, self._admission.pairs(work, openings), self._now_ms(), ours=False))
         except (Malformed, Unadmitted, PoolFull) as error:
             log.info("record_not_admitted", sender=effect.sender, reason=type(error).__name__)
@@ -67,17 +70,19 @@ class Answers:
             return  # checking will say so
         await self._parts.attachments.attend(works, dict(effect.block.attachments), effect.proposer)
 
-    async def build(self, effect: fx.Build) -> ev.Event:
-        """Choose the next batch; nothing when our tip has moved on meanwhile."""
+    async def build(self, effect: fx.Build) -> Sequence[ev.Event]:
+        """Choose the next batch; nothing when our tip has moved on meanwhile. Records it passes over are let go."""
+        nothing = ev.Built(effect.height, effect.time_ms, RULES, ())
         tip = self._parts.ledger.tip
         if (effect.height, effect.prev) != (tip.height + 1, tip.block_id):
-            return ev.Built(effect.height, effect.time_ms, RULES, ())
+            return (nothing,)
         try:
-            items, attachments = await self._blocks.build(effect.time_ms)
+            batch = await self._blocks.build(effect.time_ms)
         except AttachmentsMissing as error:
             log.error("openings_missing_for_tally", count=len(error.names))
-            return ev.Built(effect.height, effect.time_ms, RULES, ())
-        return ev.Built(effect.height, effect.time_ms, RULES, items, attachments)
+            return (nothing,)
+        built = ev.Built(effect.height, effect.time_ms, RULES, batch.items, batch.attachments)
+        return *map(ev.Rejected, batch.stale), built
 
     async def check(self, effect: fx.Check) -> ev.Event:
         """Is the proposal valid?"""
@@ -92,11 +97,10 @@ class Answers:
         """Make a committed block durable, then tell everybody who waits."""
         peaks_before = self._parts.ledger.tip.peaks
         executed, works = await self._blocks.store(effect)
-        self._receipts.remember(executed, works, peaks_before)
-        for work in works:
-            waiting = self._parts.pool.remove(work.envelope.id)
+        for ordered in self._receipts.remember(executed, works, peaks_before):
+            waiting = self._parts.pool.remove(ordered.id)
             if waiting is not None:
-                self._parts.stored_waiting[work.envelope.id] = waiting
+                self._parts.unsigned.add(ordered.id, ordered.index, waiting.done)
         self._changed(works, executed.outcomes)
         if not self._parts.agenda_known or any(name.table in AGENDA_TABLES for name in executed.changed):
             await self._parts.read_agenda()
@@ -125,10 +129,7 @@ class Answers:
         root = b64u_encode(published.root)
         lines = [CosignatureLine(published.size, member, root, line) for member, line in published.lines]
         self._parts.ledger.cosignatures.add(lines)
-        for ordered in self._receipts.records_at(effect.size):
-            waiting = self._parts.stored_waiting.pop(ordered.id, None)
-            if waiting is not None:
-                waiting.done.set()
+        self._parts.unsigned.settle(published.size)
 
     def refused(self, record_id: str) -> None:
         """The replica has no room for a record: it leaves the pool, its client comes again."""

@@ -14,7 +14,7 @@ import structlog
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import Store
 from server.consensus.events import Verdict
-from server.domain.agenda import SEALED, Sealed, Seal, Timer
+from server.domain.agenda import SEALED, Seal, Sealed, Timer
 from server.domain.check import BatchInvalid, check_batch, signature_checks
 from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
@@ -56,6 +56,15 @@ class Planned:
     rows: Rows
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What to propose. `stale`: records that were in the pool although they are ordered; they left it."""
+
+    items: tuple[bytes, ...]
+    attachments: Attachments
+    stale: tuple[str, ...] = ()
+
+
 class Blocks:
     """Mutable. See the module."""
 
@@ -64,7 +73,7 @@ class Blocks:
         self._candidates: dict[str, Candidate] = {}
         self._built: Planned | None = None
 
-    async def build(self, time_ms: int) -> tuple[tuple[bytes, ...], Attachments]:
+    async def build(self, time_ms: int) -> Batch:
         """The batch for the next block at `time_ms`: a seal, every due timer, pending records; empty when idle."""
         pool = self._parts.pool
         pool.drop_expired(time_ms)
@@ -73,17 +82,16 @@ class Blocks:
         picked = pool.pick()
         seal = await self._seal(bool(picked or derived))
         works, rows = await self._plan_items((*seal, *derived, *(waiting.item for waiting in picked)))
-        fresh = [waiting for waiting in picked if not _was_ordered(waiting.work, rows)]
-        for stale in picked:
-            if stale not in fresh:
-                pool.remove(stale.record_id)
-        if len(fresh) < len(picked):
-            gone = {waiting.record_id for waiting in picked} - {waiting.record_id for waiting in fresh}
-            works = [work for work in works if not (isinstance(work, RecordWork) and work.signed.id in gone)]
+        stale = {waiting.record_id: waiting for waiting in picked if _was_ordered(waiting.work, rows)}
+        for record_id, waiting in stale.items():
+            pool.remove(record_id)
+            waiting.done.set()
+        fresh = [waiting for waiting in picked if waiting.record_id not in stale]
+        works = [work for work in works if not (isinstance(work, RecordWork) and work.signed.id in stale)]
         items = (*seal, *derived, *(waiting.item for waiting in fresh))
         self._built = Planned(items, works, rows)
         openings = dict(opening for waiting in fresh for opening in waiting.openings)
-        return items, tuple(sorted(openings.items()))
+        return Batch(items, tuple(sorted(openings.items())), tuple(stale))
 
     async def _derive(self, timer: Timer) -> Derived:
         body = await self._parts.derivations.body(timer)

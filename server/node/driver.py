@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -28,12 +28,19 @@ STEPS_AT_ONCE = 64
 """Events stepped before their effects are performed: more would let a burst delay the first answer."""
 
 
+T = TypeVar("T")
+
+
+class NodeFailed(Exception):
+    """Disk, database or our own code failed: the node has stopped voting and must end. The message says why."""
+
+
 class Questions(Protocol):
     """What the driver asks of the rest of the node."""
 
     async def admit(self, effect: fx.Admit) -> ev.Event: ...
     async def attend(self, effect: fx.Check) -> None: ...
-    async def build(self, effect: fx.Build) -> ev.Event: ...
+    async def build(self, effect: fx.Build) -> Sequence[ev.Event]: ...
     async def check(self, effect: fx.Check) -> ev.Event: ...
     async def execute(self, effect: fx.Execute) -> ev.Event: ...
     async def store(self, effect: fx.Store) -> Sequence[ev.Event]: ...
@@ -79,14 +86,27 @@ class Driver:
         self._inbox.put_nowait(event)
 
     async def run(self, tick_ms: int) -> None:
-        """Run until cancelled. A failure of disk or database halts the replica before it ends the node."""
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            tasks.create_task(self._answer_in_order(), name="block-worker")
-            tasks.create_task(self._tick(tick_ms), name="tick")
-            self.put(ev.Start())
-            while True:
-                await self._turn()
+        """Run until cancelled. Raises NodeFailed when disk, database or code fails; the replica is halted by then."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._answer_in_order(), name="block-worker")
+                tasks.create_task(self._tick(tick_ms), name="tick")
+                await self._perform(self.replica.step(self._now_ms(), ev.Start()))
+                while True:
+                    await self._turn()
+        except ExceptionGroup as failures:
+            failure = first_failure(failures)
+            detail = f"{type(failure).__name__}: {failure}"
+            log.critical("node_failed", detail=detail, exc_info=failure)
+            self._halt(detail)
+            raise NodeFailed(detail) from failures
+
+    def _halt(self, detail: str) -> None:
+        """Nothing more leaves this node: of what the replica still asks for only the stop is done."""
+        for effect in self.replica.step(self._now_ms(), ev.Halted(detail)):
+            if isinstance(effect, fx.Stop):
+                self._questions.stopped(effect)
 
     async def _tick(self, tick_ms: int) -> None:
         while True:
@@ -108,9 +128,9 @@ class Driver:
                     if position >= written:
                         written = await self._persist(effects, position)
                 case fx.Truncate(entries):
-                    await asyncio.to_thread(self._durable.journal.rewrite, entries)
+                    await _finish_in_thread(self._durable.journal.rewrite, entries)
                 case fx.PersistSigner(epoch, size, root, time_s):
-                    await asyncio.to_thread(self._durable.signer.advance, SignerMark(epoch, size, root, time_s))
+                    await _finish_in_thread(self._durable.signer.advance, SignerMark(epoch, size, root, time_s))
                 case fx.Send(to, frame):
                     self._send(to, frame)
                 case _:
@@ -125,7 +145,7 @@ class Driver:
             if isinstance(effect, fx.Persist):
                 entries.extend(effect.entries)
             end += 1
-        await asyncio.to_thread(self._durable.journal.append, entries)
+        await _finish_in_thread(self._durable.journal.append, entries)
         return end
 
     def _dispatch(self, effect: fx.Effect) -> None:
@@ -164,7 +184,8 @@ class Driver:
             effect = await self._work.get()
             match effect:
                 case fx.Build():
-                    self.put(await self._questions.build(effect))
+                    for event in await self._questions.build(effect):
+                        self.put(event)
                 case fx.Check():
                     self.put(await self._questions.check(effect))
                 case fx.Execute():
@@ -176,3 +197,19 @@ class Driver:
                     await self._questions.keep_transcript(effect)
                 case _:
                     raise AssertionError(effect)
+
+
+async def _finish_in_thread(write: Callable[[T], object], what: T) -> None:
+    """Write in a thread, to the end even when cancelled: the file is closed afterwards, and its number used again."""
+    writing = asyncio.ensure_future(asyncio.to_thread(write, what))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait((writing,))
+        raise
+
+
+def first_failure(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first failure inside nested groups: the others followed from it."""
+    first = failures.exceptions[0]
+    return first_failure(first) if isinstance(first, BaseExceptionGroup) else first

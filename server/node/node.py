@@ -22,14 +22,15 @@ from server.domain.execute import execute_record
 from server.domain.member import Attestation, attestation_bytes
 from server.domain.plan import RecordWork, access_set
 from server.gateway.photo_cleaning import CleanedPhoto
+from server.ledger.block import ACCEPTED
 from server.ledger.policy import policy_text
 from server.node.admission import Admission
 from server.node.changes import Changes
 from server.node.driver import Driver
 from server.node.outside import Outside
 from server.node.parts import Parts
-from server.node.private import Private
 from server.node.pool import PoolFull, Waiting
+from server.node.private import Private
 from server.node.receipts import Receipts
 from server.node.transport import Peers
 from server.node.tries import SharedTries
@@ -40,6 +41,10 @@ from server.storage.ledger import FoundRecord
 from server.storage.photos import KeptPhoto
 
 log = structlog.get_logger()
+
+
+EXPIRY_S = 1.0
+"""How often the pool is searched for records whose time is over."""
 
 
 class Busy(Exception):
@@ -63,7 +68,7 @@ class Submission(msgspec.Struct, frozen=True):
 async def _logged(work: Coroutine[None, None, None], name: str) -> None:
     try:
         await work
-    except Exception:  # noqa: BLE001 - the edge of work that nobody waits for
+    except Exception:
         log.exception("background_failed", task=name)
 
 
@@ -115,30 +120,40 @@ class Node:
 
         The same record again gives the same answer, however often and wherever it was posted before.
         """
-        record_id = work.envelope.id
-        known = await self.find(record_id)
-        if known is not None and (known.state == "ordered" or record_id not in self.parts.stored_waiting):
-            return known
-        if self.stop is not None:
-            raise Stopped(self.stop.detail)
-        waiting = self.parts.stored_waiting.get(record_id) or self._wait_for(work, openings)
+        ordered = await self._receipts.find(work.envelope.id)
+        if ordered is None:
+            done = self._enter(work, openings)
+        else:
+            found = await self._submission(ordered)
+            if found.state == "ordered" or self.stop is not None:
+                return found
+            done = self._await_signatures(ordered)
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_ms / 1000):
-                await waiting.done.wait()
-        found = await self.find(record_id)
-        return found or Submission(record_id, "waiting")
+                await done.wait()
+        return await self.find(work.envelope.id) or Submission(work.envelope.id, "waiting")
 
-    def _wait_for(self, work: RecordWork, openings: Sequence[bytes]) -> Waiting:
+    def _enter(self, work: RecordWork, openings: Sequence[bytes]) -> asyncio.Event:
+        """Put a record that was not ordered by now into the pool, once."""
+        if self.stop is not None:
+            raise Stopped(self.stop.detail)
         pairs: Attachments = self._admission.pairs(work, openings)
         known = self.parts.pool.get(work.envelope.id)
         if known is not None:
-            return known
+            return known.done
         try:
             waiting = self.parts.pool.add(Waiting(work, pairs, self.now_ms(), ours=True))
         except PoolFull:
             raise Busy from None
         self.driver.put(ev.Submitted(work.envelope.id, waiting.item, pairs, work.signed.expires_ms))
-        return waiting
+        return waiting.done
+
+    def _await_signatures(self, ordered: FoundRecord) -> asyncio.Event:
+        """Of a record that is stored: another request may have handed it in, or this node before it was restarted."""
+        done = self.parts.unsigned.wait_for(ordered.id, ordered.index)
+        if self.parts.checkpoints.covering(ordered.index) is not None:
+            done.set()
+        return done
 
     async def find(self, record_id: str) -> Submission | None:
         """What is known of a record that was ordered; None when the log does not hold it."""
@@ -155,11 +170,15 @@ class Node:
         return self.parts.pool.get(record_id) is not None
 
     async def preview(self, work: RecordWork) -> str:
-        """The outcome that execution would give now, on the rows as they are stored here. Changes nothing."""
+        """The outcome that execution would give now, on the rows as they are stored here. Changes nothing.
+
+        Of a record that was ordered while its rows were read they say nothing: `accepted`, and `submit` knows its outcome.
+        """
         rows: Rows = await self.rows.load(access_set([work]))
         tip = self.ledger.tip
         place = Place(tip.height + 1, tip.size, max(self.now_ms(), tip.time_ms + 1))
-        return execute_record(work, rows, place, self.parts.trust)
+        outcome = execute_record(work, rows, place, self.parts.trust)
+        return ACCEPTED if self._receipts.is_recent(work.envelope.id) else outcome
 
     def attest(self, member: str, kid: str, evidence: Literal["document", "phone", "wechat"]) -> Attestation:
         """This organisation's word that a key belongs to a member; the caller has seen the evidence."""
@@ -193,12 +212,12 @@ class Node:
         reached = len(self._peers.connected()) + 1
         if reached < self._quorum.quorum:
             return False, f"only {reached} of {len(self.members())} nodes are reached"
-        behind = self._behind()
-        return (True, "") if behind <= 1 else (False, f"{behind} blocks behind")
-
-    def _behind(self) -> int:
         state = self.driver.replica.state
-        return max(state.sync.heights.values(), default=0) - state.tip.height
+        heights = state.sync.heights
+        if len(heights) + 1 < self._quorum.quorum:
+            return False, "the other nodes have not said yet how far they are"
+        behind = max(heights.values(), default=0) - state.tip.height
+        return (True, "") if behind <= 1 else (False, f"{behind} blocks behind")
 
     def cluster_status(self) -> dict[str, Any]:
         """What GET /api/v1/cluster tells: view, heights, grades, and how far each member's signature is behind."""
@@ -237,6 +256,10 @@ class Node:
         transport = self.config.transport
         self._peers.on_message = self.receive
         await self._peers.listen(transport.host, transport.port)
+
+    async def hang_up(self) -> None:
+        """End the connections to the peers, and what they had asked."""
+        await self._peers.close()
 
     def seek_peers(self) -> list[Coroutine[None, None, None]]:
         """One endless task a peer that holds the connection to it."""
@@ -281,5 +304,16 @@ class Node:
     def note_stop(self, stop: fx.Stop) -> None:
         """The replica signs nothing more; the node goes on serving what it stored."""
         self.stop = stop
+        self.release()
+
+    def release(self) -> None:
+        """Let go of every request that waits for its record: it is answered with what is known now."""
         for waiting in self.parts.pool:
             waiting.done.set()
+        self.parts.unsigned.release()
+
+    async def drop_expired(self) -> None:
+        """For ever: let go of records whose time is over, on a node that builds no blocks too."""
+        while True:
+            await asyncio.sleep(EXPIRY_S)
+            self.parts.pool.drop_expired(self.now_ms())

@@ -21,7 +21,7 @@ from server.node.admission import Admission
 from server.node.answers import Answers
 from server.node.attachments import AttachmentDesk
 from server.node.derivations import Derivations
-from server.node.driver import Driver, Durable
+from server.node.driver import Driver, Durable, first_failure
 from server.node.keyring import Keys, NodeKeyring, read_keys
 from server.node.node import Node
 from server.node.outside import open_outside
@@ -52,7 +52,7 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
     keys = read_keys(Path(config.node.keys), genesis, config.node.id)
     data = Path(config.node.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    async with AsyncExitStack() as stack:
+    async with _without_groups(), AsyncExitStack() as stack:
         database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
         stack.push_async_callback(database.close)
         vault = Vault(keys.vault)
@@ -68,6 +68,15 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
         stack.push_async_callback(node.finish)
         await _start(stack, node, data)
         yield node
+
+
+@asynccontextmanager
+async def _without_groups() -> AsyncIterator[None]:
+    """The node's tasks run in a group; whoever opened the node is told the one failure that ended it."""
+    try:
+        yield
+    except BaseExceptionGroup as failures:
+        raise first_failure(failures) from failures
 
 
 def _read_genesis(path: Path) -> tuple[Genesis, bytes, bytes]:
@@ -138,11 +147,21 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     driver = Driver(replica, Durable(journal, signer), answers, node.send, node.now_ms)
     node.begin(driver, admission, receipts)
     driver.put(parts.agenda)
+    stack.push_async_callback(node.hang_up)
+    await _listen(node)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     running = [tasks.create_task(driver.run(timing.tick_ms), name="driver")]
-    await node.listen_to_peers()
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
+    running.append(tasks.create_task(node.drop_expired(), name="expiry"))
     stack.callback(lambda: [task.cancel() for task in running])
+
+
+async def _listen(node: Node) -> None:
+    transport = node.config.transport
+    try:
+        await node.listen_to_peers()
+    except OSError as error:
+        raise StartRefused(f"cannot listen for peers on {transport.host}:{transport.port}: {error.strerror}") from None
 
 
 async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile) -> Restored:

@@ -13,7 +13,8 @@ from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
 from server.node.derivations import Derivations
 from server.node.keyring import Keys, NodeKeyring
-from server.node.pool import Pool, Waiting
+from server.node.pool import Pool
+from server.node.unsigned import Unsigned
 from server.record.kind import Trust
 from server.record.rows import key
 from server.storage.ledger import Ledger
@@ -39,8 +40,7 @@ class Parts:
     pool: Pool = field(default_factory=Pool)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)
-    stored_waiting: dict[str, Waiting] = field(default_factory=dict)
-    """Records that are stored and wait for a quorum's signatures."""
+    unsigned: Unsigned = field(default_factory=Unsigned)
     agenda_known: bool = False
 
     async def read_agenda(self) -> None:

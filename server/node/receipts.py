@@ -15,6 +15,7 @@ from server.domain.plan import RecordWork
 from server.ledger.merkle import inclusion_proof, perfect_nodes
 from server.ledger.receipt import proof_text, receipt_text
 from server.node.checkpoints import Checkpoints, Published
+from server.node.lookup import Lookup
 from server.record.rows import key
 from server.record.signature import DeviceKey, NodeSigner
 from server.storage.ledger import FoundRecord, Ledger
@@ -42,6 +43,7 @@ class Receipts:
         self, ledger: Ledger, checkpoints: Checkpoints, origin: str, log_signer: NodeSigner
     ) -> None:
         self._ledger = ledger
+        self._lookup = Lookup(ledger)
         self._rows = ledger.rows
         self._checkpoints = checkpoints
         self._note: Callable[[Published], str] = lambda published: published.note(origin, log_signer)
@@ -76,22 +78,21 @@ class Receipts:
                 self._ordered.pop(ordered.id, None)
         return records
 
-    def records_at(self, boundary: int) -> list[FoundRecord]:
-        """The records of the recent block that ends at this size."""
-        recent = self._recent.get(boundary)
-        return recent.records if recent else []
-
     def time_at(self, boundary: int) -> int:
         """Block time of the block that ends at this size; of the newest block when it is long ago."""
         recent = self._recent.get(boundary)
         return recent.time_ms if recent else self._ledger.tip.time_ms
 
     async def find(self, record_id: str) -> FoundRecord | None:
-        """Where a record stands in the log."""
+        """Where a record stands in the log. None holds until the caller awaits again: it was not stored by now."""
         known = self._ordered.get(record_id)
-        if known is not None:
-            return known
-        return await self._ledger.find(record_id)
+        if known is None and await self._lookup.holds(record_id):
+            known = await self._ledger.find(record_id)
+        return known or self._ordered.get(record_id)
+
+    def is_recent(self, record_id: str) -> bool:
+        """Was the record stored of late? What was stored since a question to the database began is always known."""
+        return record_id in self._ordered
 
     async def receipt(self, ordered: FoundRecord) -> str:
         """The receipt file under the best checkpoint held, or empty while no quorum has signed past the record."""

@@ -7,6 +7,7 @@ that find a full queue are dropped: consensus asks again by STATUS. It must not 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import struct
 from base64 import b64encode
@@ -25,6 +26,11 @@ _CALL_HEAD = struct.Struct(">QB")
 _ANSWER_HEAD = struct.Struct(">Q")
 _RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 CALL_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 5.0
+"""For TCP and TLS each: a host that vanished answers nothing at all, and its SYN would be tried for two minutes."""
+SILENCE_MS_MAX = 5_000
+"""A connection whose other end acknowledges nothing for so long is dead: STATUS goes out four times a second."""
+CLOSE_S = 1.0
 
 Receive = Callable[[str, bytes], None]
 Handler = Callable[[str, bytes], Awaitable[bytes]]
@@ -69,6 +75,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Know the peer by its pinned certificate; hang up on anybody else."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's TLS transport does not derive from it
+        _notice_death(transport.get_extra_info("socket"))
         tls = transport.get_extra_info("ssl_object")
         self.member = self._peers.member_of(tls.getpeercert(binary_form=True) if tls else None)
         if not self.member or self._expected not in (None, self.member):
@@ -174,10 +181,16 @@ class Peers:
         failures = 0
         while True:
             try:
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self, member), host, port, ssl=self._client_context, server_hostname=member
-                )
-            except (OSError, ssl.SSLError):
+                async with asyncio.timeout(2 * CONNECT_TIMEOUT_S):
+                    _, connection = await loop.create_connection(
+                        lambda: Connection(self, member),
+                        host,
+                        port,
+                        ssl=self._client_context,
+                        server_hostname=member,
+                        ssl_handshake_timeout=CONNECT_TIMEOUT_S,
+                    )
+            except (OSError, ssl.SSLError, TimeoutError):
                 failures += 1
                 await asyncio.sleep(_RECONNECT_S[min(failures, len(_RECONNECT_S)) - 1])
                 continue
@@ -244,12 +257,23 @@ class Peers:
             connection.send(_FAILURE, head, str(error)[:200].encode())
 
     async def close(self) -> None:
-        """Hang up."""
+        """Hang up, and let go of the calls under way."""
         if self._server is not None:
             self._server.close()
-        for connection in [*self._outgoing.values(), *self._incoming]:
+        connections = [*self._outgoing.values(), *self._incoming]
+        for connection in connections:
             connection.abort()
         for task in list(self._running):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        if connections:
+            await asyncio.wait([connection.closed for connection in connections], timeout=CLOSE_S)
+
+
+def _notice_death(connected: socket.socket) -> None:
+    """Have the system end a connection whose other end is gone without a word (RFC 5482 for what was sent)."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 2)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS_MAX)
