@@ -133,9 +133,8 @@ def stop_if_diverged(s: State, table: Mapping[str, Signed[Executed]], mine: tupl
     ]
     for state in others:
         if state != mine and others.count(state) >= s.config.quorum:
-            s.stop(
-                "diverged", f"a quorum executed to size {state[0]} root {state[1]}, this node to {mine[0]} {mine[1]}"
-            )
+            detail = f"a quorum executed to size {state[0]} root {state[1]}, this node to {mine[0]} {mine[1]}"
+            s.stop("diverged", detail + ": its execution differs, or it was shown another chain")
             return True
     return False
 

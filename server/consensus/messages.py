@@ -115,6 +115,7 @@ class Status(Body, frozen=True):
     mode: Literal["normal", "changing", "stopped"]
     prepares: Members
     size: Count
+    tip: OptionalDigest
     view: Count
     voted: OptionalDigest
 

@@ -11,7 +11,7 @@ from server.consensus.cosigning import cosign_message, say_executed
 from server.consensus.messages import Held, PrePrepareMessage, Status
 from server.consensus.normal import is_proposal
 from server.consensus.state import State
-from server.consensus.sync import note_height
+from server.consensus.sync import ask_for_proof_of_fork, note_height
 
 
 def tell_status(s: State) -> None:
@@ -32,6 +32,7 @@ def tell_status(s: State) -> None:
             mode=s.phase,
             prepares=tuple(m for m in members if m in slot.prepares and slot.prepares[m].body.view == s.view),
             size=s.tip.size,
+            tip=s.tip.block_id if s.tip.height else "",
             view=s.view,
             voted=vote.block_id if vote else "",
         )
@@ -43,6 +44,7 @@ def on_status(s: State, sender: str, status: Status) -> None:
     note_height(s, sender, status.height)
     if s.phase == "stopped":
         return
+    ask_for_proof_of_fork(s, sender, status.height, status.tip)
     _send_view(s, sender, status)
     if status.height == s.tip.height:
         _send_executed(s, sender, status)

@@ -47,6 +47,18 @@ def ask_if_behind(s: State) -> None:
     s.send(SyncRequest(from_height=s.height), sync.asked)
 
 
+def ask_for_proof_of_fork(s: State, sender: str, height: int, tip: str) -> None:
+    """A peer claims another block at an own height: ask for it with its certificate. If there is one, that is a fork;
+    the claim alone is nothing (consensus.md 1.3 H3)."""
+    sync = s.sync
+    if s.recent.get(height, tip) == tip or (
+        sync.asked_ms is not None and s.now_ms - sync.asked_ms < s.config.timeouts.retry_ms
+    ):
+        return
+    sync.asked_ms = s.now_ms
+    s.send(SyncRequest(from_height=height), sender)
+
+
 def on_sync_request(s: State, sender: str, message: SyncRequest) -> None:
     """A peer asks for blocks. Served also by a stopped replica: what it stored is certified. One answer at a time."""
     if 1 <= message.from_height <= s.tip.height:

@@ -170,7 +170,10 @@ class Watch:
             self.fail("stop", f"{node.address} stops: {effect.reason}: {effect.detail}")
 
     def judge(self) -> None:
-        """At the end: what all members sealed is in every honest ledger that is long enough, whoever lied."""
+        """At the end: what all members sealed is in every honest ledger that is long enough, whoever lied; and honest
+        nodes that have met after a fork of what was committed have noticed it."""
+        if self._world.forked_in_silence():
+            self.fail("silence", "two honest nodes hold different blocks at one height and go on")
         for node in filter(self._world.is_honest, self._world.nodes):
             ledger = node.application.ledger
             for size, root in self._sealed.items():

@@ -248,10 +248,30 @@ class World:
         )
 
     def _watch_end(self) -> None:
-        if self.healed and self.now >= self.options.fault_ms and self._is_done():
+        if self.healed and self.now >= self.options.fault_ms and (self._is_done() or self._is_split()):
             self._heap.clear()
         else:
             self.at(200, self._watch_end)
+
+    def _split_pairs(self) -> list[tuple[Node, Node]]:
+        """Pairs of honest nodes that stored different blocks at one height."""
+        honest = [node for node in self.nodes if self.is_honest(node)]
+        return [
+            (one, other)
+            for index, one in enumerate(honest)
+            for other in honest[index + 1 :]
+            if any(
+                a.block.block_id != b.block.block_id for a, b in zip(one.disk.blocks, other.disk.blocks, strict=False)
+            )
+        ]
+
+    def _is_split(self) -> bool:
+        pairs = self._split_pairs()
+        return bool(pairs) and all(one.stopped and other.stopped for one, other in pairs)
+
+    def forked_in_silence(self) -> bool:
+        """Whether two honest nodes have forked and neither of them has stopped."""
+        return any(not one.stopped and not other.stopped for one, other in self._split_pairs())
 
     def _is_done(self) -> bool:
         """Every record that did not expire is executed everywhere, timers too, and everything is sealed."""
