@@ -7,7 +7,7 @@ It must not know what the values mean.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import re
 from typing import Any
@@ -17,7 +17,8 @@ import msgspec
 from server.limits import INTEGER_MAX, JSON_DEPTH_MAX
 
 _KEY = re.compile(r"[a-z0-9_.]{1,64}")
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -71,16 +72,18 @@ def check_model(value: Any, depth: int = 0) -> None:
 
 def b64u_encode(data: bytes) -> str:
     """Base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
 
 
 def b64u_decode(text: str, length: int | None = None) -> bytes:
     """Strict base64url: no padding, zero trailing bits, `length` bytes where given. Raises Malformed."""
-    if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
-        raise Malformed("not base64url")
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    try:
+        raw = text.encode("ascii")
+        data = binascii.a2b_base64(raw.translate(_FROM_URL) + b"=" * (-len(raw) % 4), strict_mode=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise Malformed("not base64url") from None
     if b64u_encode(data) != text:
-        raise Malformed("not base64url: the trailing bits are not zero")
+        raise Malformed("not base64url: another spelling of the same bytes")
     if length is not None and len(data) != length:
         raise Malformed(f"not base64url of {length} bytes")
     return data

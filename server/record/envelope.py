@@ -6,6 +6,7 @@ not know any record kind.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -18,6 +19,7 @@ from server.record.signature import DeviceSigner, verify
 
 RECORD_TYPE = "linli-record+jws"
 SESSION_TYPE = "linli-session+jws"
+_HEADERS_KEPT = 4_096
 _KID_BEGIN = len('{"alg":"ES256","kid":"')
 
 
@@ -80,16 +82,24 @@ def parse_record(jws: str, estate: str) -> Envelope:
 
 def split_jws(jws: str, typ: str) -> tuple[str, str, bytes]:
     """(signing input, kid, payload bytes) of a compact JWS with our exact header. Raises Malformed."""
-    parts = jws.split(".")
-    if len(parts) != 3:
+    head, _, signature = jws.rpartition(".")
+    header, dot, content = head.partition(".")
+    if not dot or "." in content:
         raise Malformed("not a JWS in compact form", "record")
-    header = b64u_decode(parts[0])
+    kid = _kid_of(header, typ)
+    b64u_decode(signature, 64)
+    return head, kid, b64u_decode(content)
+
+
+@lru_cache(maxsize=_HEADERS_KEPT)
+def _kid_of(encoded: str, typ: str) -> str:
+    """The kid of an encoded header; a device's header is the same every time."""
+    header = b64u_decode(encoded)
     kid = header[_KID_BEGIN : _KID_BEGIN + 43].decode("ascii", "replace")
     if header != header_bytes(kid, typ):
         raise Malformed("not the header of a record", "record")
     b64u_decode(kid, 32)
-    b64u_decode(parts[2], 64)
-    return f"{parts[0]}.{parts[1]}", kid, b64u_decode(parts[1])
+    return kid
 
 
 def is_signed_by(envelope: Envelope, point: bytes) -> bool:
