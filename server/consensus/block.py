@@ -19,6 +19,8 @@ ATTACHMENTS_MAX = 4 * BLOCK_ITEMS_MAX
 ATTACHMENTS_BYTES_MAX = 2 * MIB
 """With the items these stay below the largest frame; who builds a block keeps to it."""
 ATTACHMENT_NAME_BYTES_MAX = 64
+_PREFIXES = 8
+"""Two lengths, of a name and of its bytes."""
 _HEADER = msgspec.json.Decoder(Header)
 
 
@@ -38,8 +40,10 @@ class Block:
 
 
 def make_block(cluster_id: bytes, header: Header, items: Sequence[bytes], attachments: Attachments = ()) -> Block:
-    """A block of this node's own making."""
-    return Block(block_id(cluster_id, header), header, tuple(items), attachments)
+    """A block of this node's own making, with the attachments that fit its frame."""
+    assert len(items) <= BLOCK_ITEMS_MAX
+    assert header.entries_bytes <= BLOCK_BYTES_MAX
+    return Block(block_id(cluster_id, header), header, tuple(items), fit_attachments(attachments))
 
 
 def pack_block(block: Block) -> bytes:
@@ -75,8 +79,21 @@ def read_header(data: bytes) -> Header:
 
 
 def pack_attachments(attachments: Attachments) -> bytes:
-    """Names and bytes, alternating."""
-    return pack([part for name, data in attachments for part in (name.encode(), data)])
+    """Names and bytes, alternating, in the order of the names, each once."""
+    return pack([part for name, data in sorted(dict(attachments).items()) for part in (name.encode(), data)])
+
+
+def fit_attachments(attachments: Attachments) -> Attachments:
+    """Those that a frame has room for, in the order of their names. The others are fetched from whoever proposed."""
+    kept: list[tuple[str, bytes]] = []
+    room = ATTACHMENTS_BYTES_MAX
+    for name, data in sorted(dict(attachments).items()):
+        room -= len(name) + len(data) + _PREFIXES
+        if room < 0 or len(kept) == ATTACHMENTS_MAX:
+            break
+        if len(data) <= OPENING_BYTES_MAX:
+            kept.append((name, data))
+    return tuple(kept)
 
 
 def unpack_attachments(data: bytes) -> Attachments:

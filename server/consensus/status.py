@@ -20,7 +20,6 @@ def tell_status(s: State) -> None:
         return
     s.status_ms = s.now_ms
     slot, members = s.slot, s.config.members
-    vote = slot.vote if slot.vote is not None and slot.vote.view == s.view else None
     newest = [(member, s.checkpoints.newest(member)) for member in members]
     s.send(
         Status(
@@ -34,9 +33,18 @@ def tell_status(s: State) -> None:
             size=s.tip.size,
             tip=s.tip.block_id if s.tip.height else "",
             view=s.view,
-            voted=vote.block_id if vote else "",
+            voted=_proposal_at_hand(s),
         )
     )
+
+
+def _proposal_at_hand(s: State) -> str:
+    """The block voted for in this view, or the one proposed in it that the driver is checking: no need to send it."""
+    if s.slot.vote is not None and s.slot.vote.view == s.view:
+        return s.slot.vote.block_id
+    proposed = s.slot.prepares.get(s.config.primary(s.view))
+    checking = proposed is not None and proposed.body.view == s.view and proposed.body.block_id in s.slot.checking
+    return proposed.body.block_id if proposed is not None and checking else ""
 
 
 def on_status(s: State, sender: str, status: Status) -> None:

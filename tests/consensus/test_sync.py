@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from server.consensus import effects, events
 from server.consensus.block import pack_block
 from server.consensus.frames import decode_frame, encode_frame
-from server.consensus.messages import SyncReplyMessage, SyncRequest
-from tests.consensus.cluster import Bench, heights, only
+from server.consensus.messages import Status, SyncReplyMessage, SyncRequest
+from tests.consensus.cluster import Bench, heights, only, without
 
 
 def lagging(blocks: int = 3) -> Bench:
@@ -161,3 +162,32 @@ def test_small_attachments_travel_with_fetched_blocks() -> None:
     bench.deliver(lambda source, target, name: name == "sync-reply")
     store = bench["c"].asked(effects.Store)[-1]
     assert store.block.attachments == (("n", b"opening"),)
+
+
+def test_a_peer_that_claims_another_block_at_an_own_height_is_asked_for_its_certificate() -> None:
+    """Two halves of a fork at equal height meet, and nobody has anything to order: it is noticed all the same."""
+    bench, other = lagging(1), Bench()
+    other.submit("a", "something else")
+    other.deliver()
+    bench.seats["c"].blocks = list(other["c"].blocks)
+    bench.seats["c"].journal = list(other["c"].journal)
+    bench.seats["c"].signer = other["c"].signer
+    bench.restart("c")
+    bench.tick(after_ms=300)
+    bench.deliver(without("cosign", "executed"))
+    assert {stop.reason for member in bench.members for stop in bench[member].asked(effects.Stop)} == {"fork"}
+    assert bench["c"].state.phase == "stopped"
+
+
+def test_a_claim_of_another_block_without_certificate_changes_nothing() -> None:
+    bench = lagging(1)
+    bench.tick("a", after_ms=300)
+    status = next(decode_frame(frame) for source, target, frame in bench.wire if source == "a")
+    assert isinstance(status, Status)
+    bench.drop()
+    for _ in range(5):
+        bench.now += 50
+        bench.receive("b", "c", encode_frame(msgspec.structs.replace(status, tip="x" * 43)))
+    asked = [frame for source, target, frame in bench.wire if isinstance(decode_frame(frame), SyncRequest)]
+    assert len(asked) == 2
+    assert bench["b"].state.phase == "normal"
