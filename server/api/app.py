@@ -33,13 +33,15 @@ from server.api.pages import SITE, Site, answer_preflight, secure_headers, serve
 from server.api.records import POSTING, Posting
 from server.api.roll import watch_rolls
 from server.api.route import AUTHENTICATE, Endpoint
-from server.api.session import Tokens
-from server.api.signin import TOKENS, authenticate
+from server.api.session import Challenges, Tokens
+from server.api.signin import CHALLENGES, TOKENS, authenticate
 from server.limits import REQUEST_BYTES_MAX
 
 _MODULES = (records, signin, identity, roll, motions, tickets, photos, points, log, tiles, cluster, events, docs)
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for module in _MODULES for endpoint in module.routes.endpoints)
 """Every endpoint, in the order of the documentation."""
+STREAMS = frozenset({"text/event-stream", "application/jsonl"})
+"""What is written bit by bit has no HEAD: it would be made for nothing, or never end."""
 SHUTDOWN_S = 10.0
 """A request under way at the end may still wait for its receipt (http.wait_ms)."""
 
@@ -57,6 +59,7 @@ def make_app(node: NodeService) -> web.Application:
     )
     app[NODE] = node
     app[TOKENS] = Tokens(node.config.node.id, node.cluster_id, node.keys.token, node.clock)
+    app[CHALLENGES] = Challenges(node.keys.token, node.clock)
     app[AUTHENTICATE] = authenticate
     app.cleanup_ctx.append(watch_rolls)
     app[METRICS], app[METRICS_CLOCK] = Metrics(), node.clock
@@ -65,7 +68,7 @@ def make_app(node: NodeService) -> web.Application:
     app[SITE] = Site(node.config.http.static)
     for endpoint in ENDPOINTS:
         if endpoint.method == "GET":
-            app.router.add_get(endpoint.path, endpoint.__call__)
+            app.router.add_get(endpoint.path, endpoint.__call__, allow_head=endpoint.media not in STREAMS)
         else:
             app.router.add_route(endpoint.method, endpoint.path, endpoint.__call__)
     app.on_response_prepare.append(secure_headers(node.config))

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from hashlib import sha256
 from typing import Annotated, Literal
+from unicodedata import normalize
 
 import msgspec
 import structlog
@@ -165,7 +166,7 @@ async def send_phone_code(call: Call, body: Annotated[CodeAsked, Body]) -> CodeS
     if not call.node.config.sms.url:
         raise Declined("phone_codes_off")
     await _count_try(call, "code-phone", body.phone)
-    await _count_try(call, "code-room", body.room)
+    await _count_try(call, "code-room", fold_room(body.room))
     call.node.spawn(_send_code(call, body), "send-phone-code")
     await asyncio.sleep(SEND_S)
     return CodeSent(call.node.clock.now_ms() + CODE_LIFE_MS)
@@ -270,6 +271,11 @@ def _kid(device_key: DeviceKey) -> str:
     """The thumbprint of a key that is a point of P-256. Raises Malformed."""
     device_key.point()
     return device_key.thumbprint()
+
+
+def fold_room(room: str) -> str:
+    """One spelling of a home for counting: `1-101`, `1－101` and `1 101室` are the same try."""
+    return "".join(sign for sign in normalize("NFKC", room).casefold() if sign.isalnum()).removesuffix("室")
 
 
 async def _count_try(call: Call, purpose: str, subject: str) -> None:

@@ -22,11 +22,11 @@ class Limit(NamedTuple):
 POSTS = Limit("posts", 600, 60)
 """Records of one device: a merchant's till, not a flood; five at a time are in flight anyway."""
 FAULTS = Limit("faults", 300, 60)
-"""Malformed or unsigned records of one address: a whole office may share it, so only what does not hold is counted."""
-CHALLENGES = Limit("challenges", 300, 60)
-"""Sign-ins begun from one address."""
-QUESTIONS = Limit("questions", 60, 60)
-"""Identity questions from one address: codes asked for, attestations asked for."""
+"""Malformed or unsigned records of one address. Whole estates share an address: good records are never held up."""
+SESSIONS = Limit("sessions", 3_000, 60)
+"""Sessions opened or renewed from one address."""
+QUESTIONS = Limit("questions", 300, 60)
+"""Identity questions from one address, such as the estate's wireless network on the day of a meeting."""
 SEARCHES = Limit("searches", 120, 60)
 """Searches of people by one member of staff."""
 ALIASES = Limit("aliases", 5, 900)

@@ -141,8 +141,8 @@ def _operation(endpoint: Endpoint, schemas: dict[int, Any]) -> dict[str, Any]:
         operation["requestBody"] = body
     access = endpoint.access
     operation["security"] = ([{"session": []}] if access.session else []) + ([{}] if access.optional else [])
-    if endpoint.access.roles:
-        operation["x-roles"] = sorted(role.value for role in endpoint.access.roles)
+    if access.roles:
+        operation["x-roles"] = sorted(role.value for role in access.roles)
     return operation
 
 
@@ -194,7 +194,7 @@ def declined_codes(endpoint: Endpoint) -> list[str]:
     codes = [*_GENERAL]
     sources = {parameter.source for parameter in endpoint.parameters}
     if sources & {"body", "upload"}:
-        codes += ["body_too_large", "media_type_unsupported"]
+        codes += ["body_too_large", "media_type_unsupported", "too_slow"]
     if endpoint.access.session:
         codes += _SESSION[1:] if endpoint.access.optional else _SESSION
     if endpoint.access.roles:

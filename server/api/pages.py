@@ -65,6 +65,7 @@ def secure_headers(config: Config) -> AddHeaders:
         origin = request.headers.get("Origin", "")
         if origin in origins:
             response.headers.setdefault("Access-Control-Allow-Origin", origin)
+            response.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
             response.headers.add("Vary", "Origin")
 
     return add_headers

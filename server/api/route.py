@@ -9,6 +9,7 @@ needs a session: what is public says so. It must not know any single endpoint.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from server.record.kind import Role
 
 JSON_BYTES_MAX = 256 * KIB
 """The largest JSON body: a record of 60,400 characters with 16 openings of 4 KiB in base64url."""
+BODY_PATIENCE_S = 30.0
 JSON_TYPE = "application/json"
 T = TypeVar("T")
 Source = Literal["path", "query", "header", "body", "upload"]
@@ -175,7 +177,11 @@ class Endpoint:
     async def _read_body(self, request: web.Request) -> Any:
         if request.content_type != JSON_TYPE:
             raise Declined("media_type_unsupported")
-        data = await read_limited(request, JSON_BYTES_MAX)
+        try:
+            async with asyncio.timeout(BODY_PATIENCE_S):
+                data = await read_limited(request, JSON_BYTES_MAX)
+        except TimeoutError:
+            raise Declined("too_slow") from None
         try:
             return self._decoders["body"].decode(data)
         except msgspec.ValidationError as error:

@@ -66,7 +66,10 @@ API_SENTENCES: dict[str, Sentence] = {
     ),
     "tile_unknown": Sentence(404, "账本还没有这一块。", "The log has no such tile yet."),
     "notice_unknown": Sentence(404, "没有这个版本的隐私说明。", "There is no such version of the privacy notice."),
-    # 405, 409, 413, 415, 422
+    # 405, 408, 409, 413, 415, 422
+    "too_slow": Sentence(
+        408, "网络太慢，提交超时，请换个网络重试。", "The request came too slowly; please try another network."
+    ),
     "method_not_allowed": Sentence(405, "不支持这种请求方式。", "This method is not allowed here."),
     "roster_has_bad_lines": Sentence(
         409,

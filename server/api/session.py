@@ -6,6 +6,7 @@ it costs 68 us where ES256 costs 144 us. It must not know where sessions are sto
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections import OrderedDict
 from hashlib import sha256
@@ -141,9 +142,29 @@ class Tokens:
         return Claims(read.sub, read.kid, read.family, read.exp * SECOND_MS)
 
 
-def new_challenge() -> str:
-    """32 random bytes in base64url."""
-    return b64u_encode(secrets.token_bytes(CHALLENGE_BYTES))
+class Challenges:
+    """Makes challenges and knows them again: time, chance, and our mark on both. None is stored before it is used.
+
+    A table of open challenges could be filled by strangers until those of others fall out of it.
+    """
+
+    def __init__(self, secret: bytes, clock: Clock) -> None:
+        self._secret = secret
+        self._clock = clock
+
+    def make(self) -> str:
+        """32 bytes in base64url: 8 of time, 8 of chance, 16 of HMAC-SHA256."""
+        content = self._clock.now_ms().to_bytes(8) + secrets.token_bytes(8)
+        return b64u_encode(content + self._mark(content))
+
+    def is_fresh(self, challenge: str) -> bool:
+        """Did we make it within the last minute?"""
+        data = b64u_decode(challenge, CHALLENGE_BYTES)
+        age_ms = self._clock.now_ms() - int.from_bytes(data[:8])
+        return hmac.compare_digest(data[16:], self._mark(data[:16])) and 0 <= age_ms < CHALLENGE_LIFE_MS
+
+    def _mark(self, content: bytes) -> bytes:
+        return hmac.digest(self._secret, b"linli/challenge\n" + content, sha256)[:16]
 
 
 def parse_proof(jws: str) -> SignedProof:

@@ -10,18 +10,18 @@ from msgspec import Meta
 
 from server.api.call import NODE, Call, Caller
 from server.api.errors import Declined
-from server.api.limit import CHALLENGES, count
+from server.api.limit import SESSIONS, count
 from server.api.needs import NodeService
 from server.api.paging import Page
 from server.api.route import PUBLIC, Body, Routes
 from server.api.session import (
     CHALLENGE_LIFE_MS,
     PROOF_BYTES_MAX,
+    Challenges,
     Claims,
     SignedProof,
     Tokens,
     is_proven,
-    new_challenge,
     parse_proof,
 )
 from server.domain.member import Device, Member
@@ -29,13 +29,14 @@ from server.record.shape import Shape
 
 routes = Routes()
 TOKENS = web.AppKey("tokens", Tokens)
+CHALLENGES = web.AppKey("challenges", Challenges)
 _CLAIMS = web.RequestKey("claims", Claims)
 Compact = Annotated[str, Meta(min_length=1, max_length=PROOF_BYTES_MAX, pattern=r"^[A-Za-z0-9_.-]+$(?!\n)")]
 RefreshToken = Annotated[str, Meta(min_length=20, max_length=200, pattern=r"^[A-Za-z0-9_.-]+$(?!\n)")]
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """32 random bytes to sign within a minute, and the node that asks."""
+    """32 bytes that nobody can foresee, to sign within a minute, and the node that asks."""
 
     challenge: str
     node: str
@@ -123,10 +124,7 @@ async def _caller(node: NodeService, member_id: str, kid: str) -> Caller:
 @routes.route("POST", "/api/v1/session/challenge", access=PUBLIC)
 async def ask_challenge(call: Call) -> Challenge:
     """Begin a sign-in: a challenge for this node, good for one proof within 60 seconds."""
-    await count(call.node, CHALLENGES, call.address)
-    challenge = new_challenge()
-    await call.node.cache.put(_challenge_key(challenge), b"1", ttl_ms=CHALLENGE_LIFE_MS)
-    return Challenge(challenge, call.node.config.node.id)
+    return Challenge(call.request.app[CHALLENGES].make(), call.node.config.node.id)
 
 
 @routes.route(
@@ -137,6 +135,7 @@ async def ask_challenge(call: Call) -> Challenge:
 )
 async def open_session(call: Call, body: Annotated[Proven, Body]) -> OpenedSession:
     """Open a session with a signed challenge."""
+    await count(call.node, SESSIONS, call.address)
     signed = parse_proof(body.proof)
     caller = await _check_proof(call, signed)
     token = await call.node.sessions.open(caller.member, caller.kid, call.node.clock.now_ms())
@@ -144,20 +143,18 @@ async def open_session(call: Call, body: Annotated[Proven, Body]) -> OpenedSessi
 
 
 async def _check_proof(call: Call, signed: SignedProof) -> Caller:
-    name = _challenge_key(signed.proof.challenge)
-    asked = await call.node.cache.get(name) is not None
-    if not asked or not await call.node.cache.put_once(name, ttl_ms=CHALLENGE_LIFE_MS):
+    """A challenge is used up only by who proves a key with it: nobody can spend another's."""
+    challenge = signed.proof.challenge
+    if not call.request.app[CHALLENGES].is_fresh(challenge):
         raise Declined("challenge_unknown")
     device = await call.node.queries.get(Device, signed.kid)
     if device is None:
         raise Declined("device_unbound")
     if not is_proven(signed, device.key(), call.node.config.node.id, call.node.cluster_id):
         raise Declined("proof_invalid")
+    if not await call.node.cache.put_once(f"challenge/{challenge}", ttl_ms=CHALLENGE_LIFE_MS):
+        raise Declined("challenge_unknown")
     return await _caller(call.node, device.member, device.id)
-
-
-def _challenge_key(challenge: str) -> str:
-    return f"challenge/{challenge}"
 
 
 def _opened(call: Call, caller: Caller, family: str, refresh_token: str) -> OpenedSession:
@@ -173,7 +170,7 @@ def _opened(call: Call, caller: Caller, family: str, refresh_token: str) -> Open
 )
 async def refresh_session(call: Call, body: Annotated[Refreshed, Body]) -> OpenedSession:
     """Exchange a refresh token for a new pair. Using one again, later than 10 s after, ends the session."""
-    await count(call.node, CHALLENGES, call.address)
+    await count(call.node, SESSIONS, call.address)
     token = await call.node.sessions.rotate(body.refresh_token, call.node.clock.now_ms())
     if token is None:
         raise Declined("session_invalid")

@@ -135,7 +135,8 @@ async def test_five_wrong_codes_a_day_are_enough(site: Site) -> None:
 
 
 async def test_five_codes_a_day_for_a_home_are_enough_whoever_asks(site: Site) -> None:
-    statuses = [(await ask_code(site, f"1390000000{number}", "某人", "7-707"))[0] for number in range(7)]
+    rooms = ["7-707", "7－707", "7 707", "7-707室", "７-707", "7-707", "7/707"]
+    statuses = [(await ask_code(site, f"1390000000{number}", "某人", room))[0] for number, room in enumerate(rooms)]
     assert statuses == [202] * 5 + [429] * 2
 
 

@@ -134,13 +134,21 @@ async def test_openings_must_fit_and_be_there(site: Site) -> None:
     assert (await post(site, record))[0] == 200
 
 
-async def test_too_many_records_of_one_address_that_do_not_hold_are_slowed_down(
+async def test_text_has_one_spelling(site: Site) -> None:
+    person = await site.bind("m-spell")
+    status, _, problem = await post(site, report(person, text=person.seal("cafe\u0301")))
+    assert (status, problem["code"]) == (400, "malformed")
+    assert (await post(site, report(person, text=person.seal("caf\u00e9 邻里😀"))))[0] == 200
+
+
+async def test_bad_records_of_one_address_are_slowed_down_and_good_ones_are_not(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "FAULTS", limit.Limit("faults-here", 3, 60))
     answers = [await post(site, SignedRecord("", "a.b.c")) for _ in range(5)]
     assert [answer[0] for answer in answers] == [400, 400, 400, 429, 429]
     assert answers[-1][1]["Retry-After"] == "60"
+    assert (await post(site, report(await site.bind("m-neighbour"))))[0] == 200
 
 
 async def test_too_many_records_of_one_device_are_slowed_down(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from server.api.app import ENDPOINTS
 from server.api.errors import Declined
-from server.api.session import ACCESS_LIFE_S, Tokens
+from server.api.session import ACCESS_LIFE_S, CHALLENGE_LIFE_MS, Challenges, Tokens
 from server.record.canonical import b64u_encode, encode
 from server.record.envelope import SESSION_TYPE, sign_jws
 from server.storage.sessions import REUSE_MS
@@ -130,6 +130,29 @@ async def test_challenge_is_good_for_one_proof(site: Site) -> None:
     first, _, _ = await site.ask("POST", "/api/v1/session", json={"proof": signed})
     second, _, problem = await site.ask("POST", "/api/v1/session", json={"proof": signed})
     assert (first, second, problem["code"]) == (200, 401, "challenge_unknown")
+
+
+async def test_challenge_is_good_for_a_minute_and_at_its_maker() -> None:
+    clock = FixedClock()
+    challenges, others = Challenges(bytes(32), clock), Challenges(bytes(31) + b"1", clock)
+    challenge = challenges.make()
+    assert challenge != challenges.make()
+    assert (challenges.is_fresh(challenge), others.is_fresh(challenge)) == (True, False)
+    clock.ms += CHALLENGE_LIFE_MS - 1
+    assert challenges.is_fresh(challenge)
+    clock.ms += 1
+    assert not challenges.is_fresh(challenge)
+    clock.ms -= CHALLENGE_LIFE_MS + 1
+    assert not challenges.is_fresh(challenge)
+
+
+async def test_stolen_challenge_is_not_used_up_by_a_wrong_proof(site: Site) -> None:
+    person, thief = await site.bind("m-victim"), await site.bind("m-thief")
+    challenge = await new_challenge(site)
+    wrong = await proof(site, thief, challenge, node="property")
+    assert (await site.ask("POST", "/api/v1/session", json={"proof": wrong}))[2]["code"] == "proof_invalid"
+    right = await proof(site, person, challenge)
+    assert (await site.ask("POST", "/api/v1/session", json={"proof": right}))[0] == 200
 
 
 async def test_challenge_of_nobody_is_unknown(site: Site) -> None:

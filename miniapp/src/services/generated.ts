@@ -71,7 +71,7 @@ export interface CastBallot {
   readonly roll: string
 }
 
-/** 32 random bytes to sign within a minute, and the node that asks. */
+/** 32 bytes that nobody can foresee, to sign within a minute, and the node that asks. */
 export interface Challenge {
   readonly challenge: string
   readonly node: string
@@ -853,6 +853,7 @@ export type Code =
   | "tile_unknown"
   | "too_many"
   | "too_many_devices"
+  | "too_slow"
   | "tries_used_up"
   | "undo_too_late"
   | "wechat_off"
