@@ -14,6 +14,8 @@ export const UNDO_MS = 600_000
 
 export interface MadeOffer {
   readonly settlement: Settlement
+  /** What the ledger calls the offer: the digest of its code. */
+  readonly offer: string
   readonly code: string
   readonly alias: string
   readonly dueMs: number
@@ -22,10 +24,11 @@ export interface MadeOffer {
 export async function makeOffer(amount: number, title: string): Promise<MadeOffer> {
   const code = encodeCode(await randomBytes(CODE_BYTES))
   const dueMs = Math.round(serverNow()) + OFFER_MS
-  const body = { amount, code_hash: codeHash(code), due_ms: dueMs }
+  const offer = codeHash(code)
+  const body = { amount, code_hash: offer, due_ms: dueMs }
   const settlement = await submit({ kind: 'offer.make', body, title })
-  const alias = settlement.kind === 'accepted' ? await aliasOf(settlement.id, code) : ''
-  return { settlement, code, alias, dueMs }
+  const alias = settlement.kind === 'accepted' ? await aliasOf(offer, code) : ''
+  return { settlement, offer, code, alias, dueMs }
 }
 
 /** Without an alias the code can still be scanned. */

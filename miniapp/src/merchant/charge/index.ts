@@ -63,7 +63,7 @@ definePage({
       this.dueMs = made.dueMs
       const amountText = formatNumber(amount)
       this.setData({
-        stage: 'waiting', qr: qrDataUrl(made.code), alias: spaceCode(made.alias), offer: made.settlement.id, amountText,
+        stage: 'waiting', qr: qrDataUrl(made.code), alias: spaceCode(made.alias), offer: made.offer, amountText,
         paidText: fill(this.texts.charge.paid, { n: amountText }),
       })
       this.start()

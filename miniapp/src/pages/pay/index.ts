@@ -53,7 +53,7 @@ definePage({
     this.offer = offer
     this.setData({
       hasOffer: true,
-      shop: offer.shop.name,
+      shop: shopName(offer, texts.unnamedShop),
       amount: formatNumber(offer.amount),
       isEnough: left >= 0,
       left: left >= 0 ? fill(texts.left, { n: formatNumber(left) }) : fill(texts.notEnough, { n: formatNumber(-left) }),
@@ -94,3 +94,10 @@ definePage({
     wx.navigateBack({})
   },
 })
+
+const PSEUDONYM_TAIL = 4
+
+/** A node that does not know the shop gives its pseudonym; its last characters are enough to compare with the sign. */
+function shopName({ shop }: Offer, unnamed: string): string {
+  return shop.name === shop.id ? fill(unnamed, { tail: shop.id.slice(-PSEUDONYM_TAIL) }) : shop.name
+}

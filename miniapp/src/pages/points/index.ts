@@ -47,12 +47,18 @@ definePage({
   },
 })
 
+/** The ledger names accounts, `issuer/volunteer` or `merchant/...`; a node that knows the shop gives its name instead. */
+function withWhom(counterpart: string, texts: Texts): string {
+  if (counterpart.startsWith('issuer/')) return texts.points.community
+  return counterpart.startsWith('merchant/') ? texts.points.shop : counterpart
+}
+
 function rowOf(entry: PointsEntry, texts: Texts): Row {
   const isIn = entry.amount > 0
   const at = formatTime(settings().language, entry.at_ms, serverNow())
   return {
     id: entry.record + entry.kind,
-    title: entry.counterpart || (isIn ? texts.points.earned : texts.points.spent),
+    title: withWhom(entry.counterpart, texts) || (isIn ? texts.points.earned : texts.points.spent),
     hint: [isIn ? texts.points.earned : texts.points.spent, entry.reason, at].filter((part) => part !== '').join(' · '),
     amount: (isIn ? '+' : '\u2212') + formatNumber(Math.abs(entry.amount)),
     isIn,

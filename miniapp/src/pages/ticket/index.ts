@@ -6,6 +6,7 @@ import { sentenceOfSettlement } from '../../services/faults'
 import type { QueuedPhoto } from '../../services/photos'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
+import { store } from '../../services/store'
 import { addToTicket, confirmTicket, TEXT_LENGTH_MAX } from '../../services/tickets'
 import { momentsOf, type Moment } from '../../texts/moments'
 import { categoryText, stateText, toneOf } from '../../texts/tickets'
@@ -37,12 +38,13 @@ definePage({
 
   moments(ticket: Ticket): Moment[] {
     const newestFirst: readonly TicketStep[] = [...ticket.history].reverse()
-    return momentsOf(newestFirst, settings().language, serverNow(), this.texts)
+    const self = store.read('member')?.member ?? ''
+    return momentsOf(newestFirst, self, settings().language, serverNow(), this.texts)
   },
 
   confirm() {
     return this.run(async () => {
-      const settlement = await confirmTicket(this.query['id']!, this.texts.ticket.confirm)
+      const settlement = await confirmTicket(this.query['id']!, this.data.category)
       await this.after(sentenceOfSettlement(settlement, this.texts), this.texts.ticket.confirmed)
     })
   },
@@ -63,7 +65,7 @@ definePage({
     const { reason, morePhotos } = this.data
     if (reason.trim() === '') return this.setData({ note: this.texts.ticket.needNote })
     return this.run(async () => {
-      const settlement = await addToTicket('ticket.reopen', this.query['id']!, reason, morePhotos, this.texts.ticket.reopen)
+      const settlement = await addToTicket('ticket.reopen', this.query['id']!, reason, morePhotos, this.data.category)
       await this.after(sentenceOfSettlement(settlement, this.texts), this.texts.ticket.reopened)
     })
   },

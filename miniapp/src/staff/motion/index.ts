@@ -23,15 +23,30 @@ definePage({
   sections: ['motionForm'],
   keeps: true,
   data: {
-    title: '', text: '', matter: '', clause: '', closes: '', roll: '', matters: [] as readonly Matter[],
+    title: '', text: '', matter: '', clause: '', closes: '', roll: '', packs: [] as { id: string; text: string }[], pack: '',
+    matters: [] as readonly Matter[],
     questions: [] as Row[], hasOptions: false, mayAdd: true,
     outcome: '' as '' | Settlement['kind'], outcomeText: '', receipt: '',
   },
 
+  all: [] as readonly Matter[],
+
   async load() {
     const { items } = await api.matters()
-    this.setData({ matters: items })
+    this.all = items
+    const packs = [...new Set(items.map((one) => one.rule_pack))]
+    this.setData({ packs: packs.map((id) => ({ id, text: packText(id, this.texts) })) })
+    // The most specific rules come last and hold unless the committee says otherwise.
+    this.showPack(this.data.pack || packs[packs.length - 1]!)
     this.setQuestions(this.data.questions.length > 0 ? this.data.questions : [{ text: '', options: '' }])
+  },
+
+  showPack(pack: string) {
+    this.setData({ pack, matters: this.all.filter((one) => one.rule_pack === pack), matter: '', clause: '', hasOptions: false })
+  },
+
+  choosePack(event: ValueEvent) {
+    this.showPack(event.detail.value)
   },
 
   setQuestions(questions: readonly QuestionForm[]) {
@@ -63,9 +78,8 @@ definePage({
   },
 
   form(): MotionForm {
-    const { closes, hasOptions, matter, matters, questions, roll, text, title } = this.data
-    const rulePack = matters.find((one) => one.id === matter)?.rule_pack ?? ''
-    return { title, text, matter, rulePack, hasOptions, questions, roll: roll.trim(), closeMs: parseDate(closes) ?? 0 }
+    const { closes, hasOptions, matter, pack, questions, roll, text, title } = this.data
+    return { title, text, matter, rulePack: pack, hasOptions, questions, roll: roll.trim(), closeMs: parseDate(closes) ?? 0 }
   },
 
   send() {
@@ -90,6 +104,10 @@ definePage({
     wx.navigateBack({})
   },
 })
+
+function packText(id: string, texts: Texts): string {
+  return (texts.rulePack as Record<string, string>)[id] ?? id
+}
 
 function approvalTexts(texts: Texts) {
   return { for: texts.motionForm.choiceFor, against: texts.motionForm.choiceAgainst, abstain: texts.motionForm.choiceAbstain }

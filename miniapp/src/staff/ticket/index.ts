@@ -31,10 +31,11 @@ definePage({
       complete: ticket.may.includes('complete'),
     }
     const { language } = settings()
+    const self = store.read('member')?.member ?? ''
     this.setData({
       category: categoryText(ticket.category, this.texts), state: stateText(ticket.state, this.texts),
       tone: toneOf(ticket.state), place: ticket.place, text: ticket.text, contact: ticket.contact, photos: ticket.photos,
-      moments: momentsOf([...ticket.history].reverse(), language, serverNow(), this.texts),
+      moments: momentsOf([...ticket.history].reverse(), self, language, serverNow(), this.texts),
       may, mayAny: may.assign || may.progress || may.complete,
     })
   },
@@ -80,7 +81,7 @@ definePage({
   sign(): Promise<Settlement> {
     const { action, handler, newPhotos, words } = this.data
     const id = this.query['id']!
-    if (action === 'assign') return assignTicket(id, handler.trim(), this.texts.staffTicket.assign)
+    if (action === 'assign') return assignTicket(id, handler.trim(), this.data.category)
     const kind = action === 'complete' ? 'ticket.complete' : 'ticket.progress'
     return addToTicket(kind, id, words, newPhotos, this.data.category)
   },
