@@ -38,9 +38,11 @@ class Crashed(Exception):
 class Node:
     """Mutable. One running copy of a member; twins are two nodes of one member."""
 
-    def __init__(self, world: World, member: str, address: str, skew_ms: int) -> None:
+    def __init__(self, world: World, member: str, address: str) -> None:
         self.world, self.member, self.address = world, member, address
-        self.skew_ms = skew_ms
+        skew, drift = world.options.skew_ms, world.options.drift_ppm
+        self._skew_ms = world.random.randint(-skew, skew)
+        self._drift_ppm = world.random.randint(-drift, drift)
         self.disk = Disk(world.options.skip)
         options = world.options
         self.config = Config(
@@ -69,7 +71,7 @@ class Node:
 
     def clock(self) -> int:
         """This node's own clock."""
-        return EPOCH_MS + self.world.now + self.skew_ms
+        return EPOCH_MS + self.world.now + self._skew_ms + self.world.now * self._drift_ppm // 1_000_000
 
     # -- life
 

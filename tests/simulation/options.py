@@ -39,6 +39,8 @@ class Options:
     pause: float = 0.0
     sync_ms: int = 1
     skew_ms: int = 0
+    drift_ppm: int = 0
+    """Clocks differ by up to skew_ms from the start, and run up to this fast or slow."""
     truncate_every: int = 64
     work_ms: int = 2
     """Mean time of building, checking, executing, storing."""
@@ -67,6 +69,7 @@ def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = fro
         pause=random.choice([0, 0, 0.03]),
         sync_ms=random.choice([0, 1, 5, 20]),
         skew_ms=random.choice([0, 200, 1_500]),
+        drift_ppm=random.choice([0, 200, 5_000]),
         work_ms=random.choice([1, 2, 10]),
         truncate_every=random.choice([1, 4, 64]),
         mute=random.choice([0, 0, 0.1, 0.5]),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.network import Weather
 from tests.simulation.options import Options, swarm
-from tests.simulation.world import Report, run
+from tests.simulation.world import Report, World, run
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNKS = (
@@ -30,6 +31,17 @@ def test_no_oracle_fires_under_faults(nodes: int, first: int, count: int) -> Non
     reports = [run(swarm(nodes, seed)) for seed in range(first, first + count)]
     assert said(reports, nodes) == []
     assert all(report.blocks > 0 for report in reports)
+
+
+def test_tables_stay_bounded_over_a_thousand_blocks() -> None:
+    """Boundaries, lines, votes and journal: what is kept does not grow with the chain."""
+    weather = Weather(loss=0.03, duplicate=0.05, delay_ms=8)
+    options = Options(3, 1, weather=weather, records=1_500, fault_ms=240_000, crash=0.004, mute=0.05, lone=0.002)
+    world = World(options)
+    report = world.run()
+    assert report.failures == ()
+    assert report.blocks > 900
+    assert max(len(node.disk.journal()) for node in world.nodes) < 400
 
 
 @pytest.mark.parametrize("first", [1, 21])

@@ -71,8 +71,7 @@ class World:
         self.twin = self.random.choice(self.members) if options.twins else ""
         addresses = [(member, member) for member in self.members]
         addresses += [(self.twin, self.twin + "'")] if self.twin else []
-        skew = options.skew_ms
-        self.nodes = [Node(self, member, address, self.random.randint(-skew, skew)) for member, address in addresses]
+        self.nodes = [Node(self, member, address) for member, address in addresses]
         self.healed = options.fault_ms == 0
         self._lasting: dict[str, bytes] = {}
 
