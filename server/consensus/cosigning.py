@@ -16,49 +16,51 @@ from server.consensus.state import State
 from server.record.canonical import b64u_decode, b64u_encode
 
 
-def cosign_if_agreed(s: State) -> None:
+def cosign_if_agreed(state: State) -> None:
     """Cosign the tip when EXECUTED or cosignatures of a quorum of distinct members, the own among them, agree.
 
     While fetched blocks wait, boundaries are skipped: only a replica that catches up does that (decisions 7).
     """
-    tip, mark = s.tip, s.signer
-    if tip.size == 0 or s.phase == "stopped" or s.sync.queue:
+    tip, mark = state.tip, state.signer
+    if tip.size == 0 or state.phase == "stopped" or state.sync.queue:
         return
-    if mark is not None and (mark.size >= tip.size or mark.epoch > s.config.epoch):
+    if mark is not None and (mark.size >= tip.size or mark.epoch > state.config.epoch):
         return
-    say_executed(s)
-    if len(_agreeing(s)) < s.config.quorum:
+    say_executed(state)
+    if len(_agreeing(state)) < state.config.quorum:
         return
-    s.signer = SignerMark(s.config.epoch, tip.size, tip.root, max(s.now_ms // 1000, mark.time_s if mark else 0))
-    s.emit(PersistSigner(s.signer.epoch, s.signer.size, s.signer.root, s.signer.time_s))
-    s.send(take_own_line(s))
+    state.signer = SignerMark(
+        state.config.epoch, tip.size, tip.root, max(state.now_ms // 1000, mark.time_s if mark else 0)
+    )
+    state.emit(PersistSigner(state.signer.epoch, state.signer.size, state.signer.root, state.signer.time_s))
+    state.send(take_own_line(state))
 
 
-def say_executed(s: State) -> None:
+def say_executed(state: State) -> None:
     """State the own execution of the tip, if that was not done with a COMMIT: after a restart, or when synchronised."""
-    if s.tip.height and s.config.me not in s.executed:
-        tip = s.tip
-        s.executed[s.config.me] = sign_executed(s, tip.height, tip.size, tip.root, tip.state_digest)
+    if state.tip.height and state.config.me not in state.executed:
+        tip = state.tip
+        state.executed[state.config.me] = sign_executed(state, tip.height, tip.size, tip.root, tip.state_digest)
 
 
-def _agreeing(s: State) -> list[str]:
-    tip = s.tip
-    state = (tip.size, b64u_encode(tip.root), tip.state_digest)
+def _agreeing(state: State) -> list[str]:
+    tip = state.tip
+    wanted = (tip.size, b64u_encode(tip.root), tip.state_digest)
     by_word = [
         sender
-        for sender, message in s.executed.items()
-        if (message.body.size, message.body.root, message.body.state_digest) == state
+        for sender, message in state.executed.items()
+        if (message.body.size, message.body.root, message.body.state_digest) == wanted
     ]
-    return list(dict.fromkeys([s.config.me, *by_word, *s.checkpoints.agreeing(tip.size, tip.root)]))
+    return list(dict.fromkeys([state.config.me, *by_word, *state.checkpoints.agreeing(tip.size, tip.root)]))
 
 
-def take_own_line(s: State) -> Cosign:
+def take_own_line(state: State) -> Cosign:
     """The line of the signer's mark. The same mark gives the same line: after a restart it is repeated, not redone."""
-    assert s.signer is not None
-    mark = s.signer
-    text = s.keyring.cosign(mark.size, mark.root, mark.time_s)
-    publish(s, s.config.me, Line(mark.size, mark.root, text))
-    return cosign_message(s.config.me, Line(mark.size, mark.root, text))
+    assert state.signer is not None
+    mark = state.signer
+    text = state.keyring.cosign(mark.size, mark.root, mark.time_s)
+    publish(state, state.config.me, Line(mark.size, mark.root, text))
+    return cosign_message(state.config.me, Line(mark.size, mark.root, text))
 
 
 def cosign_message(member: str, line: Line) -> Cosign:
@@ -66,30 +68,30 @@ def cosign_message(member: str, line: Line) -> Cosign:
     return Cosign(line=line.text, member=member, root=b64u_encode(line.root), size=line.size)
 
 
-def on_cosign(s: State, message: Cosign) -> None:
+def on_cosign(state: State, message: Cosign) -> None:
     """A cosignature. Kept when a member's line verifies; the newest of each member only. If a quorum of others signed
     another root at an own boundary, this replica's execution has diverged: stop."""
     member = message.member
-    if member not in s.config.members or member == s.config.me or s.checkpoints.holds(member, message.size):
+    if member not in state.config.members or member == state.config.me or state.checkpoints.holds(member, message.size):
         return
     root = b64u_decode(message.root, 32)
-    if not s.keyring.verify_cosignature(member, message.size, root, message.line):
-        return s.count("bad_signature")
-    publish(s, member, Line(message.size, root, message.line))
-    stop_if_contradicted(s, message.size)
+    if not state.keyring.verify_cosignature(member, message.size, root, message.line):
+        return state.count("bad_signature")
+    publish(state, member, Line(message.size, root, message.line))
+    stop_if_contradicted(state, message.size)
 
 
-def stop_if_contradicted(s: State, size: int) -> None:
+def stop_if_contradicted(state: State, size: int) -> None:
     """Stop when a quorum of others cosigned another root at this own boundary (decisions 6)."""
-    if s.checkpoints.contradicted(size):
-        s.stop("diverged", f"a quorum cosigned another root at size {size} than this node computed")
+    if state.checkpoints.contradicted(size):
+        state.stop("diverged", f"a quorum cosigned another root at size {size} than this node computed")
 
 
-def publish(s: State, member: str, line: Line) -> None:
+def publish(state: State, member: str, line: Line) -> None:
     """Keep a line; tell the driver when a checkpoint is more certain by it; drop journal entries it made needless."""
-    for publication in s.checkpoints.note(member, line):
-        s.emit(publication)
-        height = s.checkpoints.height_of(publication.size)
-        if height >= s.truncated_height + s.config.truncate_every:
-            s.truncated_height = height
-            s.emit(Truncate(live_entries(s)))
+    for publication in state.checkpoints.note(member, line):
+        state.emit(publication)
+        height = state.checkpoints.height_of(publication.size)
+        if height >= state.truncated_height + state.config.truncate_every:
+            state.truncated_height = height
+            state.emit(Truncate(live_entries(state)))

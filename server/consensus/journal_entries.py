@@ -15,71 +15,76 @@ from server.consensus.state import InstalledView, State
 from server.record.canonical import Malformed, b64u_encode
 
 
-def live_entries(s: State) -> tuple[JournalEntry, ...]:
+def live_entries(state: State) -> tuple[JournalEntry, ...]:
     """The entries that still matter: the view, and the votes of the height in flight. The rest is certified."""
     entries: list[JournalEntry] = []
-    if s.installed is not None:
-        entries.append(s.installed.entry)
-    if s.change is not None:
-        entries.append(s.change[1])
-    if s.slot.prepared is not None:
-        entries.extend(s.slot.prepared.entries)
-    if s.slot.vote is not None and s.slot.vote.entry not in entries:
-        entries.append(s.slot.vote.entry)
+    if state.installed is not None:
+        entries.append(state.installed.entry)
+    if state.change is not None:
+        entries.append(state.change[1])
+    if state.slot.prepared is not None:
+        entries.extend(state.slot.prepared.entries)
+    if state.slot.vote is not None and state.slot.vote.entry not in entries:
+        entries.append(state.slot.vote.entry)
     return tuple(entries)
 
 
-def restore_entries(s: State, journal: tuple[JournalEntry, ...]) -> None:
+def restore_entries(state: State, journal: tuple[JournalEntry, ...]) -> None:
     """Rebuild view and votes from the journal, in the order written. Raises Malformed when an entry is not ours:
     then what was voted is not known, and the replica must not start (consensus.md 2.8)."""
     for entry in journal:
-        _RESTORE[entry.type](s, entry)
-    if s.phase == "normal" and s.view > 0 and s.installed is None:
+        _RESTORE[entry.type](state, entry)
+    if state.phase == "normal" and state.view > 0 and state.installed is None:
         raise Malformed("the journal names a view without its NEW-VIEW")
 
 
-def _restore_vote(s: State, entry: JournalEntry) -> None:
+def _restore_vote(state: State, entry: JournalEntry) -> None:
     raw, signature, packed = unpack(entry.data, 3)
     prepare = read_body(Prepare, raw, signature)
-    if prepare.body.height > s.height:
-        s.observe_until = max(s.observe_until, prepare.body.height)
-    if prepare.body.height != s.height:
+    if prepare.body.height > state.height:
+        state.observe_until = max(state.observe_until, prepare.body.height)
+    if prepare.body.height != state.height:
         return
-    block = unpack_block(s.config.cluster_id, packed)
-    s.slot.vote = CastVote(prepare, s.now_ms, entry)
-    s.slot.prepares[s.config.me] = prepare
-    s.slot.verdicts[block.block_id] = Verdict.OK
-    s.slot.hold(block)
+    block = unpack_block(state.config.cluster_id, packed)
+    state.slot.vote = CastVote(prepare, state.now_ms, entry)
+    state.slot.prepares[state.config.me] = prepare
+    state.slot.verdicts[block.block_id] = Verdict.OK
+    state.slot.hold(block)
 
 
-def _restore_prepared(s: State, entry: JournalEntry) -> None:
+def _restore_prepared(state: State, entry: JournalEntry) -> None:
     certificate, raw, signature = unpack(entry.data, 3)
     commit = read_body(Commit, raw, signature)
-    vote = s.slot.vote
-    if commit.body.height != s.height:
+    vote = state.slot.vote
+    if commit.body.height != state.height:
         return
     if vote is None or (vote.view, vote.block_id) != (commit.body.view, commit.body.block_id):
         raise Malformed("the journal holds a certificate without the vote before it")
-    block = s.slot.blocks[vote.block_id]
-    s.slot.prepared = PreparedBlock(vote.view, block, certificate, commit, (vote.entry, entry))
+    block = state.slot.blocks[vote.block_id]
+    state.slot.prepared = PreparedBlock(vote.view, block, certificate, commit, (vote.entry, entry))
 
 
-def _restore_view_change(s: State, entry: JournalEntry) -> None:
+def _restore_view_change(state: State, entry: JournalEntry) -> None:
     message = decode_frame(entry.data)
     if not isinstance(message, ViewChangeMessage):
         raise Malformed("a VIEW-CHANGE entry of the journal holds something else")
-    s.view, s.phase, s.installed, s.change = message.change.body.view, "changing", None, (message, entry)
-    s.changes = {s.config.me: message}
+    state.view, state.phase, state.installed, state.change = (
+        message.change.body.view,
+        "changing",
+        None,
+        (message, entry),
+    )
+    state.changes = {state.config.me: message}
 
 
-def _restore_new_view(s: State, entry: JournalEntry) -> None:
+def _restore_new_view(state: State, entry: JournalEntry) -> None:
     message = decode_frame(entry.data)
     if not isinstance(message, NewViewMessage):
         raise Malformed("a NEW-VIEW entry of the journal holds something else")
     digest = b64u_encode(sha256(message.new_view.raw).digest())
-    s.view, s.phase, s.change = message.new_view.body.view, "normal", None
-    s.installed = InstalledView(message, digest, entry)
-    s.changes = {}
+    state.view, state.phase, state.change = message.new_view.body.view, "normal", None
+    state.installed = InstalledView(message, digest, entry)
+    state.changes = {}
 
 
 _RESTORE = {

@@ -19,70 +19,74 @@ from server.ledger.block import Header, entries_root
 from server.record.canonical import Malformed
 
 
-def propose(s: State) -> None:
+def propose(state: State) -> None:
     """Ask for a batch when this replica leads, nothing is in flight and there is work: natural batching.
 
     Work is a pending record, a timer that is due, or a seal that a row waits for.
     """
-    slot = s.slot
-    if slot.building or slot.nothing_to_build or not may_propose(s) or not _has_work(s):
+    slot = state.slot
+    if slot.building or slot.nothing_to_build or not may_propose(state) or not _has_work(state):
         return
     slot.building = True
-    s.emit(Build(s.height, s.tip.block_id, max(s.now_ms, s.tip.time_ms + 1)))
+    state.emit(Build(state.height, state.tip.block_id, max(state.now_ms, state.tip.time_ms + 1)))
 
 
-def may_propose(s: State) -> bool:
+def may_propose(state: State) -> bool:
     """Whether this replica may propose a block of its own at the height in flight.
 
     It leads the view, has not voted in it, and the NEW-VIEW neither names a block for this height nor starts above it.
     """
-    if not s.is_primary or not s.may_vote or (s.slot.vote is not None and s.slot.vote.view >= s.view):
+    if (
+        not state.is_primary
+        or not state.may_vote
+        or (state.slot.vote is not None and state.slot.vote.view >= state.view)
+    ):
         return False
-    return s.height > base_of(s) and not named_block(s)
+    return state.height > base_of(state) and not named_block(state)
 
 
-def base_of(s: State) -> int:
+def base_of(state: State) -> int:
     """The height that the installed NEW-VIEW proves committed; 0 in view 0."""
-    return s.installed.body.base_height if s.installed else 0
+    return state.installed.body.base_height if state.installed else 0
 
 
-def named_block(s: State) -> str:
+def named_block(state: State) -> str:
     """Id of the block that the NEW-VIEW prescribes for the height in flight, or empty."""
-    return s.installed.body.block_id if s.installed and s.height == base_of(s) + 1 else ""
+    return state.installed.body.block_id if state.installed and state.height == base_of(state) + 1 else ""
 
 
-def _has_work(s: State) -> bool:
-    due_ms = s.agenda.due_ms
-    return bool(len(s.pool)) or (due_ms is not None and s.now_ms >= due_ms) or seal_is_wanted(s)
+def _has_work(state: State) -> bool:
+    due_ms = state.agenda.due_ms
+    return bool(len(state.pool)) or (due_ms is not None and state.now_ms >= due_ms) or seal_is_wanted(state)
 
 
-def on_built(s: State, event: Built) -> None:
+def on_built(state: State, event: Built) -> None:
     """Propose the batch, if the replica still may. An empty batch: wait for the next record or tick."""
-    if event.height != s.height:
+    if event.height != state.height:
         return
-    s.slot.building = False
+    state.slot.building = False
     if not event.items:
-        s.slot.nothing_to_build = True
-    if not event.items or not may_propose(s) or event.time_ms <= s.tip.time_ms:
+        state.slot.nothing_to_build = True
+    if not event.items or not may_propose(state) or event.time_ms <= state.tip.time_ms:
         return
     header = Header(
         entries_bytes=sum(map(len, event.items)),
         entries_root=entries_root(event.items),
-        epoch=s.config.epoch,
+        epoch=state.config.epoch,
         height=event.height,
-        prev=s.tip.block_id,
-        proposer=s.config.me,
+        prev=state.tip.block_id,
+        proposer=state.config.me,
         rules=event.rules,
-        state_digest_prev=s.tip.state_digest,
+        state_digest_prev=state.tip.state_digest,
         time_ms=event.time_ms,
     )
-    block = make_block(s.config.cluster_id, header, event.items, event.attachments)
-    s.slot.verdicts[block.block_id] = Verdict.OK
-    s.slot.hold(block)
-    cast_vote(s, block)
+    block = make_block(state.config.cluster_id, header, event.items, event.attachments)
+    state.slot.verdicts[block.block_id] = Verdict.OK
+    state.slot.hold(block)
+    cast_vote(state, block)
 
 
-def on_pre_prepare(s: State, message: PrePrepareMessage) -> None:
+def on_pre_prepare(state: State, message: PrePrepareMessage) -> None:
     """A primary proposes. Accepted (PBFT 4.2, consensus.md 2.4) when
 
     - it is for the view and the height in flight, signed by that view's primary, in this epoch;
@@ -95,146 +99,159 @@ def on_pre_prepare(s: State, message: PrePrepareMessage) -> None:
     Then the driver checks the batch. A block that is held but not voted for can still be committed by others.
     """
     body = message.prepare.body
-    if s.phase != "normal" or body.view != s.view or body.height != s.height:
+    if state.phase != "normal" or body.view != state.view or body.height != state.height:
         return
-    if body.sender != s.config.primary(body.view) or not on_prepare(s, message.prepare):
+    if body.sender != state.config.primary(body.view) or not on_prepare(state, message.prepare):
         return
-    if s.slot.prepares[body.sender].raw != message.prepare.raw:
-        return s.count("equivocation")
-    block = s.slot.blocks.get(body.block_id)
+    if state.slot.prepares[body.sender].raw != message.prepare.raw:
+        return state.count("equivocation")
+    block = state.slot.blocks.get(body.block_id)
     if block is None:
-        block = unpack_block(s.config.cluster_id, message.block)
+        block = unpack_block(state.config.cluster_id, message.block)
         if block.block_id != body.block_id or block.height != body.height:
             raise Malformed("the block is not the one that was signed")
-        s.slot.hold(block)
-    if _may_check(s, block):
-        check(s, block, body.sender)
+        state.slot.hold(block)
+    if _may_check(state, block):
+        check(state, block, body.sender)
 
 
-def _may_check(s: State, block: Block) -> bool:
-    if not s.may_vote or (s.slot.vote is not None and s.slot.vote.view >= s.view) or s.height <= base_of(s):
+def _may_check(state: State, block: Block) -> bool:
+    if (
+        not state.may_vote
+        or (state.slot.vote is not None and state.slot.vote.view >= state.view)
+        or state.height <= base_of(state)
+    ):
         return False
-    named = named_block(s)
+    named = named_block(state)
     if named:
-        return block.block_id == named and extends_tip(s, block)
+        return block.block_id == named and extends_tip(state, block)
     header = block.header
-    if header.proposer != s.config.primary(s.view) or abs(header.time_ms - s.now_ms) > s.config.timeouts.clock_skew_ms:
-        s.count("proposal_refused")
+    if (
+        header.proposer != state.config.primary(state.view)
+        or abs(header.time_ms - state.now_ms) > state.config.timeouts.clock_skew_ms
+    ):
+        state.count("proposal_refused")
         return False
-    return extends_tip(s, block)
+    return extends_tip(state, block)
 
 
-def extends_tip(s: State, block: Block) -> bool:
+def extends_tip(state: State, block: Block) -> bool:
     """Whether the block is the next of the own chain: height, predecessor, epoch, time and state."""
-    header, tip = block.header, s.tip
+    header, tip = block.header, state.tip
     return (
         header.height == tip.height + 1
         and header.prev == tip.block_id
-        and header.epoch == s.config.epoch
+        and header.epoch == state.config.epoch
         and header.time_ms > tip.time_ms
         and header.state_digest_prev == tip.state_digest
     )
 
 
-def check(s: State, block: Block, proposer: str) -> None:
+def check(state: State, block: Block, proposer: str) -> None:
     """Have a block checked that may be voted for, once; vote if it was found good before."""
-    verdict = s.slot.verdicts.get(block.block_id)
+    verdict = state.slot.verdicts.get(block.block_id)
     if verdict is Verdict.OK:
-        cast_vote(s, block)
-    elif verdict is None and block.block_id not in s.slot.checking:
-        missing_ms = s.slot.missing_ms
-        if missing_ms is not None and s.now_ms - missing_ms < s.config.timeouts.retry_ms:
+        cast_vote(state, block)
+    elif verdict is None and block.block_id not in state.slot.checking:
+        missing_ms = state.slot.missing_ms
+        if missing_ms is not None and state.now_ms - missing_ms < state.config.timeouts.retry_ms:
             return
-        s.slot.checking[block.block_id] = None
-        s.emit(Check(block, proposer))
+        state.slot.checking[block.block_id] = None
+        state.emit(Check(block, proposer))
 
 
-def on_checked(s: State, event: Checked) -> None:
+def on_checked(state: State, event: Checked) -> None:
     """Vote for the block that was found good, if it is still the one to vote for."""
-    block = s.slot.blocks.get(event.block_id)
-    if block is None or s.slot.checking.pop(event.block_id, "absent") == "absent":
+    block = state.slot.blocks.get(event.block_id)
+    if block is None or state.slot.checking.pop(event.block_id, "absent") == "absent":
         return
-    s.slot.missing_ms = s.now_ms if event.verdict is Verdict.ATTACHMENTS_MISSING else None
-    if s.slot.missing_ms is None:
-        s.slot.verdicts[event.block_id] = event.verdict
-    s.count(f"checked_{event.verdict.value}")
+    state.slot.missing_ms = state.now_ms if event.verdict is Verdict.ATTACHMENTS_MISSING else None
+    if state.slot.missing_ms is None:
+        state.slot.verdicts[event.block_id] = event.verdict
+    state.count(f"checked_{event.verdict.value}")
     if event.verdict is not Verdict.OK:
         return
-    primary = s.slot.prepares.get(s.config.primary(s.view))
-    proposed = primary is not None and (primary.body.view, primary.body.block_id) == (s.view, event.block_id)
-    if (proposed or named_block(s) == event.block_id) and _may_check(s, block):
-        cast_vote(s, block)
+    primary = state.slot.prepares.get(state.config.primary(state.view))
+    proposed = primary is not None and (primary.body.view, primary.body.block_id) == (state.view, event.block_id)
+    if (proposed or named_block(state) == event.block_id) and _may_check(state, block):
+        cast_vote(state, block)
 
 
-def cast_vote(s: State, block: Block) -> None:
+def cast_vote(state: State, block: Block) -> None:
     """Journal block and PREPARE, then send it. At most one vote at a view and height, also across restarts."""
-    assert s.slot.vote is None or s.slot.vote.view < s.view
-    prepare = s.sign(
-        Prepare(block_id=block.block_id, epoch=s.config.epoch, height=block.height, sender=s.config.me, view=s.view)
+    assert state.slot.vote is None or state.slot.vote.view < state.view
+    prepare = state.sign(
+        Prepare(
+            block_id=block.block_id,
+            epoch=state.config.epoch,
+            height=block.height,
+            sender=state.config.me,
+            view=state.view,
+        )
     )
     entry = JournalEntry(Entry.VOTE, pack([prepare.raw, prepare.signature, pack_block(block)]))
-    s.slot.vote = CastVote(prepare, s.now_ms, entry)
-    s.slot.prepares[s.config.me] = prepare
-    s.persist(entry)
-    if is_proposal(s):
-        s.send(PrePrepareMessage(prepare, pack_block(block)))
+    state.slot.vote = CastVote(prepare, state.now_ms, entry)
+    state.slot.prepares[state.config.me] = prepare
+    state.persist(entry)
+    if is_proposal(state):
+        state.send(PrePrepareMessage(prepare, pack_block(block)))
     else:
-        s.send(prepare)
+        state.send(prepare)
 
 
-def is_proposal(s: State) -> bool:
+def is_proposal(state: State) -> bool:
     """Whether the own vote is the view's proposal: the primary's, for a block that no NEW-VIEW has announced."""
-    return s.is_primary and s.slot.vote is not None and named_block(s) != s.slot.vote.block_id
+    return state.is_primary and state.slot.vote is not None and named_block(state) != state.slot.vote.block_id
 
 
-def on_prepare(s: State, prepare: Signed[Prepare]) -> bool:
+def on_prepare(state: State, prepare: Signed[Prepare]) -> bool:
     """A vote. Kept when it is for the height in flight, signed by a member of this epoch, and of a later view than
     the sender's last one: each sender counts once in a view (PBFT 4.2). Returns whether the sender's vote is known."""
     body = prepare.body
-    if body.height != s.height:
+    if body.height != state.height:
         return False
-    known = s.slot.prepares.get(body.sender)
+    known = state.slot.prepares.get(body.sender)
     if known is not None and known.body.view >= body.view:
         return known.body.view == body.view
-    if not s.certifier.signed(prepare):
-        s.count("bad_signature")
+    if not state.certifier.signed(prepare):
+        state.count("bad_signature")
         return False
-    s.slot.prepares[body.sender] = prepare
+    state.slot.prepares[body.sender] = prepare
     return True
 
 
-def prepare_if_quorum(s: State) -> None:
+def prepare_if_quorum(state: State) -> None:
     """PBFT 4.2, prepared(m, v, n, i): a quorum of PREPAREs, the own one among them, for one block in the own view.
 
     The certificate is journalled with the own COMMIT before the block is executed and the COMMIT leaves.
     """
-    vote, prepared = s.slot.vote, s.slot.prepared
-    if s.phase != "normal" or vote is None or vote.view != s.view or (prepared and prepared.view >= vote.view):
+    vote, prepared = state.slot.vote, state.slot.prepared
+    if state.phase != "normal" or vote is None or vote.view != state.view or (prepared and prepared.view >= vote.view):
         return
-    votes = s.slot.preparers(vote.view, vote.block_id)
-    if len(votes) < s.config.quorum:
+    votes = state.slot.preparers(vote.view, vote.block_id)
+    if len(votes) < state.config.quorum:
         return
-    commit = s.sign(
+    commit = state.sign(
         Commit(
             block_id=vote.block_id,
-            epoch=s.config.epoch,
-            height=s.height,
-            new_view=s.installed.digest if s.installed else "",
-            sender=s.config.me,
-            view=s.view,
+            epoch=state.config.epoch,
+            height=state.height,
+            new_view=state.installed.digest if state.installed else "",
+            sender=state.config.me,
+            view=state.view,
         )
     )
     certificate = pack_certificate(votes)
     entry = JournalEntry(Entry.PREPARED, pack([certificate, commit.raw, commit.signature]))
-    block = s.slot.blocks[vote.block_id]
-    s.slot.prepared = PreparedBlock(vote.view, block, certificate, commit, (vote.entry, entry))
-    s.slot.commit_sent = None
-    s.persist(entry)
-    execute(s, block)
+    block = state.slot.blocks[vote.block_id]
+    state.slot.prepared = PreparedBlock(vote.view, block, certificate, commit, (vote.entry, entry))
+    state.slot.commit_sent = None
+    state.persist(entry)
+    execute(state, block)
 
 
-def execute(s: State, block: Block) -> None:
+def execute(state: State, block: Block) -> None:
     """Have a block executed in memory, once."""
-    if block.block_id not in s.slot.results and block.block_id not in s.slot.executing:
-        s.slot.executing[block.block_id] = None
-        s.emit(Execute(block))
+    if block.block_id not in state.slot.results and block.block_id not in state.slot.executing:
+        state.slot.executing[block.block_id] = None
+        state.emit(Execute(block))

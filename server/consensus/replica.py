@@ -71,13 +71,19 @@ class Replica:
         self._state.truncated_height = restored.tip.height
 
     def __repr__(self) -> str:
-        s, slot = self._state, self._state.slot
-        vote = f" vote={slot.vote.block_id[:6]}@{slot.vote.view}" if slot.vote else ""
-        prepared = f" prepared={slot.prepared.block.block_id[:6]}@{slot.prepared.view}" if slot.prepared else ""
-        storing = " storing" if slot.storing else ""
-        head = f"{s.config.me} view={s.view} {s.phase}{' primary' if s.is_primary else ''}"
-        tail = f" pending={len(s.pool)} cosigned={s.signer.size if s.signer else 0} sealed={s.checkpoints.sealed_size}"
-        return f"<{head} height={s.tip.height}{vote}{prepared}{storing}{tail}>"
+        state, slot = self._state, self._state.slot
+        words = [state.config.me, f"view={state.view}", state.phase, f"height={state.tip.height}"]
+        if state.is_primary:
+            words.append("primary")
+        if slot.vote is not None:
+            words.append(f"vote={slot.vote.block_id[:6]}@{slot.vote.view}")
+        if slot.prepared is not None:
+            words.append(f"prepared={slot.prepared.block.block_id[:6]}@{slot.prepared.view}")
+        if slot.storing:
+            words.append("storing")
+        cosigned = state.signer.size if state.signer is not None else 0
+        words.append(f"pending={len(state.pool)} cosigned={cosigned} sealed={state.checkpoints.sealed_size}")
+        return f"<{' '.join(words)}>"
 
     @property
     def state(self) -> State:
@@ -86,122 +92,122 @@ class Replica:
 
     def step(self, now_ms: int, event: events.Event) -> list[Effect]:
         """Take one event at the driver's clock; return the effects to perform, in order."""
-        s = self._state
-        s.now_ms = max(now_ms, s.now_ms)
-        _HANDLERS[type(event)](s, event)
-        _go_on(s)
-        effects, s.out = s.out, []
+        state = self._state
+        state.now_ms = max(now_ms, state.now_ms)
+        _HANDLERS[type(event)](state, event)
+        _go_on(state)
+        effects, state.out = state.out, []
         return effects
 
 
-def _go_on(s: State) -> None:
+def _go_on(state: State) -> None:
     """Whatever the event has made possible, in the order of a block's life. Each step asks whether it may."""
-    if s.phase == "stopped":
+    if state.phase == "stopped":
         return
-    view_change.leave_if_suspected(s)
-    view_change.announce_new_view(s)
-    view_change.vote_on_named_block(s)
-    normal.prepare_if_quorum(s)
-    commit.send_commit(s)
-    commit.commit_if_quorum(s)
-    sync.take_synced(s)
-    commit.store_committed(s)
-    cosigning.cosign_if_agreed(s)
-    sync.fetch_named_block(s)
-    sync.ask_if_behind(s)
-    normal.propose(s)
+    view_change.leave_if_suspected(state)
+    view_change.announce_new_view(state)
+    view_change.vote_on_named_block(state)
+    normal.prepare_if_quorum(state)
+    commit.send_commit(state)
+    commit.commit_if_quorum(state)
+    sync.take_synced(state)
+    commit.store_committed(state)
+    cosigning.cosign_if_agreed(state)
+    sync.fetch_named_block(state)
+    sync.ask_if_behind(state)
+    normal.propose(state)
 
 
-def _on_start(s: State, _event: events.Start) -> None:
+def _on_start(state: State, _event: events.Start) -> None:
     """Begin: patience starts now, the signer's last line is repeated, and all others are told where this replica is."""
-    s.progress_ms = s.view_since_ms = s.now_ms
-    if s.signer is not None and s.signer.size == s.tip.size and s.signer.root != s.tip.root:
-        return s.stop("diverged", f"the ledger's root at size {s.tip.size} is not the one that was cosigned")
-    if s.signer is not None and s.signer.epoch == s.config.epoch:
-        s.send(cosigning.take_own_line(s))
-    cosigning.say_executed(s)
-    status.tell_status(s)
+    state.progress_ms = state.view_since_ms = state.now_ms
+    if state.signer is not None and state.signer.size == state.tip.size and state.signer.root != state.tip.root:
+        return state.stop("diverged", f"the ledger's root at size {state.tip.size} is not the one that was cosigned")
+    if state.signer is not None and state.signer.epoch == state.config.epoch:
+        state.send(cosigning.take_own_line(state))
+    cosigning.say_executed(state)
+    status.tell_status(state)
 
 
-def _on_tick(s: State, _event: events.Tick) -> None:
-    s.slot.nothing_to_build = False
-    status.tell_status(s)
-    if s.phase == "stopped":
+def _on_tick(state: State, _event: events.Tick) -> None:
+    state.slot.nothing_to_build = False
+    status.tell_status(state)
+    if state.phase == "stopped":
         return
-    s.pool.expire(s.now_ms)
-    suspicion.note_seal(s)
-    reason = suspicion.reason_to_suspect(s)
+    state.pool.expire(state.now_ms)
+    suspicion.note_seal(state)
+    reason = suspicion.reason_to_suspect(state)
     if reason is not None:
-        view_change.suspect(s, reason)
+        view_change.suspect(state, reason)
 
 
-def _on_submitted(s: State, event: events.Submitted) -> None:
+def _on_submitted(state: State, event: events.Submitted) -> None:
     """A client's record: kept, and passed on once to everybody, so that everybody waits for it (consensus.md 2.3)."""
     message = RequestMessage(event.record_id, event.record, pack_attachments(event.attachments))
-    if event.record_id in s.pool or s.phase == "stopped":
+    if event.record_id in state.pool or state.phase == "stopped":
         return
-    if not s.pool.add(event.record_id, encode_frame(message), s.now_ms, event.expires_ms):
-        return s.emit(Refused(event.record_id))
-    s.slot.nothing_to_build = False
-    s.send(message)
+    if not state.pool.add(event.record_id, encode_frame(message), state.now_ms, event.expires_ms):
+        return state.emit(Refused(event.record_id))
+    state.slot.nothing_to_build = False
+    state.send(message)
 
 
-def _on_admitted(s: State, event: events.Admitted) -> None:
+def _on_admitted(state: State, event: events.Admitted) -> None:
     message = RequestMessage(event.record_id, event.record, pack_attachments(event.attachments))
-    s.pool.answered(event.record_id)
-    if s.phase != "stopped":
-        s.pool.add(event.record_id, encode_frame(message), s.now_ms, event.expires_ms)
-        s.slot.nothing_to_build = False
+    state.pool.answered(event.record_id)
+    if state.phase != "stopped":
+        state.pool.add(event.record_id, encode_frame(message), state.now_ms, event.expires_ms)
+        state.slot.nothing_to_build = False
 
 
-def _on_rejected(s: State, event: events.Rejected) -> None:
-    s.pool.answered(event.record_id)
-    s.pool.remove((event.record_id,))
+def _on_rejected(state: State, event: events.Rejected) -> None:
+    state.pool.answered(event.record_id)
+    state.pool.remove((event.record_id,))
 
 
-def _on_agenda(s: State, event: events.Agenda) -> None:
-    s.agenda = event
-    s.slot.nothing_to_build = False
-    suspicion.note_seal(s)
+def _on_agenda(state: State, event: events.Agenda) -> None:
+    state.agenda = event
+    state.slot.nothing_to_build = False
+    suspicion.note_seal(state)
 
 
-def _on_halted(s: State, event: events.Halted) -> None:
-    s.stop("halted", event.detail)
+def _on_halted(state: State, event: events.Halted) -> None:
+    state.stop("halted", event.detail)
 
 
-def _on_stored(s: State, event: events.Stored) -> None:
+def _on_stored(state: State, event: events.Stored) -> None:
     """The next height begins: votes for it that came early are looked at again."""
-    height = s.tip.height
-    commit.on_stored(s, event)
-    if s.tip.height > height:
-        cosigning.stop_if_contradicted(s, s.tip.size)
-        early, s.early = s.early, {}
+    height = state.tip.height
+    commit.on_stored(state, event)
+    if state.tip.height > height:
+        cosigning.stop_if_contradicted(state, state.tip.size)
+        early, state.early = state.early, {}
         for (carrier, _), message in early.items():
-            _handle(s, carrier, message)
+            _handle(state, carrier, message)
 
 
-def _on_received(s: State, event: events.Received) -> None:
+def _on_received(state: State, event: events.Received) -> None:
     try:
-        _handle(s, event.sender, decode_frame(event.frame))
+        _handle(state, event.sender, decode_frame(event.frame))
     except Malformed:
-        s.count("malformed")
+        state.count("malformed")
 
 
-def _handle(s: State, carrier: str, message: Message) -> None:
-    if s.phase == "stopped" and not isinstance(message, SyncRequest | Status):
+def _handle(state: State, carrier: str, message: Message) -> None:
+    if state.phase == "stopped" and not isinstance(message, SyncRequest | Status):
         return
-    if isinstance(message, PrePrepareMessage | Signed | CommitMessage) and _keep_early(s, carrier, message):
+    if isinstance(message, PrePrepareMessage | Signed | CommitMessage) and _keep_early(state, carrier, message):
         return
     try:
         if isinstance(message, Signed):
-            _SIGNED[type(message.body)](s, message)
+            _SIGNED[type(message.body)](state, message)
         else:
-            _MESSAGES[type(message)](s, carrier, message)
+            _MESSAGES[type(message)](state, carrier, message)
     except Malformed:
-        s.count("malformed")
+        state.count("malformed")
 
 
-def _keep_early(s: State, carrier: str, message: PrePrepareMessage | Signed[Any] | CommitMessage) -> bool:
+def _keep_early(state: State, carrier: str, message: PrePrepareMessage | Signed[Any] | CommitMessage) -> bool:
     """Votes for the next height but one: its sender has stored the block in flight, this replica is about to.
 
     One of each type and carrier is kept until then; what is further ahead is dropped and only says whom to ask for
@@ -215,20 +221,20 @@ def _keep_early(s: State, carrier: str, message: PrePrepareMessage | Signed[Any]
         height = message.body.height
     else:
         return False
-    if height <= s.height:
+    if height <= state.height:
         return False
-    if height == s.height + 1:
+    if height == state.height + 1:
         kind = type(message.body).__name__ if isinstance(message, Signed) else type(message).__name__
-        s.early[carrier, kind] = message
-    sync.note_height(s, carrier, max(s.sync.heights.get(carrier, 0), height - 1))
+        state.early[carrier, kind] = message
+    sync.note_height(state, carrier, max(state.sync.heights.get(carrier, 0), height - 1))
     return True
 
 
-def _on_request(s: State, carrier: str, message: RequestMessage) -> None:
+def _on_request(state: State, carrier: str, message: RequestMessage) -> None:
     """A peer passes a record on. Asked of the driver once; the claimed id saves judging again what is pending."""
     attachments = unpack_attachments(message.attachments)
-    if s.pool.ask(message.record_id):
-        s.emit(Admit(message.record_id, message.record, attachments, carrier))
+    if state.pool.ask(message.record_id):
+        state.emit(Admit(message.record_id, message.record, attachments, carrier))
 
 
 _SIGNED: dict[type, Callable[[State, Any], Any]] = {
@@ -238,17 +244,17 @@ _SIGNED: dict[type, Callable[[State, Any], Any]] = {
 }
 
 _MESSAGES: dict[type, Callable[[State, str, Any], None]] = {
-    PrePrepareMessage: lambda s, _carrier, message: normal.on_pre_prepare(s, message),
-    CommitMessage: lambda s, _carrier, message: commit.on_commit(s, message),
-    ViewChangeMessage: lambda s, _carrier, message: view_change.on_view_change(s, message),
-    NewViewMessage: lambda s, _carrier, message: view_change.on_new_view(s, message),
-    Cosign: lambda s, _carrier, message: cosigning.on_cosign(s, message),
+    PrePrepareMessage: lambda state, _carrier, message: normal.on_pre_prepare(state, message),
+    CommitMessage: lambda state, _carrier, message: commit.on_commit(state, message),
+    ViewChangeMessage: lambda state, _carrier, message: view_change.on_view_change(state, message),
+    NewViewMessage: lambda state, _carrier, message: view_change.on_new_view(state, message),
+    Cosign: lambda state, _carrier, message: cosigning.on_cosign(state, message),
     Status: status.on_status,
     RequestMessage: _on_request,
     Fetch: sync.on_fetch,
-    BatchMessage: lambda s, _carrier, message: sync.on_batch(s, message),
+    BatchMessage: lambda state, _carrier, message: sync.on_batch(state, message),
     SyncRequest: sync.on_sync_request,
-    SyncReplyMessage: lambda s, _carrier, message: sync.on_sync_reply(s, message),
+    SyncReplyMessage: lambda state, _carrier, message: sync.on_sync_reply(state, message),
 }
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {

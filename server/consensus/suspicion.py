@@ -13,63 +13,69 @@ from server.consensus.state import State
 Reason = Literal["record", "vote", "view", "timer", "seal"]
 
 
-def reason_to_suspect(s: State) -> Reason | None:
+def reason_to_suspect(state: State) -> Reason | None:
     """Why the view makes no progress, or None while there is still patience."""
-    if _is_starving(s):
+    if _is_starving(state):
         return "record"
-    if s.now_ms - s.progress_ms < patience_ms(s):
+    if state.now_ms - state.progress_ms < patience_ms(state):
         return None
-    if s.phase == "changing":
+    if state.phase == "changing":
         return "view"
-    return "vote" if _waits_for_vote(s) else _reason_for_work(s)
+    return "vote" if _waits_for_vote(state) else _reason_for_work(state)
 
 
-def _waits_for_vote(s: State) -> bool:
+def _waits_for_vote(state: State) -> bool:
     """Whether a vote was cast, or a block named by the NEW-VIEW, and nothing came of it."""
-    if s.slot.vote is not None and _overdue(s, s.slot.vote.since_ms):
+    if state.slot.vote is not None and _overdue(state, state.slot.vote.since_ms):
         return True
-    return s.installed is not None and bool(s.installed.body.block_id) and s.installed.body.base_height == s.tip.height
+    return (
+        state.installed is not None
+        and bool(state.installed.body.block_id)
+        and state.installed.body.base_height == state.tip.height
+    )
 
 
-def _reason_for_work(s: State) -> Reason | None:
-    oldest_ms = s.pool.oldest_ms
-    if oldest_ms is not None and _overdue(s, oldest_ms):
+def _reason_for_work(state: State) -> Reason | None:
+    oldest_ms = state.pool.oldest_ms
+    if oldest_ms is not None and _overdue(state, oldest_ms):
         return "record"
-    due_ms = s.agenda.due_ms
-    if due_ms is not None and s.now_ms > due_ms + s.config.timeouts.timer_grace_ms:
+    due_ms = state.agenda.due_ms
+    if due_ms is not None and state.now_ms > due_ms + state.config.timeouts.timer_grace_ms:
         return "timer"
-    if s.seal_since_ms is not None and _overdue(s, s.seal_since_ms):
+    if state.seal_since_ms is not None and _overdue(state, state.seal_since_ms):
         return "seal"
     return None
 
 
-def patience_ms(s: State) -> int:
+def patience_ms(state: State) -> int:
     """T * 2^k: k counts view changes since the last commit."""
-    timeouts = s.config.timeouts
-    return timeouts.suspicion_ms << min(s.backoff, timeouts.backoff_max)
+    timeouts = state.config.timeouts
+    return timeouts.suspicion_ms << min(state.backoff, timeouts.backoff_max)
 
 
-def seal_is_wanted(s: State) -> bool:
+def seal_is_wanted(state: State) -> bool:
     """Whether a row waits for a seal that is already there but not yet in the chain (decisions 7)."""
-    awaited, sealed = s.agenda.awaiting_size, s.checkpoints.sealed_size
-    return awaited is not None and sealed >= awaited and sealed > s.agenda.sealed_size
+    awaited, sealed = state.agenda.awaiting_size, state.checkpoints.sealed_size
+    return awaited is not None and sealed >= awaited and sealed > state.agenda.sealed_size
 
 
-def note_seal(s: State) -> None:
+def note_seal(state: State) -> None:
     """Remember since when a seal is wanted."""
-    if not seal_is_wanted(s):
-        s.seal_since_ms = None
-    elif s.seal_since_ms is None:
-        s.seal_since_ms = s.now_ms
+    if not seal_is_wanted(state):
+        state.seal_since_ms = None
+    elif state.seal_since_ms is None:
+        state.seal_since_ms = state.now_ms
 
 
-def _is_starving(s: State) -> bool:
+def _is_starving(state: State) -> bool:
     """Whether the primary has passed over a record, though it may order others: censorship, or a lost record."""
-    oldest_ms = s.pool.oldest_ms
-    if oldest_ms is None or s.phase != "normal":
+    oldest_ms = state.pool.oldest_ms
+    if oldest_ms is None or state.phase != "normal":
         return False
-    return s.now_ms - max(oldest_ms, s.view_since_ms) >= max(s.config.timeouts.starvation_ms, patience_ms(s))
+    return state.now_ms - max(oldest_ms, state.view_since_ms) >= max(
+        state.config.timeouts.starvation_ms, patience_ms(state)
+    )
 
 
-def _overdue(s: State, since_ms: int) -> bool:
-    return s.now_ms - since_ms >= patience_ms(s)
+def _overdue(state: State, since_ms: int) -> bool:
+    return state.now_ms - since_ms >= patience_ms(state)

@@ -49,41 +49,41 @@ def _ignore_prepared(patch: pytest.MonkeyPatch) -> None:
 def _forget_prepared(patch: pytest.MonkeyPatch) -> None:
     install = view_change.install
 
-    def forgetful(s: State, message: NewViewMessage) -> None:
-        s.slot.prepared = None
-        install(s, message)
+    def forgetful(state: State, message: NewViewMessage) -> None:
+        state.slot.prepared = None
+        install(state, message)
 
     patch.setattr(view_change, "install", forgetful)
 
 
 def _forget_journal(patch: pytest.MonkeyPatch) -> None:
-    def nothing(s: State, journal: tuple[JournalEntry, ...]) -> None:
-        journal_entries.restore_entries(s, ())
+    def nothing(state: State, journal: tuple[JournalEntry, ...]) -> None:
+        journal_entries.restore_entries(state, ())
 
     patch.setattr(replica, "restore_entries", nothing)
 
 
 def _vote_twice(patch: pytest.MonkeyPatch) -> None:
-    def always(s: State) -> bool:
-        return s.is_primary and s.may_vote and not s.slot.prepared
+    def always(state: State) -> bool:
+        return state.is_primary and state.may_vote and not state.slot.prepared
 
     cast = normal.cast_vote
 
-    def twice(s: State, block: Block) -> None:
-        s.slot.vote = None
-        cast(s, block)
+    def twice(state: State, block: Block) -> None:
+        state.slot.vote = None
+        cast(state, block)
 
     patch.setattr(normal, "may_propose", always)
     patch.setattr(normal, "cast_vote", twice)
 
 
 def _never_suspect(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(suspicion, "reason_to_suspect", lambda s: None)
+    patch.setattr(suspicion, "reason_to_suspect", lambda state: None)
 
 
 def _never_resend(patch: pytest.MonkeyPatch) -> None:
-    def only_heights(s: State, sender: str, message: Any) -> None:
-        sync.note_height(s, sender, message.height)
+    def only_heights(state: State, sender: str, message: Any) -> None:
+        sync.note_height(state, sender, message.height)
 
     patch.setitem(replica._MESSAGES, Status, only_heights)
 
@@ -99,14 +99,14 @@ def _send_before_persisting(patch: pytest.MonkeyPatch) -> None:
 
 
 def _cosign_backwards(patch: pytest.MonkeyPatch) -> None:
-    def eager(s: State) -> None:
-        committed = s.slot.committed
-        if committed is not None and committed.block.block_id in s.slot.results:
-            result = s.slot.results[committed.block.block_id]
-            s.send(
+    def eager(state: State) -> None:
+        committed = state.slot.committed
+        if committed is not None and committed.block.block_id in state.slot.results:
+            result = state.slot.results[committed.block.block_id]
+            state.send(
                 cosigning.cosign_message(
-                    s.config.me,
-                    Line(result.size, result.root, s.keyring.cosign(result.size, result.root, 1)),
+                    state.config.me,
+                    Line(result.size, result.root, state.keyring.cosign(result.size, result.root, 1)),
                 )
             )
 

@@ -183,16 +183,16 @@ class Watch:
     def after_step(self, node: Node) -> None:
         """Bounded memory: every table within its limit, at every step."""
         assert node.replica is not None
-        s, n = node.replica.state, len(self._world.members)
+        state, n = node.replica.state, len(self._world.members)
         bounds = (
-            (len(s.pool), POOL_RECORDS_MAX),
-            (s.pool.frame_bytes, POOL_BYTES_MAX),
-            (len(s.slot.blocks), BLOCKS_HELD_MAX),
-            (len(s.early), 4 * n),
-            (max(len(s.slot.prepares), len(s.slot.commits), len(s.slot.executed), len(s.executed)), n),
-            (max(len(s.suspects), len(s.changes)), n),
-            (len(s.sync.queue), SYNC_BLOCKS_MAX),
-            (s.checkpoints.lines_kept, n * LINES_KEPT_MAX),
+            (len(state.pool), POOL_RECORDS_MAX),
+            (state.pool.frame_bytes, POOL_BYTES_MAX),
+            (len(state.slot.blocks), BLOCKS_HELD_MAX),
+            (len(state.early), 4 * n),
+            (max(len(state.slot.prepares), len(state.slot.commits), len(state.slot.executed), len(state.executed)), n),
+            (max(len(state.suspects), len(state.changes)), n),
+            (len(state.sync.queue), SYNC_BLOCKS_MAX),
+            (state.checkpoints.lines_kept, n * LINES_KEPT_MAX),
         )
         if any(size > limit for size, limit in bounds):
             self.fail("memory", f"{node.address}: {bounds}")

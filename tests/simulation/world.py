@@ -25,8 +25,8 @@ MEMBERS = {
     4: ("owners", "property", "steward", "street"),
     7: ("archive", "district", "owners", "property", "school", "steward", "street"),
 }
-HEALED_WITHIN_MS = 150_000
-"""After healing everything must be done within this: two rounds of the longest patience, 2^5 T, and work."""
+HEALED_WITHIN_MS = 45_000
+"""After healing everything must be done within this: the longest patience, 2^5 T, and some more."""
 CHAOS_MS = 500
 
 
@@ -279,8 +279,8 @@ class World:
             return False
         for node in honest:
             assert node.replica is not None
-            s, ledger = node.replica.state, node.application.ledger
-            if s.checkpoints.sealed_size < s.tip.size and not self.twin:
+            state, ledger = node.replica.state, node.application.ledger
+            if state.checkpoints.sealed_size < state.tip.size and not self.twin:
                 return False
             if any(record_id not in ledger.done for record_id in self._lasting):
                 return False
