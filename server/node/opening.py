@@ -31,7 +31,7 @@ from server.node.receipts import Receipts
 from server.node.transport import Peers, tls_context
 from server.record.canonical import Malformed, b64u_decode
 from server.storage.database import Database
-from server.storage.journal import Journal
+from server.storage.journal import Journal, replace_file
 from server.storage.ledger import Ledger
 from server.storage.replay import rebuild_rows
 from server.storage.signer import SignerFile
@@ -47,7 +47,10 @@ class StartRefused(Exception):
 
 @asynccontextmanager
 async def open_node(config: Config) -> AsyncIterator[Node]:
-    """A node with its replica running and its peers being sought. Raises StartRefused, DatabaseFault, JournalCorrupt."""
+    """A node with its replica running and its peers being sought.
+
+    Raises StartRefused, DatabaseFault, JournalCorrupt, SignerRefused; later NodeFailed, into the caller's block.
+    """
     genesis, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
     keys = read_keys(Path(config.node.keys), genesis, config.node.id)
     data = Path(config.node.data)
@@ -128,6 +131,8 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     parts, config = node.parts, node.config
     ledger = parts.ledger
     has_blocks = ledger.tip.height > 0
+    if not has_blocks:
+        _mark_beginning(Path(config.node.keys), data)
     journal = await asyncio.to_thread(Journal.open, data / "journal", expected=has_blocks)
     stack.callback(journal.close)
     signer = SignerFile.open(data / "signer", expected=has_blocks)
@@ -162,6 +167,22 @@ async def _listen(node: Node) -> None:
         await node.listen_to_peers()
     except OSError as error:
         raise StartRefused(f"cannot listen for peers on {transport.host}:{transport.port}: {error.strerror}") from None
+
+
+def _mark_beginning(keys: Path, data: Path) -> None:
+    """Note beside the keys that they vote from now on; refuse an empty folder when they did before.
+
+    The ledger cannot tell: it was lost with the journal. Keys and data are seldom lost together. Raises StartRefused.
+    """
+    mark = keys / "voted"
+    if not mark.exists():
+        replace_file(mark, b"The keys in this folder have voted; without the journal of their votes they must not again.\n")
+    elif not (data / "journal").exists():
+        raise StartRefused(
+            f"{data} holds no journal, but this node has voted before ({mark} says so), and may have voted what it no "
+            "longer knows. Put the folder back as it was at its end. If that cannot be: make sure that the other nodes "
+            "have ordered blocks since, remove the mark, and start again; the ledger is then fetched from them."
+        )
 
 
 async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile) -> Restored:
