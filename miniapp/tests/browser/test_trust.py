@@ -1,0 +1,135 @@
+"""What the app must never do: trust nodes that disagree, lose what was signed, or ask anybody else."""
+
+from __future__ import annotations
+
+import json
+
+from conftest import Open
+from playwright.sync_api import Route
+
+
+def _second(base: str) -> str:
+    host, _, port = base.rstrip("/").rpartition(":")
+    return f"{host}:{int(port) + 1}"
+
+
+def test_nodes_that_disagree_at_first_use_stop_the_app_with_a_red_page(open_app: Open) -> None:
+    app = open_app()
+
+    def forge(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "genesis_sha256": "0" * 64})
+
+    app.page.route(f"{_second(app.base)}/api/v1/estate", forge)
+    app.go()
+    app.see("各单位给出的信息不一致")
+    app.page.reload()
+    app.see("各单位给出的信息不一致")
+    app.go("pages/ledger/index")
+    app.see("请停止使用")
+
+
+def test_a_node_that_is_away_at_first_use_is_named_and_the_rest_compared(open_app: Open) -> None:
+    app = open_app()
+    app.page.route(f"{_second(app.base)}/**", lambda route: route.abort())
+    app.go("pages/ledger/index")
+    app.see("已核对 2 家，另有 1 家暂时联系不上")
+
+
+def test_a_changed_policy_later_is_an_alarm(open_app: Open) -> None:
+    app = open_app()
+    app.go()
+    app.see("三方账本一致")
+
+    def forge(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "policy": answer.json()["policy"] + "# other\n"})
+
+    app.page.route(f"{app.base}api/v1/estate", forge)
+    app.page.reload()
+    app.page.wait_for_timeout(800)
+    app.page.reload()
+    app.see("各单位给出的信息不一致")
+
+
+def test_no_other_host_is_ever_asked_and_the_content_policy_holds(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    for page in ("pages/home/index", "pages/points/index", "pages/ledger/index", "merchant/charge/index"):
+        app.go(page)
+        app.page.wait_for_timeout(300)
+    first = int(app.base.rstrip("/").rpartition(":")[2])
+    assert app.hosts <= {f"127.0.0.1:{first + offset}" for offset in range(3)} | {""}
+    assert app.errors == []
+
+
+def test_a_signed_record_survives_a_dead_network_and_a_killed_app_and_is_sent_once(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    app.go(f"pages/ticket/index?id={'T' * 43}")
+    app.see("修好了，确认")
+    app.page.context.set_offline(True)
+    app.tap("修好了，确认")
+    app.see("网络恢复后会自动送出")
+    (waiting,) = app.stored("outbox")  # type: ignore[misc]
+    app.page.close()
+
+    posted: list[str] = []
+    again = open_app(context=app.page.context)
+    again.page.on("request", lambda request: "/records" in request.url and request.method == "POST" and posted.append(request.post_data))
+    again.page.context.set_offline(False)
+    again.go("pages/receipts/index")
+    again.see("确认修好")
+    again.page.wait_for_function("localStorage.getItem('linli.1.outbox') === '[]'")
+    assert [json.loads(one)["record"] for one in posted] == [waiting["record"]]
+    assert any(one["id"] == waiting["id"] for one in again.stored("receipts"))  # type: ignore[union-attr]
+
+
+def test_a_receipt_that_does_not_verify_is_not_believed(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+
+    def forge(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        route.fulfill(response=answer, json={**body, "receipt": body["receipt"].replace("index ", "index 1")})
+
+    app.page.route("**/api/v1/records", forge)
+    app.go(f"pages/ticket/index?id={'T' * 43}")
+    app.tap("修好了，确认")
+    app.see("收到的凭证没有通过核对")
+    (waiting,) = app.stored("outbox")  # type: ignore[misc]
+    assert waiting["state"] == "distrusted"
+
+
+def test_a_stopped_node_is_not_the_end(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    app.page.route(f"{app.base}api/v1/points/**", lambda route: route.abort())
+    app.go("pages/points/index")
+    app.see("可用积分")
+
+
+def test_offline_pages_say_so_and_come_back(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    app.go()
+    app.see("三方账本一致")
+    app.page.context.set_offline(True)
+    app.view.get_by_role("link", name="投票").click()
+    app.see("现在没有网络")
+    app.page.context.set_offline(False)
+    app.tap("再试一次")
+    app.see("更换 3 号楼")
+
+
+def test_a_stored_receipt_that_was_tampered_with_turns_red(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    (receipt,) = app.stored("receipts")  # type: ignore[misc]
+    app.page.evaluate(
+        "(id) => { const key = 'linli.1.receipt.' + id; localStorage.setItem(key, localStorage.getItem(key).replace('index ', 'index 1')) }",
+        receipt["id"],
+    )
+    app.go(f"pages/receipt/index?id={receipt['id']}")
+    app.see("核对没有通过")
