@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,7 @@ class Site:
     url: str
     http: aiohttp.ClientSession
     officer: Person
-    counted: int = 0
-    rolls: int = field(default=0)
+    rolls: int = 0
 
     def device(self) -> Person:
         """A device that nobody knows."""
