@@ -33,14 +33,21 @@ export function hasVoted(mine: readonly MyBallot[] | undefined): boolean {
   return mine !== undefined && mine.length > 0 && mine.every((one) => one.ballot !== '')
 }
 
+/** Choice by question id, taken when they are shown: what is seen is what is signed, whatever another tab does meanwhile. */
+export function choicesOf(motion: Motion): Readonly<Record<string, string>> {
+  return Object.fromEntries(motion.questions.map(({ id }) => [id, choiceOf(motion, id)]))
+}
+
 /**
  * One after another and in order; stops at the first that is not accepted. What was already accepted is not sent again:
  * the next try skips ballots that the motion shows as cast with the same choice.
  */
-export async function castBallots(motion: Motion, title: string): Promise<Settlement> {
+export async function castBallots(
+  motion: Motion, choices: Readonly<Record<string, string>>, title: string,
+): Promise<Settlement> {
   let last: Settlement = { kind: 'waiting', id: '' }
   for (const mine of motion.mine.filter(isMine)) {
-    const choice = choiceOf(motion, mine.question)
+    const choice = choices[mine.question]!
     if (mine.ballot !== '' && mine.choice === choice) continue
     last = await castOne(motion, mine, choice, title)
     if (last.kind !== 'accepted') return last

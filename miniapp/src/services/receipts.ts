@@ -36,7 +36,9 @@ export function keepReceipt(item: Pick<OutboxItem, 'id' | 'kind' | 'title'>, tex
     code: receiptCode(receipt),
   }
   store.writeReceipt(item.id, text)
-  store.write('receipts', [note, ...receiptNotes().filter((one) => one.id !== item.id)])
+  const notes = receiptNotes()
+  const isHeld = notes.some((one) => one.id === item.id)
+  store.write('receipts', isHeld ? notes.map((one) => (one.id === item.id ? note : one)) : [note, ...notes])
 }
 
 export interface OpenedReceipt {

@@ -2,7 +2,7 @@
 
 import { api } from '../../services/api'
 import type { Motion } from '../../services/api-types'
-import { castBallots, choiceOf, isComplete } from '../../services/ballots'
+import { castBallots, choicesOf, isComplete } from '../../services/ballots'
 import { sentenceOfSettlement } from '../../services/faults'
 import type { Settlement } from '../../services/outbox'
 import { definePage, go, replaceWith } from '../../page'
@@ -19,6 +19,7 @@ definePage({
   sections: ['vote'],
   data: { title: '', answers: [] as Answer[], outcome: '' as '' | Settlement['kind'], outcomeText: '', receipt: '', ...VOTE_STEPS },
   motion: undefined as Motion | undefined,
+  choices: {} as Readonly<Record<string, string>>,
 
   async load() {
     // After the vote is cast this page shows what became of it, not the form again.
@@ -26,7 +27,8 @@ definePage({
     const motion = await api.motion(this.query['motion']!)
     if (!isComplete(motion)) return replaceWith('pages/vote/choose', { motion: motion.id, n: '0' })
     this.motion = motion
-    this.setData({ title: motion.title, answers: answersOf(motion), ...stepData(5, this.texts) })
+    this.choices = choicesOf(motion)
+    this.setData({ title: motion.title, answers: answersOf(motion, this.choices), ...stepData(5, this.texts) })
   },
 
   edit(event: TapEvent) {
@@ -35,7 +37,7 @@ definePage({
 
   sign() {
     return this.run(async () => {
-      const settlement = await castBallots(this.motion!, this.data.title)
+      const settlement = await castBallots(this.motion!, this.choices, this.data.title)
       this.setData({
         outcome: settlement.kind,
         outcomeText: sentenceOfSettlement(settlement, this.texts) || this.texts.vote.doneText,
@@ -54,9 +56,9 @@ definePage({
   },
 })
 
-function answersOf(motion: Motion): Answer[] {
+function answersOf(motion: Motion, choices: Readonly<Record<string, string>>): Answer[] {
   return motion.questions.map((question, n) => {
-    const chosen = choiceOf(motion, question.id)
+    const chosen = choices[question.id]
     return { question: question.text, choice: question.choices.find((one) => one.id === chosen)?.text ?? '', n }
   })
 }
