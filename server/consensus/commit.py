@@ -12,7 +12,7 @@ from server.consensus.effects import Store
 from server.consensus.events import Executed as Result
 from server.consensus.events import Stored
 from server.consensus.messages import Commit, CommitMessage, Executed, Signed
-from server.consensus.normal import execute
+from server.consensus.normal import execute, follows_tip
 from server.consensus.restored import Boundary, Tip
 from server.consensus.slot import Committed, Slot
 from server.consensus.state import State
@@ -91,7 +91,7 @@ def commit_if_quorum(state: State) -> None:
     if certified is None:
         return
     block = state.slot.blocks[certified[0].body.block_id]
-    if block.header.prev != state.tip.block_id:
+    if not follows_tip(state, block):
         return state.stop(
             "fork", f"block {block.height} {block.block_id} is committed by a quorum, but follows another chain"
         )

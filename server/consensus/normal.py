@@ -135,12 +135,20 @@ def _may_check(state: State, block: Block) -> bool:
     return extends_tip(state, block)
 
 
+def follows_tip(state: State, block: Block) -> bool:
+    """Whether the block's predecessor is the own tip: asked before a vote, a commit, and before a fetched block is taken.
+
+    Without it two branches agree again on later blocks, and sealed prefixes conflict (consensus.md 1.3 H3).
+    """
+    return block.header.prev == state.tip.block_id
+
+
 def extends_tip(state: State, block: Block) -> bool:
     """Whether the block is the next of the own chain: height, predecessor, epoch, time and state."""
     header, tip = block.header, state.tip
     return (
         header.height == tip.height + 1
-        and header.prev == tip.block_id
+        and follows_tip(state, block)
         and header.epoch == state.config.epoch
         and header.time_ms > tip.time_ms
         and header.state_digest_prev == tip.state_digest
@@ -189,12 +197,13 @@ def cast_vote(state: State, block: Block) -> None:
             view=state.view,
         )
     )
-    entry = JournalEntry(Entry.VOTE, pack([prepare.raw, prepare.signature, pack_block(block)]))
+    packed = pack_block(block)
+    entry = JournalEntry(Entry.VOTE, pack([prepare.raw, prepare.signature, packed]))
     state.slot.vote = CastVote(prepare, state.now_ms, entry)
     state.slot.prepares[state.config.me] = prepare
     state.persist(entry)
     if is_proposal(state):
-        state.send(PrePrepareMessage(prepare, pack_block(block)))
+        state.send(PrePrepareMessage(prepare, packed))
     else:
         state.send(prepare)
 

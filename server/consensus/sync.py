@@ -11,7 +11,7 @@ from server.consensus.config import FRAME_BYTES_MAX, SYNC_BLOCKS_MAX, SYNC_BYTES
 from server.consensus.effects import ReadBlocks
 from server.consensus.events import BlocksRead
 from server.consensus.messages import BatchMessage, Commit, Fetch, SyncReplyMessage, SyncRequest
-from server.consensus.normal import named_block
+from server.consensus.normal import follows_tip, named_block
 from server.consensus.slot import Committed
 from server.consensus.state import State
 from server.consensus.view_change import stop_if_forked
@@ -118,7 +118,7 @@ def take_synced(state: State) -> None:
         return
     while state.sync.queue:
         block, certificate = state.sync.queue.pop(0)
-        if block.height == state.height and block.header.prev != state.tip.block_id:
+        if block.height == state.height and not follows_tip(state, block):
             return state.stop("fork", f"block {block.height} was fetched with a certificate, but follows another chain")
         if block.height == state.height:
             first = read_certificate(Commit, certificate)[0].body

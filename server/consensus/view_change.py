@@ -23,7 +23,7 @@ from server.consensus.messages import (
     ViewChange,
     ViewChangeMessage,
 )
-from server.consensus.normal import check, extends_tip, named_block
+from server.consensus.normal import check, extends_tip, follows_tip, named_block
 from server.consensus.select import Claim, select
 from server.consensus.state import InstalledView, State
 from server.consensus.suspicion import Reason
@@ -261,7 +261,7 @@ def vote_on_named_block(state: State) -> None:
         return
     if extends_tip(state, block):
         check(state, block, _holder(state))
-    elif block.header.prev != state.tip.block_id:
+    elif not follows_tip(state, block):
         state.stop("fork", f"the block prepared at height {block.height} follows another chain")
 
 

@@ -32,7 +32,7 @@ class Mutant:
     name: str
     patch: Patch
     options: Callable[[int], Options]
-    seeds: int = 60
+    seeds: range = range(1, 61)
 
 
 def _quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
@@ -118,6 +118,11 @@ def _commit_at_quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "_certified", lambda slot, quorum: certified(slot, quorum - 1))
 
 
+def _follow_anything(patch: pytest.MonkeyPatch) -> None:
+    for module in (normal, commit, sync, view_change):
+        patch.setattr(module, "follows_tip", lambda state, block: True)
+
+
 def _lone_commits(seed: int) -> Options:
     """One node alone knows of a committed block and falls silent; then votes are lost while views change."""
     return Options(3, seed, lone=0.1, mute=0.8)
@@ -125,6 +130,7 @@ def _lone_commits(seed: int) -> Options:
 
 THREE = partial(swarm, 3)
 FOUR = partial(swarm, 4)
+TWINS = partial(swarm, 3, twins=True)
 MUTANTS = (
     Mutant("a quorum of half the members", _quorum_minus_one, FOUR),
     Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, _lone_commits),
@@ -135,5 +141,6 @@ MUTANTS = (
     Mutant("nothing is sent again", _never_resend, THREE),
     Mutant("frames leave before the journal is written", _send_before_persisting, THREE),
     Mutant("a cosignature before the block is stored", _cosign_backwards, THREE),
+    Mutant("nobody asks whether a block follows the own tip", _follow_anything, TWINS, range(41, 141)),
     Mutant("one COMMIT too few", _commit_at_quorum_minus_one, THREE),
 )
