@@ -136,7 +136,7 @@ def _may_check(state: State, block: Block) -> bool:
 
 
 def follows_tip(state: State, block: Block) -> bool:
-    """Whether the block's predecessor is the own tip: asked before a vote, a commit, and before a fetched block is taken.
+    """Whether the block's predecessor is the own tip: asked before a vote, a commit, and taking a fetched block.
 
     Without it two branches agree again on later blocks, and sealed prefixes conflict (consensus.md 1.3 H3).
     """
