@@ -116,7 +116,7 @@ def test_offline_pages_say_so_and_come_back(open_app: Open) -> None:
     app.go()
     app.see("三方账本一致")
     app.page.context.set_offline(True)
-    app.view.get_by_role("link", name="投票").click()
+    app.view.locator(".tile").first.click()
     app.see("现在没有网络")
     app.page.context.set_offline(False)
     app.tap("再试一次")

@@ -41,7 +41,7 @@ definePage({
       if (!(await ask(charge.undo, fill(sales.undoAsk, { n: amount }), charge.undo, common.cancel))) return
       const settlement = await undoRedemption(offer, amount)
       this.setData({ note: sentenceOfSettlement(settlement, this.texts) })
-      await this.reload()
+      if (settlement.kind === 'accepted') await this.reload()
     })
   },
 })

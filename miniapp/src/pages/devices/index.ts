@@ -45,7 +45,7 @@ definePage({
       if (!(await ask(devices.revoke, devices.revokeAsk, devices.revoke, common.cancel))) return
       const settlement = await revokeDevice(kid, devices.revoke)
       this.setData({ note: sentenceOfSettlement(settlement, this.texts) })
-      await this.reload()
+      if (settlement.kind === 'accepted') await this.reload()
     })
   },
 })

@@ -70,9 +70,12 @@ definePage({
     })
   },
 
+  /** What was not accepted leaves the page as it is, with the reason; the outbox keeps what can still arrive. */
   async after(sentence: string, good: string) {
-    this.setData({ note: sentence, isReopening: false })
-    if (sentence === '') wx.showToast({ title: good, icon: 'success' })
+    this.setData({ note: sentence })
+    if (sentence !== '') return
+    this.setData({ isReopening: false, reason: '', morePhotos: [] })
+    wx.showToast({ title: good, icon: 'success' })
     await this.reload()
   },
 })

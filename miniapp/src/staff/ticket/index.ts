@@ -72,9 +72,10 @@ definePage({
     return this.run(async () => {
       const settlement = await this.sign()
       const sentence = sentenceOfSettlement(settlement, this.texts)
-      if (settlement.kind === 'accepted') this.setData({ action: '', words: '', newPhotos: [] })
-      await this.reload()
       this.setData({ note: sentence })
+      if (settlement.kind !== 'accepted') return
+      this.setData({ action: '', words: '', newPhotos: [] })
+      await this.reload()
     })
   },
 
