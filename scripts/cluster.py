@@ -239,12 +239,14 @@ def init_cluster(
 def config_text(node_id: str, layout: list[dict[str, object]], settings: dict[str, dict[str, str]]) -> str:
     """A node's configuration file."""
     own = next(node for node in layout if node["id"] == node_id)
-    lines = ["[node]", f'id = "{node_id}"', 'genesis = "../genesis.json"', 'keys = "."', "", "[http]", f"port = {own['port']}"]
+    lines = ["[node]", f'id = "{node_id}"', 'genesis = "../genesis.json"', 'keys = "."']
+    lines += ["", "[http]", f"port = {own['port']}"]
     lines += [f'static = "{ROOT / "miniapp" / "dist" / "web"}"', "", "[transport]", f"port = {own['peer_port']}"]
     for node in layout:
         if node is not own:
             url = f"http://127.0.0.1:{node['port']}"
-            lines += ["", f"[peers.{node['id']}]", 'host = "127.0.0.1"', f"port = {node['peer_port']}", f'url = "{url}"']
+            lines += ["", f"[peers.{node['id']}]", 'host = "127.0.0.1"']
+            lines += [f"port = {node['peer_port']}", f'url = "{url}"']
     for section, values in settings.items():
         lines += ["", f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
     return "\n".join(lines) + "\n"

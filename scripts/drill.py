@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise, zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,27 +146,29 @@ async def _state(voters: Electorate, node: int) -> dict[str, int]:
 
 
 def list_blows(wounds: Sequence[Wound], acknowledged_s: Sequence[float], end_s: float) -> list[Blow]:
-    """The longest silence after each kill, until the next one: a silence while two nodes were dead begins when one of
-    them was started again."""
+    """The longest silence after each kill until the next one. Time without a quorum of processes is not counted, what
+    the processes need until they serve again is."""
+    outages = list_outages(wounds)
     blows = []
-    for place, wound in enumerate(wounds):
-        until = wounds[place + 1].killed_s if place + 1 < len(wounds) else end_s
-        since = max(wound.killed_s, _quorum_since(wounds, place))
-        times = sorted(at for at in acknowledged_s if at > since)
-        edges = [since, *times] if times else [since, end_s]
-        silence = max((b - max(a, since) for a, b in pairwise(edges) if a <= until), default=0.0)
+    for wound, following in zip_longest(wounds, wounds[1:]):
+        until = following.killed_s if following else end_s
+        since = wound.killed_s
+        edges = sorted([since, end_s, *(at for at in acknowledged_s if at > since), *(end for _, end in outages)])
+        silences = [_silence(a, b, outages) for a, b in pairwise(edges) if since <= a < until]
         back_s = None if wound.struck_again or not wound.ready_s else round(wound.ready_s - wound.started_s, 1)
-        blows.append(Blow(wound.node, wound.moment, round(silence, 1), back_s))
+        blows.append(Blow(wound.node, wound.moment, round(max(silences, default=0.0), 1), back_s))
     return blows
 
 
-def _quorum_since(wounds: Sequence[Wound], place: int) -> float:
-    """When, after this kill, no more than one node was without a process again; 0 when it always was so."""
-    wound = wounds[place]
-    if wound.moment != "pair" or place == 0:
-        return 0.0
-    other = wounds[place - 1]
-    return min(one.started_s for one in (wound, other) if one.started_s) if other.started_s > wound.killed_s else 0.0
+def list_outages(wounds: Sequence[Wound]) -> list[tuple[float, float]]:
+    """(begin, end) of the times in which two nodes had no process."""
+    pairs = [(one, two) for one, two in combinations(wounds, 2) if one.node != two.node]
+    spans = [(max(one.killed_s, two.killed_s), min(one.started_s, two.started_s)) for one, two in pairs]
+    return [(begin, end) for begin, end in spans if begin < end]
+
+
+def _silence(begin: float, end: float, outages: Sequence[tuple[float, float]]) -> float:
+    return end - begin - sum(max(0.0, min(end, stop) - max(begin, start)) for start, stop in outages)
 
 
 def print_report(report: Report) -> None:

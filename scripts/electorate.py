@@ -1,7 +1,7 @@
-"""A synthetic electorate on a real cluster, for benchmarks and drills: a roll, voters with bound devices, motions, ballots.
+"""A synthetic electorate on a real cluster, for benchmarks and drills: roll, voters with devices, motions, ballots.
 
-Whoever runs it holds the keys of all organisations of a throw-away cluster, and so plays them all; every step is a signed
-record posted over HTTP, as any other.
+Whoever runs it holds the keys of all organisations of a throw-away cluster, and so plays them all; every step is a
+signed record posted over HTTP, as any other.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class Electorate:
         parts = [range(begin, min(begin + HEADS_A_PART, len(people))) for begin in range(0, len(people), HEADS_A_PART)]
         for part, places in enumerate(parts):
             heads = [{"area_cm2": 1_000_000, "leaf": leaves[at], "members": [people[at].member]} for at in places]
-            body = {"heads": heads, "part": part, "parts": len(parts), "position": places[0], "roll": ROLL, "root": root}
+            where = {"part": part, "parts": len(parts), "position": places[0]}
+            body = {"heads": heads, "roll": ROLL, "root": root, **where}
             await self.officer(0).do("roll.publish", body)
         for place in range(1, self.genesis.policy.approvals):
             await self.officer(place).do("roll.confirm", {"roll": ROLL, "root": root})
@@ -108,9 +109,7 @@ class Electorate:
                 self.cluster_id, person.member, person.signer.kid, "document", member.id, now_ms
             )
             signature = b64u_encode(self._attest[member.id].sign(content))
-            attestations.append(
-                {"evidence": "document", "node": member.id, "signature": signature, "time_ms": now_ms}
-            )
+            attestations.append({"evidence": "document", "node": member.id, "signature": signature, "time_ms": now_ms})
         return {
             "attestations": attestations,
             "device_key": {"crv": public.crv, "kty": public.kty, "x": public.x, "y": public.y},
@@ -169,5 +168,3 @@ def request_bytes(record: client.SignedRecord, host: str) -> bytes:
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-

@@ -24,6 +24,8 @@ SETTLED_S_MAX = 2.0
 RETURN_S = 60.0
 """A node that is not back by then does not come back by itself."""
 POLL_S = 0.1
+READY_BEHIND_MAX = 1
+"""A node that serves may be a block behind: the others have stored it, it is about to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +147,11 @@ class Nemesis:
         state = await self._state(node) if ready else None
         if state is None:
             return False
+        height = int(state["height"])
+        if not wound.ready_s and height < wound.height - READY_BEHIND_MAX:
+            self.faults.append(f"{node.id} claims to be ready at height {height}, others had {wound.height}")
         wound.ready_s = wound.ready_s or time.monotonic()
-        if int(state["height"]) < wound.height:
-            self.faults.append(f"{node.id} claims to be ready at height {state['height']}, others had {wound.height}")
-        return True
+        return height >= wound.height
 
     async def _state(self, node: NodePlace) -> dict[str, Any] | None:
         return await self._get(node, "/api/v1/cluster")

@@ -1,4 +1,4 @@
-"""What the node answers to the driver's questions, and what it does when a block is stored or a checkpoint is signed."""
+"""What the node answers to its driver, and what it does when a block is stored or a checkpoint is signed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What travels beside records: openings of private fields, and photos. Nothing is voted for before it is all here.
 
-Openings come in the pre-prepare's frame; what is missing is asked of peers, checked by hash, for two seconds (decisions 3).
+Openings come in the pre-prepare's frame; what is missing is asked of peers, checked by hash, for two seconds
+(decisions 3).
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from server.consensus.block import pack_attachments, unpack_attachments
 from server.domain.plan import RecordWork
 from server.gateway.photos import PhotoFiles
 from server.limits import OPENING_BYTES_MAX
+from server.node.pool import Pool
 from server.node.transport import CallFailed, Peers
 from server.record.canonical import Malformed
 from server.record.kind import private_fields_of
 from server.record.shape import open_private
 from server.record.signature import commitment_of
-from server.storage.openings import OpeningStore
+from server.storage.openings import HeldOpening, OpeningStore
 
 log = structlog.get_logger()
 PATIENCE_S = 2.0
@@ -54,12 +56,13 @@ def check_openings(work: RecordWork, openings: Mapping[str, bytes]) -> None:
 
 
 class AttachmentDesk:
-    """Mutable. The attachments of one node. `_fetched` holds what came for proposals, by commitment."""
+    """Mutable. The attachments of one node. `_fetched`: what came for the proposals of one height, by commitment."""
 
-    def __init__(self, openings: OpeningStore, photos: PhotoFiles, peers: Peers) -> None:
+    def __init__(self, openings: OpeningStore, photos: PhotoFiles, peers: Peers, pool: Pool) -> None:
         self._openings = openings
         self._photos = photos
         self._peers = peers
+        self._pool = pool
         self._fetched: dict[str, bytes] = {}
 
     def serve(self) -> None:
@@ -71,12 +74,26 @@ class AttachmentDesk:
     async def check(self, works: Iterable[RecordWork], frame: Mapping[str, bytes]) -> None:
         """Raise AttachmentsMissing, or Malformed when one does not fit, unless everything that `works` name is here."""
         works = list(works)
-        held = {**self._fetched, **frame}
+        held = self._at_hand(works, frame)
         for work in works:
             check_openings(work, held)
         missing = await self._missing(works, held)
         if missing:
             raise AttachmentsMissing([name for _, name in missing])
+
+    async def hold_rest(self, works: Iterable[RecordWork], frame: Mapping[str, bytes], time_ms: int) -> None:
+        """Make durable what a proposal needs and the frame, which the journal keeps, does not bring (decisions 3)."""
+        works = list(works)
+        held = self._at_hand(works, {})
+        named = [(work.signed.id, name) for work in works for name in work.signed.body.commitments()]
+        rest = [HeldOpening(record, name, held[name]) for record, name in named if name not in frame and name in held]
+        if rest:
+            await self._openings.hold(rest, time_ms)
+
+    def _at_hand(self, works: Sequence[RecordWork], frame: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Openings in memory: fetched, come with records that wait here, or in the frame."""
+        waiting = self._pool.openings_of(work.signed.id for work in works)
+        return {**self._fetched, **dict(waiting), **frame}
 
     async def _missing(self, works: Sequence[RecordWork], held: Mapping[str, bytes]) -> list[Named]:
         named = [(work.signed.id, name) for work in works for name in work.signed.body.commitments()]
@@ -87,16 +104,15 @@ class AttachmentDesk:
 
     def given(self, works: Iterable[RecordWork], frame: Mapping[str, bytes]) -> dict[str, bytes]:
         """Openings by commitment that must be stored with a block; what is not given is stored already."""
-        held = {**self._fetched, **frame}
+        works = list(works)
+        held = self._at_hand(works, frame)
+        self._fetched = {}
         names = [name for work in works for name in work.signed.body.commitments()]
-        found = {name: held[name] for name in names if name in held}
-        for name in found:
-            self._fetched.pop(name, None)
-        return found
+        return {name: held[name] for name in names if name in held}
 
     async def attend(self, works: Sequence[RecordWork], frame: Mapping[str, bytes], proposer: str) -> None:
         """Fetch what a proposal needs, from its proposer first, for at most two seconds."""
-        missing = await self._missing(works, {**self._fetched, **frame})
+        missing = await self._missing(works, self._at_hand(works, frame))
         if not missing:
             return
         try:
@@ -125,8 +141,9 @@ class AttachmentDesk:
         try:
             if openings:
                 asked = "\n".join(f"{record}/{name}" for record, name in openings)
+                wanted = {name for _, name in openings}
                 for name, opening in unpack_attachments(await self._peers.call(member, "openings", asked.encode())):
-                    if commitment_of(opening) == name:
+                    if name in wanted and commitment_of(opening) == name:
                         self._fetched[name] = opening
             for _, name in names:
                 if not is_commitment(name):
@@ -150,8 +167,9 @@ class AttachmentDesk:
     async def _serve_openings(self, member: str, payload: bytes) -> bytes:
         names = payload.decode("ascii").split("\n")[:ASKED_AT_ONCE]
         asked = {name.partition("/")[2] for name in names}
-        found = await self.read_openings([name.partition("/")[0] for name in names])
-        held = {**self._fetched, **found}
+        records = [name.partition("/")[0] for name in names]
+        found = await self.read_openings(records)
+        held = {**self._fetched, **dict(self._pool.openings_of(records)), **found}
         return pack_attachments(tuple((name, held[name]) for name in sorted(asked) if name in held))
 
     async def _serve_photo(self, member: str, payload: bytes) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from server.consensus.block import Attachments, Block
+from server.consensus.block import Attachments, Block, fit_attachments
 from server.consensus.effects import Store
 from server.consensus.events import Verdict
 from server.domain.agenda import SEALED, Seal, Sealed, Timer
@@ -91,7 +91,9 @@ class Blocks:
         items = (*seal, *derived, *(waiting.item for waiting in fresh))
         self._built = Planned(items, works, rows)
         openings = dict(opening for waiting in fresh for opening in waiting.openings)
-        return Batch(items, tuple(sorted(openings.items())), tuple(stale))
+        frame = fit_attachments(tuple(openings.items()))
+        await self._parts.attachments.hold_rest(_records(works), dict(frame), time_ms)
+        return Batch(items, frame, tuple(stale))
 
     async def _derive(self, timer: Timer) -> Derived:
         body = await self._parts.derivations.body(timer)
@@ -166,7 +168,9 @@ class Blocks:
             raise BatchInvalid("its rules are not ours")
         await self._check_derived(works, timers)
         await self._check_signatures(works, rows)
-        await self._parts.attachments.check(_records(works), dict(block.attachments))
+        attachments, records, frame = self._parts.attachments, _records(works), dict(block.attachments)
+        await attachments.check(records, frame)
+        await attachments.hold_rest(records, frame, block.header.time_ms)
 
     async def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
         """Every derived entry is recomputed; a seal's signatures are checked."""
@@ -199,7 +203,7 @@ class Blocks:
         if len(checks) <= INLINE_CHECKS_MAX:
             good = all(verify(*check) for check in checks)
         else:
-            good = await asyncio.to_thread(lambda: all([verify(*check) for check in checks]))
+            good = await asyncio.to_thread(lambda: all(verify(*check) for check in checks))
         if not good:
             raise BatchInvalid("a record's signature is wrong")
 
@@ -211,9 +215,7 @@ class Blocks:
             self._keep(candidate)
         if candidate.executed is None:
             tree = self._parts.ledger.tree
-            candidate.executed = execute_block(
-                block.header, candidate.works, candidate.rows, tree, self._parts.trust
-            )
+            candidate.executed = execute_block(block.header, candidate.works, candidate.rows, tree, self._parts.trust)
         return candidate.executed
 
     async def store(self, effect: Store) -> tuple[Executed, list[RecordWork]]:
@@ -249,4 +251,3 @@ def _was_ordered(work: RecordWork, rows: Rows) -> bool:
 
 def _records(works: Sequence[Work]) -> list[RecordWork]:
     return [work for work in works if isinstance(work, RecordWork)]
-

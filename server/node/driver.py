@@ -1,8 +1,8 @@
 """The loop of one node: it gives events to the replica and performs its effects, strictly in order.
 
-Durability comes first: `Persist` and `PersistSigner` are barriers, and what several events ask to persist is written with
-one sync. Questions about blocks are answered by one worker, one after the other, so that executing and storing never
-overlap and are never cancelled.
+Durability comes first: `Persist` and `PersistSigner` are barriers, and what several events ask to persist is written
+with one sync. Questions about blocks are answered by one worker, one after the other, so that executing and storing
+never overlap and are never cancelled.
 """
 
 from __future__ import annotations

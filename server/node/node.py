@@ -1,7 +1,7 @@
 """One node: the engine below the API. It takes signed records, orders them with its peers and gives receipts.
 
-`submit`, `members`, `status` and the block hook are the Engine interface that another ordering engine could stand behind
-(engine.md). The only place where the parts of a node are put together is `open_node`.
+`submit`, `members`, `status` and the block hook are the Engine interface that another ordering engine could stand
+behind. The only place where the parts of a node are put together is `open_node`.
 """
 
 from __future__ import annotations
@@ -172,7 +172,8 @@ class Node:
     async def preview(self, work: RecordWork) -> str:
         """The outcome that execution would give now, on the rows as they are stored here. Changes nothing.
 
-        Of a record that was ordered while its rows were read they say nothing: `accepted`, and `submit` knows its outcome.
+        Of a record that was ordered while its rows were read they say nothing: then it is `accepted` here, and `submit`
+        tells its true outcome.
         """
         rows: Rows = await self.rows.load(access_set([work]))
         tip = self.ledger.tip

@@ -26,6 +26,7 @@ from server.node.keyring import Keys, NodeKeyring, read_keys
 from server.node.node import Node
 from server.node.outside import open_outside
 from server.node.parts import Parts
+from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
 from server.node.transport import Peers, tls_context
@@ -53,8 +54,7 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
     """
     genesis, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
     keys = read_keys(Path(config.node.keys), genesis, config.node.id)
-    data = Path(config.node.data)
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    data = _make_folder(Path(config.node.data))
     async with _without_groups(), AsyncExitStack() as stack:
         database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
         stack.push_async_callback(database.close)
@@ -82,6 +82,11 @@ async def _without_groups() -> AsyncIterator[None]:
         raise first_failure(failures) from failures
 
 
+def _make_folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
 def _read_genesis(path: Path) -> tuple[Genesis, bytes, bytes]:
     try:
         data = path.read_bytes()
@@ -106,7 +111,8 @@ async def _make_parts(
     config: Config, genesis: Genesis, cluster_id: bytes, keys: Keys, ledger: Ledger, private: Private, peers: Peers
 ) -> Parts:
     photos = PhotoFiles(Path(config.node.data) / "photos")
-    attachments = AttachmentDesk(ledger.openings, photos, peers)
+    pool = Pool()
+    attachments = AttachmentDesk(ledger.openings, photos, peers, pool)
     attachments.serve()
     parts = Parts(
         config=config,
@@ -121,6 +127,7 @@ async def _make_parts(
         derivations=Derivations(ledger.rows, private.queries, attachments),
         transcripts=TranscriptStore(ledger.database),
         photos=photos,
+        pool=pool,
     )
     await parts.read_agenda()
     return parts
@@ -176,7 +183,7 @@ def _mark_beginning(keys: Path, data: Path) -> None:
     """
     mark = keys / "voted"
     if not mark.exists():
-        replace_file(mark, b"The keys in this folder have voted; without the journal of their votes they must not again.\n")
+        replace_file(mark, b"The keys in this folder vote. Without the journal of their votes they must not go on.\n")
     elif not (data / "journal").exists():
         raise StartRefused(
             f"{data} holds no journal, but this node has voted before ({mark} says so), and may have voted what it no "
@@ -196,4 +203,3 @@ async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile) -> Rest
         certificate = blocks[-1].certificate
         height = blocks[-1].header.height + 1
     return Restored(tip, certificate, journal.entries, signer.mark, tuple(boundaries))
-

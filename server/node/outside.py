@@ -1,4 +1,4 @@
-"""What a node has of the outside world: clock, cache, photos, text messages, WeChat. Opened together, closed together."""
+"""What a node has of the outside world: clock, cache, photos, text messages, WeChat. Opened and closed together."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Parts:
     derivations: Derivations
     transcripts: TranscriptStore
     photos: PhotoFiles
-    pool: Pool = field(default_factory=Pool)
+    pool: Pool
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)
     unsigned: Unsigned = field(default_factory=Unsigned)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from server.consensus.block import ATTACHMENTS_BYTES_MAX, Attachments
+from server.consensus.block import ATTACHMENTS_BYTES_MAX, ATTACHMENTS_MAX, Attachments
 from server.domain.plan import RecordWork
 from server.limits import (
     BLOCK_BYTES_MAX,
@@ -23,6 +23,8 @@ from server.limits import (
 RESERVED_ITEMS = BLOCK_TIMERS_MAX + 1
 """Places of a block kept free for its seal and its due timers."""
 RESERVED_BYTES = 64 * 1024
+NAMED_BYTES = 8
+"""Lengths of an opening and of its name in a frame."""
 
 
 class PoolFull(Exception):
@@ -55,8 +57,8 @@ class Waiting:
 
     @property
     def openings_size(self) -> int:
-        """Bytes of its openings."""
-        return sum(len(opening) for _, opening in self.openings)
+        """Bytes of its openings, with their names, as a frame carries them."""
+        return sum(len(name) + len(opening) + NAMED_BYTES for name, opening in self.openings)
 
 
 class Pool:
@@ -126,18 +128,17 @@ class Pool:
     def pick(self) -> list[Waiting]:
         """Records for the next block, by arrival, within its bounds."""
         picked: list[Waiting] = []
-        room, attachments_room = BLOCK_BYTES_MAX - RESERVED_BYTES, ATTACHMENTS_BYTES_MAX
+        room, attachments_room, openings_left = BLOCK_BYTES_MAX - RESERVED_BYTES, ATTACHMENTS_BYTES_MAX, ATTACHMENTS_MAX
         for waiting in self._waiting.values():
-            if len(picked) == BLOCK_ITEMS_MAX - RESERVED_ITEMS:
-                break
-            if len(waiting.item) > room or waiting.openings_size > attachments_room:
-                break
             room -= len(waiting.item)
             attachments_room -= waiting.openings_size
+            openings_left -= len(waiting.openings)
+            if min(room, attachments_room, openings_left) < 0 or len(picked) == BLOCK_ITEMS_MAX - RESERVED_ITEMS:
+                break
             picked.append(waiting)
         return picked
 
     def openings_of(self, record_ids: Iterable[str]) -> Attachments:
         """The openings held for some records."""
-        found = [self._waiting[record_id] for record_id in record_ids if record_id in self._waiting]
+        found = [self._waiting[record_id] for record_id in dict.fromkeys(record_ids) if record_id in self._waiting]
         return tuple(opening for waiting in found for opening in waiting.openings)

@@ -39,9 +39,7 @@ class _RecentBlock:
 class Receipts:
     """Mutable. Makes receipts of one node's log."""
 
-    def __init__(
-        self, ledger: Ledger, checkpoints: Checkpoints, origin: str, log_signer: NodeSigner
-    ) -> None:
+    def __init__(self, ledger: Ledger, checkpoints: Checkpoints, origin: str, log_signer: NodeSigner) -> None:
         self._ledger = ledger
         self._lookup = Lookup(ledger)
         self._rows = ledger.rows
@@ -52,7 +50,9 @@ class Receipts:
         self._notes: OrderedDict[tuple[int, int], str] = OrderedDict()
         self._binds: OrderedDict[str, str] = OrderedDict()
 
-    def remember(self, executed: Executed, works: list[RecordWork], peaks_before: tuple[bytes, ...]) -> list[FoundRecord]:
+    def remember(
+        self, executed: Executed, works: list[RecordWork], peaks_before: tuple[bytes, ...]
+    ) -> list[FoundRecord]:
         """Keep a stored block's proof material; returns its records."""
         derived = len(executed.outcomes) - len(works)
         records = []

@@ -143,9 +143,7 @@ class Connection(asyncio.Protocol):
 class Peers:
     """Mutable. All connections of one node."""
 
-    def __init__(
-        self, certificates: Mapping[str, bytes], contexts: tuple[ssl.SSLContext, ssl.SSLContext]
-    ) -> None:
+    def __init__(self, certificates: Mapping[str, bytes], contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
         self._members = {der: member for member, der in certificates.items()}
         self._server_context, self._client_context = contexts
         self.on_message: Receive = lambda member, frame: None

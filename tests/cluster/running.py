@@ -100,5 +100,3 @@ async def running_town(folder: Path, voters: int) -> AsyncIterator[Town]:
             yield Town(cluster, electorate, http, await electorate.open_motion())
     finally:
         await asyncio.to_thread(cluster.stop_all)
-
-

@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from ballot_load import BallotLoad
@@ -192,7 +191,8 @@ async def test_an_idle_cluster_closes_a_motion_and_its_seal_makes_the_tally_fina
     await asyncio.sleep(SHORTEST_VOTE_MS / 1000)
 
     async def is_final() -> bool:
-        return all([(await town.ask(node, f"/api/v1/motions/{motion}"))[1]["state"] == "final" for node in town.cluster.nodes])
+        answers = [await town.ask(node, f"/api/v1/motions/{motion}") for node in town.cluster.nodes]
+        return all(status == 200 and answer["state"] == "final" for status, answer in answers)
 
     await town.wait_until(is_final)
     assert await town.all_sealed() > before
