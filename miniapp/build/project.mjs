@@ -16,7 +16,9 @@ export function readProject() {
   const packaged = app.subPackages.flatMap((part) => part.pages.map((page) => `${part.root}/${page}`))
   const pages = [...app.pages, ...packaged]
   const shared = app.usingComponents
-  const components = [...new Set([...pathsOf(shared), ...pages.flatMap((page) => pathsOf(jsonOf(page).usingComponents))])]
+  const components = [
+    ...new Set([...pathsOf(shared), ...pages.flatMap((page) => pathsOf(jsonOf(page).usingComponents))]),
+  ]
   for (const unit of [...pages, ...components]) requireFiles(unit)
   return { app, pages, components, shared }
 }

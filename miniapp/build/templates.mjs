@@ -6,8 +6,19 @@ import { readSource } from './project.mjs'
 const { TmplGroup } = createRequire(import.meta.url)('glass-easel-template-compiler')
 
 export const BUILTINS = [
-  'view', 'text', 'image', 'button', 'label', 'input', 'textarea', 'radio-group', 'radio', 'checkbox-group', 'checkbox',
-  'switch', 'navigator',
+  'view',
+  'text',
+  'image',
+  'button',
+  'label',
+  'input',
+  'textarea',
+  'radio-group',
+  'radio',
+  'checkbox-group',
+  'checkbox',
+  'switch',
+  'navigator',
 ]
 const KNOWN = new Set([...BUILTINS, 'block', 'slot', 'template', 'import', 'include', 'wxs'])
 const TAG = /<(\/?)([a-z][a-z0-9-]*)(?=[\s>/])/g

@@ -23,7 +23,9 @@ export async function buildWeapp(output, estate) {
  * shared code (core, services, texts) lands once in the main package.
  */
 async function bundle({ pages, components }, output, estate) {
-  const entryPoints = Object.fromEntries(['app', ...pages, ...components].map((unit) => [unit, join(SOURCE, unit + '.ts')]))
+  const entryPoints = Object.fromEntries(
+    ['app', ...pages, ...components].map((unit) => [unit, join(SOURCE, unit + '.ts')]),
+  )
   const built = await esbuild.build({
     entryPoints,
     outdir: output,
@@ -39,7 +41,12 @@ async function bundle({ pages, components }, output, estate) {
     define: { LINLI_ESTATE: JSON.stringify(estate), 'process.env.NODE_ENV': '"production"' },
   })
   for (const file of built.outputFiles) {
-    const { code } = await esbuild.transform(file.text, { format: 'cjs', target: 'es2020', minify: true, charset: 'utf8' })
+    const { code } = await esbuild.transform(file.text, {
+      format: 'cjs',
+      target: 'es2020',
+      minify: true,
+      charset: 'utf8',
+    })
     mkdirSync(dirname(file.path), { recursive: true })
     writeFileSync(file.path, code)
   }
@@ -72,4 +79,3 @@ function dropEmpty(folder) {
   }
   if (readdirSync(folder).length === 0) rmSync(folder, { recursive: true })
 }
-

@@ -62,8 +62,7 @@ function moduleText({ app, pages, components, shared }) {
   ].join('\n')
 }
 
-const inlineImports = (path) =>
-  readSource(path).replace(/@import "\.\/(.+?)";/g, (_, imported) => readSource(imported))
+const inlineImports = (path) => readSource(path).replace(/@import "\.\/(.+?)";/g, (_, imported) => readSource(imported))
 
 async function styles(project) {
   const native = styleFiles(project).map(inlineImports).join('\n')

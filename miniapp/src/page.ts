@@ -63,7 +63,12 @@ export function definePage<Data extends object, Methods extends object>(
   Page({
     ...methods,
     data: {
-      ...data, ...dressOf(sections), view: definition.load ? 'loading' : 'ready', fault: '', busy: false, note: '',
+      ...data,
+      ...dressOf(sections),
+      view: definition.load ? 'loading' : 'ready',
+      fault: '',
+      busy: false,
+      note: '',
       helpPhone: humanPhone(),
     },
 
@@ -144,7 +149,8 @@ function decodeQuery(query: PageQuery): PageQuery {
   return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, decodeURIComponent(value ?? '')]))
 }
 
-export const go = (path: string, query: Readonly<Record<string, string>> = {}): void => wx.navigateTo({ url: urlOf(path, query) })
+export const go = (path: string, query: Readonly<Record<string, string>> = {}): void =>
+  wx.navigateTo({ url: urlOf(path, query) })
 export const replaceWith = (path: string, query: Readonly<Record<string, string>> = {}): void =>
   wx.redirectTo({ url: urlOf(path, query) })
 

@@ -14,7 +14,13 @@ import esbuild from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const outfile = join(mkdtempSync(join(tmpdir(), 'linli-fixture-')), 'server.mjs')
-await esbuild.build({ entryPoints: [join(here, 'fixture/server.ts')], bundle: true, platform: 'node', format: 'esm', outfile })
+await esbuild.build({
+  entryPoints: [join(here, 'fixture/server.ts')],
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  outfile,
+})
 const { serve } = await import(pathToFileURL(outfile))
 const port = Number(process.argv[2] ?? 8701)
 await serve(port, join(here, '../dist/web'))

@@ -32,7 +32,14 @@ const inputType: Attribute = (element, type) => {
   if (type === 'number') element.inputMode = 'numeric'
   if (type === 'digit') element.inputMode = 'decimal'
 }
-const textField = { value, maxlength, type: inputType, 'confirm-type': ignore, 'placeholder-class': ignore, 'auto-height': ignore }
+const textField = {
+  value,
+  maxlength,
+  type: inputType,
+  'confirm-type': ignore,
+  'placeholder-class': ignore,
+  'auto-height': ignore,
+}
 
 const button: Record<string, Attribute> = {
   type: ignore,
@@ -73,7 +80,11 @@ const BUILTINS: Readonly<Record<string, Builtin>> = {
   'w-radio-group': { tag: 'div', prepare: (element) => element.setAttribute('role', 'radiogroup') },
   'w-radio': { tag: 'input', prepare: prepareRadio, attributes: { checked, color: ignore } },
   'w-checkbox-group': { tag: 'div', prepare: (element) => element.setAttribute('role', 'group') },
-  'w-checkbox': { tag: 'input', prepare: (element) => void (field(element).type = 'checkbox'), attributes: { checked, color: ignore } },
+  'w-checkbox': {
+    tag: 'input',
+    prepare: (element) => void (field(element).type = 'checkbox'),
+    attributes: { checked, color: ignore },
+  },
   'w-switch': { tag: 'input', prepare: prepareSwitch, attributes: { checked, color: ignore } },
   'w-navigator': { tag: 'a', attributes: navigator },
 }

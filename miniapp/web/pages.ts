@@ -29,7 +29,8 @@ export function registerAll(): void {
     space.addComponentStaticConfig(path, { ...unit.json, styleIsolation: 'shared' } as never)
     space.addCompiledTemplate(path, { groupList: TEMPLATES, content: TEMPLATES[path] } as unknown as Compiled)
   }
-  for (const [path, unit] of Object.entries({ ...COMPONENTS, ...PAGES })) space.globalComponentEnv(globalThis, path, unit.run)
+  for (const [path, unit] of Object.entries({ ...COMPONENTS, ...PAGES }))
+    space.globalComponentEnv(globalThis, path, unit.run)
 }
 
 export const isPage = (path: string): boolean => Object.prototype.hasOwnProperty.call(PAGES, path)

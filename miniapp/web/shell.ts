@@ -56,11 +56,13 @@ function scrollByKey(event: KeyboardEvent): void {
 
 function drawTabs(): void {
   tabs.setAttribute('aria-label', document.documentElement.lang === 'en' ? 'Main' : '主导航')
-  tabs.replaceChildren(...APP.tabBar.list.map((tab, index) => {
-    const isOpen = tab.pagePath === chrome.path
-    const icon = make('img', { alt: '', src: './' + (isOpen ? tab.selectedIconPath : tab.iconPath) })
-    const link = make('a', { href: '#/' + tab.pagePath }, icon, make('span', {}, tabTexts[index]!))
-    if (isOpen) link.setAttribute('aria-current', 'page')
-    return link
-  }))
+  tabs.replaceChildren(
+    ...APP.tabBar.list.map((tab, index) => {
+      const isOpen = tab.pagePath === chrome.path
+      const icon = make('img', { alt: '', src: './' + (isOpen ? tab.selectedIconPath : tab.iconPath) })
+      const link = make('a', { href: '#/' + tab.pagePath }, icon, make('span', {}, tabTexts[index]!))
+      if (isOpen) link.setAttribute('aria-current', 'page')
+      return link
+    }),
+  )
 }

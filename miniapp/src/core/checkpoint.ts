@@ -11,8 +11,16 @@ import { gradeOf, isSignedBy, type Grade, type Policy, type VerifierKey } from '
 import { encodeUtf8 } from './utf8'
 
 export type CheckpointFault =
-  | 'note_form' | 'origin' | 'extension_line' | 'size' | 'root' | 'signature_line' | 'signature_length'
-  | 'signature' | 'signer_twice' | 'log_signature_missing'
+  | 'note_form'
+  | 'origin'
+  | 'extension_line'
+  | 'size'
+  | 'root'
+  | 'signature_line'
+  | 'signature_length'
+  | 'signature'
+  | 'signer_twice'
+  | 'log_signature_missing'
 
 export class CheckpointError extends Error {
   constructor(readonly fault: CheckpointFault) {
@@ -71,7 +79,11 @@ function digestOf(text: string): Uint8Array {
 }
 
 function readSignature(
-  line: string, text: string, policy: Policy, cosigned: Map<string, number>, logs: Set<VerifierKey>,
+  line: string,
+  text: string,
+  policy: Policy,
+  cosigned: Map<string, number>,
+  logs: Set<VerifierKey>,
 ): void {
   const found = SIGNATURE_LINE.exec(line)
   if (!found) throw new CheckpointError('signature_line')

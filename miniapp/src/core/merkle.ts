@@ -18,7 +18,11 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
 
 /** Throws ProofError unless `leaf` (a leaf hash) stands at `index` of the tree of `size` leaves with this root. */
 export function verifyInclusion(
-  leaf: Uint8Array, index: number, size: number, proof: readonly Uint8Array[], root: Uint8Array,
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  proof: readonly Uint8Array[],
+  root: Uint8Array,
 ): void {
   checkNumbers(index, size)
   if (index >= size) throw new ProofError('index is not in the tree')
@@ -31,7 +35,11 @@ export function verifyInclusion(
 
 /** Throws ProofError unless the tree of `size1` leaves is a prefix of the tree of `size2` leaves. */
 export function verifyConsistency(
-  size1: number, size2: number, proof: readonly Uint8Array[], root1: Uint8Array, root2: Uint8Array,
+  size1: number,
+  size2: number,
+  proof: readonly Uint8Array[],
+  root1: Uint8Array,
+  root2: Uint8Array,
 ): void {
   checkNumbers(size1, size2)
   if (size1 === 0 || size1 > size2) throw new ProofError('sizes')
@@ -58,7 +66,10 @@ export function verifyConsistency(
 
 /** The pair (fn, sn) of RFC 9162. Divides instead of shifting: sizes may pass 2^31. */
 class Walk {
-  constructor(private position: number, private last: number) {}
+  constructor(
+    private position: number,
+    private last: number,
+  ) {}
 
   get atStart(): boolean {
     return this.position === 0

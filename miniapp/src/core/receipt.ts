@@ -17,12 +17,24 @@ import { parseRecord, recordId, type RecordPayload } from './record'
 import { encodeUtf8 } from './utf8'
 
 export type ReceiptFault =
-  | 'form' | 'extra' | 'entry' | 'index' | 'not_in_tree' | 'checkpoint' | 'not_committed' | 'record'
-  | 'device_key' | 'device_signature' | 'binding'
+  | 'form'
+  | 'extra'
+  | 'entry'
+  | 'index'
+  | 'not_in_tree'
+  | 'checkpoint'
+  | 'not_committed'
+  | 'record'
+  | 'device_key'
+  | 'device_signature'
+  | 'binding'
 
 /** `detail` is for developers; people get a sentence for `fault`. */
 export class ReceiptError extends Error {
-  constructor(readonly fault: ReceiptFault, readonly detail: string) {
+  constructor(
+    readonly fault: ReceiptFault,
+    readonly detail: string,
+  ) {
     super(`${fault}: ${detail}`)
   }
 }
@@ -139,4 +151,3 @@ function attempt<Value>(fault: ReceiptFault, action: () => Value): Value {
     throw new ReceiptError(fault, why)
   }
 }
-

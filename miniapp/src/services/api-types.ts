@@ -1,12 +1,36 @@
 /** The generated shapes (generated.ts) under the names that pages use. */
 
 import type {
-  ClusterState, DeviceView, EstateView, MatterView, MotionPage, OfferView, QuestionView, TicketPage, TurnoutView,
+  ClusterState,
+  DeviceView,
+  EstateView,
+  MatterView,
+  MotionPage,
+  OfferView,
+  QuestionView,
+  TicketPage,
+  TurnoutView,
 } from './generated'
 
 export type {
-  Attestation, Attested, MerchantOffer, MotionResult, MotionSummary, MyBallot, NodeAddress, OpenedSession, PersonFound,
-  PointsAccount, PointsEntry, QuestionResult, RecordState, SessionInfo, TicketStep, TicketSummary, Unit, UploadedPhoto,
+  Attestation,
+  Attested,
+  MerchantOffer,
+  MotionResult,
+  MotionSummary,
+  MyBallot,
+  NodeAddress,
+  OpenedSession,
+  PersonFound,
+  PointsAccount,
+  PointsEntry,
+  QuestionResult,
+  RecordState,
+  SessionInfo,
+  TicketStep,
+  TicketSummary,
+  Unit,
+  UploadedPhoto,
 } from './generated'
 
 export type Cluster = ClusterState

@@ -1,8 +1,23 @@
 /** The endpoints of /api/v1 that pages need. Thin on purpose: one line each, shapes in api-types.ts. */
 
 import type {
-  Attested, Cluster, Device, Matter, MerchantOffer, Motion, MotionSummary, NodeAddress, Offer, Page, PersonFound,
-  PointsAccount, RecordState, SessionInfo, Ticket, TicketSummary, UploadedPhoto,
+  Attested,
+  Cluster,
+  Device,
+  Matter,
+  MerchantOffer,
+  Motion,
+  MotionSummary,
+  NodeAddress,
+  Offer,
+  Page,
+  PersonFound,
+  PointsAccount,
+  RecordState,
+  SessionInfo,
+  Ticket,
+  TicketSummary,
+  UploadedPhoto,
 } from './api-types'
 import type { PublicJwk } from '../core/device-key'
 import { parseAnswer, upload } from './http'
@@ -27,7 +42,9 @@ export const api = {
 
   sendCode: (node: NodeAddress, claim: Claim) => askNode(node, '/identity/phone-code', { method: 'POST', data: claim }),
   attestPhone: async (node: NodeAddress, phone: string, code: string, device_key: PublicJwk) =>
-    parseAnswer<Attested>(await askNode(node, '/identity/phone-attestation', { method: 'POST', data: { phone, code, device_key } })),
+    parseAnswer<Attested>(
+      await askNode(node, '/identity/phone-attestation', { method: 'POST', data: { phone, code, device_key } }),
+    ),
 
   postRecord: async (record: string, openings: readonly string[]) => {
     const data = openings.length > 0 ? { record, openings } : { record }
@@ -52,11 +69,18 @@ export const api = {
   makeAlias: async (offer: string, code: string) =>
     parseAnswer<{ alias: string }>(await askAsMember('/offers/alias', { method: 'POST', data: { offer, code } })),
 
-  uploadPhoto: (filePath: string) => tryNodes((node) => withSession(node, async (header) =>
-    parseAnswer<UploadedPhoto>(await upload(node.url + API + '/photos', filePath, header)))),
+  uploadPhoto: (filePath: string) =>
+    tryNodes((node) =>
+      withSession(node, async (header) =>
+        parseAnswer<UploadedPhoto>(await upload(node.url + API + '/photos', filePath, header)),
+      ),
+    ),
   /** A path an <image> can show; pictures are served by right, so the address alone would not do. */
-  showPhoto: (sha256: string, size: 'full' | 'thumbnail') => tryNodes((node) => withSession(node, async (header) => {
-    const url = `${node.url}${API}/photos/${sha256}?size=${size}`
-    return (await call(wx.downloadFile, { url, header })).tempFilePath
-  })),
+  showPhoto: (sha256: string, size: 'full' | 'thumbnail') =>
+    tryNodes((node) =>
+      withSession(node, async (header) => {
+        const url = `${node.url}${API}/photos/${sha256}?size=${size}`
+        return (await call(wx.downloadFile, { url, header })).tempFilePath
+      }),
+    ),
 }

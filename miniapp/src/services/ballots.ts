@@ -43,7 +43,9 @@ export function choicesOf(motion: Motion): Readonly<Record<string, string>> {
  * the next try skips ballots that the motion shows as cast with the same choice.
  */
 export async function castBallots(
-  motion: Motion, choices: Readonly<Record<string, string>>, title: string,
+  motion: Motion,
+  choices: Readonly<Record<string, string>>,
+  title: string,
 ): Promise<Settlement> {
   let last: Settlement = { kind: 'waiting', id: '' }
   for (const mine of motion.mine.filter(isMine)) {

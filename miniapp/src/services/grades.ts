@@ -7,7 +7,9 @@ const ASKED_MAX = 5
 
 /** True when some receipt got a better grade. Being offline is no reason to say anything. */
 export async function refreshGrades(): Promise<boolean> {
-  const waiting = receiptNotes().filter((note) => note.grade === 'committed').slice(0, ASKED_MAX)
+  const waiting = receiptNotes()
+    .filter((note) => note.grade === 'committed')
+    .slice(0, ASKED_MAX)
   let isChanged = false
   for (const note of waiting) {
     const opened = await upgradeReceipt(note.id).catch(() => undefined)

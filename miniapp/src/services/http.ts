@@ -37,14 +37,16 @@ export interface Answer {
 const RETRY_MS = 2_000
 
 export async function exchange(url: string, options: Exchange = {}): Promise<Answer> {
-  const response = await reach(() => call(wx.request, {
-    url,
-    method: options.method ?? 'GET',
-    dataType: 'text',
-    ...(options.data === undefined ? {} : { data: options.data }),
-    ...(options.header ? { header: options.header } : {}),
-    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
-  }))
+  const response = await reach(() =>
+    call(wx.request, {
+      url,
+      method: options.method ?? 'GET',
+      dataType: 'text',
+      ...(options.data === undefined ? {} : { data: options.data }),
+      ...(options.header ? { header: options.header } : {}),
+      ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    }),
+  )
   return checkAnswer({ status: response.statusCode, text: response.data })
 }
 

@@ -52,14 +52,20 @@ export async function bindDevice(title: string): Promise<Settlement> {
   const key = await deviceKey()
   const { privacy, server_ms } = await refreshEstate()
   noteServerTime(server_ms)
-  const attestations = attested.filter((one) => one.member === member).map(({ attestation }) => ({
-    evidence: attestation.evidence,
-    node: attestation.node,
-    signature: attestation.signature,
-    time_ms: attestation.time_ms,
-  }))
+  const attestations = attested
+    .filter((one) => one.member === member)
+    .map(({ attestation }) => ({
+      evidence: attestation.evidence,
+      node: attestation.node,
+      signature: attestation.signature,
+      time_ms: attestation.time_ms,
+    }))
   const body = {
-    attestations, device_key: { ...key.jwk }, label: DEVICE_LABEL, member, privacy_version: privacy.version,
+    attestations,
+    device_key: { ...key.jwk },
+    label: DEVICE_LABEL,
+    member,
+    privacy_version: privacy.version,
   }
   const settlement = await submit({ kind: 'device.bind', body, title, author: member })
   if (settlement.kind === 'accepted') {

@@ -48,7 +48,10 @@ function isAnswerable({ options }: QuestionForm): boolean {
 }
 
 export function linesOf(options: string): string[] {
-  return options.split('\n').map((line) => line.trim()).filter((line) => line !== '')
+  return options
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
 }
 
 export interface ApprovalTexts {
@@ -64,14 +67,23 @@ export function openMotion(form: MotionForm, approval: ApprovalTexts): Promise<S
     text: question.text.trim(),
   }))
   const body = {
-    close_ms: form.closeMs, matter: form.matter, questions, roll: form.roll, rule_pack: form.rulePack, text: form.text,
+    close_ms: form.closeMs,
+    matter: form.matter,
+    questions,
+    roll: form.roll,
+    rule_pack: form.rulePack,
+    text: form.text,
     title: form.title.trim(),
   }
   return submit({ kind: 'motion.open', body, title: form.title.trim() })
 }
 
 /** Ordinary questions ask for approval; own options always end with an abstention. */
-export function choicesOf(question: QuestionForm, hasOptions: boolean, approval: ApprovalTexts): { id: string; text: string }[] {
+export function choicesOf(
+  question: QuestionForm,
+  hasOptions: boolean,
+  approval: ApprovalTexts,
+): { id: string; text: string }[] {
   const lines = hasOptions ? linesOf(question.options) : []
   if (lines.length === 0) {
     return (['for', 'against', 'abstain'] as const).map((id) => ({ id, text: approval[id] }))

@@ -10,7 +10,10 @@ let current = ''
 
 export async function nodesInOrder(): Promise<readonly NodeAddress[]> {
   const nodes = await addresses()
-  const at = Math.max(0, nodes.findIndex((node) => node.id === current))
+  const at = Math.max(
+    0,
+    nodes.findIndex((node) => node.id === current),
+  )
   return [...nodes.slice(at), ...nodes.slice(0, at)]
 }
 
@@ -20,9 +23,11 @@ export async function askAny(path: string, options: Exchange = {}): Promise<Answ
 
 /** With this member's session at whichever node answers. */
 export async function askAsMember(path: string, options: Exchange = {}): Promise<Answer> {
-  return tryNodes((node) => withSession(node, (header) => {
-    return exchange(node.url + API + path, withLanguage({ ...options, header: { ...options.header, ...header } }))
-  }))
+  return tryNodes((node) =>
+    withSession(node, (header) => {
+      return exchange(node.url + API + path, withLanguage({ ...options, header: { ...options.header, ...header } }))
+    }),
+  )
 }
 
 export async function askNode(node: NodeAddress, path: string, options: Exchange = {}): Promise<Answer> {
@@ -46,7 +51,8 @@ export async function tryNodes<Result>(action: (node: NodeAddress) => Promise<Re
 
 /** A token that expired while we were not looking is replaced once. */
 export async function withSession<Result>(
-  node: NodeAddress, action: (header: Record<string, string>) => Promise<Result>,
+  node: NodeAddress,
+  action: (header: Record<string, string>) => Promise<Result>,
 ): Promise<Result> {
   const attempt = async () => action({ Authorization: 'Bearer ' + (await tokenFor(node)) })
   try {
@@ -60,7 +66,9 @@ export async function withSession<Result>(
 
 /** Worth asking another node: nobody there, or it says itself that it cannot answer now. */
 function isAbsent(error: unknown): boolean {
-  return error instanceof NetworkError || (error instanceof ApiProblem && (error.status === 502 || error.status === 503))
+  return (
+    error instanceof NetworkError || (error instanceof ApiProblem && (error.status === 502 || error.status === 503))
+  )
 }
 
 function withLanguage(options: Exchange): Exchange {

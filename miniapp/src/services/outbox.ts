@@ -42,7 +42,13 @@ export interface OutboxPort {
 
 export type Settlement =
   | { readonly kind: 'accepted'; readonly id: string; readonly receipt: VerifiedReceipt }
-  | { readonly kind: 'refused'; readonly id: string; readonly code: string; readonly detail: string; readonly onLedger: boolean }
+  | {
+      readonly kind: 'refused'
+      readonly id: string
+      readonly code: string
+      readonly detail: string
+      readonly onLedger: boolean
+    }
   | { readonly kind: 'waiting'; readonly id: string }
   | { readonly kind: 'distrusted'; readonly id: string }
   | { readonly kind: 'expired'; readonly id: string }

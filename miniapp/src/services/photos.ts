@@ -25,15 +25,18 @@ export async function choosePhotos(room: number): Promise<readonly QueuedPhoto[]
   const options = { count: room, mediaType: ['image'] as const, sizeType: ['compressed'] as const }
   const { tempFiles } = await call(wx.chooseMedia, options)
   const files = wx.getFileSystemManager()
-  return Promise.all(tempFiles.map(async ({ tempFilePath }): Promise<QueuedPhoto> => {
-    const { savedFilePath } = await call(files.saveFile.bind(files), { tempFilePath })
-    return { path: savedFilePath, state: 'waiting' }
-  }))
+  return Promise.all(
+    tempFiles.map(async ({ tempFilePath }): Promise<QueuedPhoto> => {
+      const { savedFilePath } = await call(files.saveFile.bind(files), { tempFilePath })
+      return { path: savedFilePath, state: 'waiting' }
+    }),
+  )
 }
 
 /** Uploads what waits or failed, one after another; `changed` is told of every step. */
 export async function uploadPhotos(
-  current: () => readonly QueuedPhoto[], changed: (photo: QueuedPhoto) => void,
+  current: () => readonly QueuedPhoto[],
+  changed: (photo: QueuedPhoto) => void,
 ): Promise<void> {
   for (;;) {
     const next = current().find((photo) => photo.state === 'waiting')
@@ -73,7 +76,7 @@ export function forgetPhoto(photo: QueuedPhoto): void {
 
 /** How a record's body names photos: hex digests and the size of the cleaned picture. */
 export function photoReferences(photos: readonly QueuedPhoto[]): JsonObject[] {
-  return photos.flatMap(({ uploaded }) => uploaded
-    ? [{ original_sha256: uploaded.original_sha256, sha256: uploaded.sha256, size: uploaded.size }]
-    : [])
+  return photos.flatMap(({ uploaded }) =>
+    uploaded ? [{ original_sha256: uploaded.original_sha256, sha256: uploaded.sha256, size: uploaded.size }] : [],
+  )
 }

@@ -41,7 +41,11 @@ async function aliasOf(offer: string, code: string): Promise<string> {
 }
 
 export function redeem(offer: Offer, title: string): Promise<Settlement> {
-  return submit({ kind: 'points.redeem', body: { amount: offer.amount, offer: offer.offer, shop: offer.shop.id }, title })
+  return submit({
+    kind: 'points.redeem',
+    body: { amount: offer.amount, offer: offer.offer, shop: offer.shop.id },
+    title,
+  })
 }
 
 export function undoRedemption(offer: MerchantOffer, title: string): Promise<Settlement> {

@@ -25,7 +25,11 @@ export function receiptNotes(): readonly ReceiptNote[] {
   return store.read('receipts') ?? []
 }
 
-export function keepReceipt(item: Pick<OutboxItem, 'id' | 'kind' | 'title'>, text: string, receipt: VerifiedReceipt): void {
+export function keepReceipt(
+  item: Pick<OutboxItem, 'id' | 'kind' | 'title'>,
+  text: string,
+  receipt: VerifiedReceipt,
+): void {
   const note: ReceiptNote = {
     id: item.id,
     kind: item.kind,

@@ -45,7 +45,13 @@ export async function submit(intent: Intent): Promise<Settlement> {
   const madeMs = Math.round(serverNow())
   const nonce = await randomBytes(NONCE_BYTES)
   const draft = {
-    author, body: intent.body, estate: estateName(id, cluster_id), kind: intent.kind, madeMs, lifetimeMs: LIFETIME_MS, nonce,
+    author,
+    body: intent.body,
+    estate: estateName(id, cluster_id),
+    kind: intent.kind,
+    madeMs,
+    lifetimeMs: LIFETIME_MS,
+    nonce,
   }
   const record = signRecord(draft, key)
   return outbox.submit({
@@ -62,17 +68,20 @@ export async function submit(intent: Intent): Promise<Settlement> {
 }
 
 const port: OutboxPort = {
-  post: (item) => listen(async () => {
-    const answer = await api.postRecord(item.record, item.openings)
-    return answer.receipt === undefined ? { kind: 'ordered' } : { kind: 'receipt', text: answer.receipt }
-  }),
-  look: (item) => listen(async () => {
-    const { receipt, state } = await api.record(item.id, item.expiresMs)
-    if (receipt) return { kind: 'receipt', text: receipt }
-    // A node that does not know it gets it again, unless it is too late: only `never_ordered` says that.
-    if (state === 'never_ordered' || (state === 'unknown' && serverNow() <= item.expiresMs)) return { kind: 'never_ordered' }
-    return { kind: 'ordered' }
-  }),
+  post: (item) =>
+    listen(async () => {
+      const answer = await api.postRecord(item.record, item.openings)
+      return answer.receipt === undefined ? { kind: 'ordered' } : { kind: 'receipt', text: answer.receipt }
+    }),
+  look: (item) =>
+    listen(async () => {
+      const { receipt, state } = await api.record(item.id, item.expiresMs)
+      if (receipt) return { kind: 'receipt', text: receipt }
+      // A node that does not know it gets it again, unless it is too late: only `never_ordered` says that.
+      if (state === 'never_ordered' || (state === 'unknown' && serverNow() <= item.expiresMs))
+        return { kind: 'never_ordered' }
+      return { kind: 'ordered' }
+    }),
   verify: verifyFor,
   keep: keepReceipt,
   load: () => store.read('outbox') ?? [],

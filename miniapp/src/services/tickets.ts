@@ -7,7 +7,16 @@ import { seal, submit } from './records'
 import { store } from './store'
 
 export const CATEGORIES = [
-  'lighting', 'door', 'lift', 'water', 'power', 'cleaning', 'noise', 'parking', 'safety', 'other',
+  'lighting',
+  'door',
+  'lift',
+  'water',
+  'power',
+  'cleaning',
+  'noise',
+  'parking',
+  'safety',
+  'other',
 ] as const
 export type Category = (typeof CATEGORIES)[number]
 
@@ -42,7 +51,10 @@ export function confirmTicket(ticket: string, title: string): Promise<Settlement
 
 export async function addToTicket(
   kind: 'ticket.progress' | 'ticket.complete' | 'ticket.reopen',
-  ticket: string, note: string, photos: readonly QueuedPhoto[], title: string,
+  ticket: string,
+  note: string,
+  photos: readonly QueuedPhoto[],
+  title: string,
 ): Promise<Settlement> {
   const sealed = await seal(note)
   const body = { note: sealed.commitment, photos: photoReferences(photos), ticket }

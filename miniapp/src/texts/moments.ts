@@ -22,12 +22,18 @@ export interface Moment {
 
 /** `self` is the reader: the ledger knows pseudonyms only, and a page shows parts, not pseudonyms. */
 export function momentsOf(
-  steps: readonly Step[], self: string, language: Language, nowMs: number, texts: Texts,
+  steps: readonly Step[],
+  self: string,
+  language: Language,
+  nowMs: number,
+  texts: Texts,
 ): Moment[] {
   return steps.map((step) => ({
     id: step.record,
     title: stepText(step.kind, texts),
-    hint: [formatTime(language, step.at_ms, nowMs), partOf(step, self, texts)].filter((part) => part !== '').join(' · '),
+    hint: [formatTime(language, step.at_ms, nowMs), partOf(step, self, texts)]
+      .filter((part) => part !== '')
+      .join(' · '),
     note: step.note,
     photos: step.photos.map((sha256, at) => ({ sha256, label: fill(texts.common.photo, { n: at + 1 }) })),
   }))

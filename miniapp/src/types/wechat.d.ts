@@ -87,9 +87,15 @@ interface Wechat {
     { readonly url: string; readonly header?: Record<string, string> },
     { readonly statusCode: number; readonly tempFilePath: string }
   >
-  chooseMedia: WxCall<WxMedia, { readonly tempFiles: readonly { readonly tempFilePath: string; readonly size: number }[] }>
+  chooseMedia: WxCall<
+    WxMedia,
+    { readonly tempFiles: readonly { readonly tempFilePath: string; readonly size: number }[] }
+  >
   previewImage: WxCall<{ readonly urls: readonly string[]; readonly current?: string }>
-  scanCode: WxCall<{ readonly scanType?: readonly 'qrCode'[]; readonly onlyFromCamera?: boolean }, { readonly result: string }>
+  scanCode: WxCall<
+    { readonly scanType?: readonly 'qrCode'[]; readonly onlyFromCamera?: boolean },
+    { readonly result: string }
+  >
   getFileSystemManager(): WxFiles
   shareFileMessage: WxCall<{ readonly filePath: string; readonly fileName: string }>
   setClipboardData: WxCall<{ readonly data: string }>

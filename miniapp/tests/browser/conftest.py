@@ -1,5 +1,6 @@
-"""The built app in Chromium, against the fixture's three stand-in nodes (tests/fixture-server.mjs). Nothing is mocked in
-the page: it signs, its receipts carry real proofs, and it verifies them by itself.
+"""The built app in Chromium, against the fixture's three stand-in nodes (tests/fixture-server.mjs).
+
+Nothing is mocked in the page: it signs, its receipts carry real proofs, and it verifies them by itself.
 
     .venv/bin/python -m pytest miniapp/tests/browser
 """
@@ -14,9 +15,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 MINIAPP = Path(__file__).resolve().parents[2]
 AXE = MINIAPP / "node_modules" / "axe-core" / "axe.min.js"
@@ -85,8 +87,17 @@ class App:
         self.hosts: set[str] = set()
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
-        page.on("console", lambda said: "Content Security" in said.text and self.errors.append(said.text))
+        page.on("request", self._note_host)
+        page.on("console", self._listen)
+
+    def _note_host(self, request: Request) -> None:
+        # Pictures that the page made by itself (data:, blob:) ask nobody.
+        if request.url.startswith("http"):
+            self.hosts.add(request.url.split("/")[2])
+
+    def _listen(self, said: ConsoleMessage) -> None:
+        if "Content Security" in said.text:
+            self.errors.append(said.text)
 
     def go(self, path: str = "pages/home/index") -> None:
         """Open a page by its address."""
@@ -111,19 +122,18 @@ class App:
         """Type into the field with this label."""
         self.view.get_by_label(label).fill(text)
 
-    def store(self, key: str, value: object) -> None:
-        """Put something on the phone before the app starts."""
-        script = f"localStorage.setItem('linli.1.{key}', {json.dumps(json.dumps(value))})"
-        self.page.add_init_script(f"if (localStorage.getItem('linli.1.{key}') === null) {script}")
-
-    def stored(self, key: str) -> object:
-        """What lies on the phone."""
-        return json.loads(self.page.evaluate(f"localStorage.getItem('linli.1.{key}')") or "null")
+    def stored(self, key: str) -> list[dict[str, Any]]:
+        """What lies on the phone under a key that holds a list."""
+        return list(json.loads(self.page.evaluate(f"localStorage.getItem('linli.1.{key}')") or "[]"))
 
     def violations(self) -> list[object]:
         """What axe finds on the page as it is."""
         self.page.evaluate(AXE.read_text())
-        return list(self.page.evaluate("axe.run().then((all) => all.violations.map((one) => [one.id, one.nodes.map((n) => n.html)]))"))
+        return list(
+            self.page.evaluate(
+                "axe.run().then((all) => all.violations.map((one) => [one.id, one.nodes.map((n) => n.html)]))"
+            )
+        )
 
     def join(self) -> None:
         """Verify identity with two organisations, as a person would."""
@@ -148,7 +158,9 @@ def open_app(browser: Browser, base: str) -> Iterator[Open]:
     """Opens the app on a new phone: `open_app(width=390, height=844, **settings of the browser)`."""
     contexts: list[BrowserContext] = []
 
-    def open_one(width: int = 390, height: int = 844, locale: str = "zh-CN", context: BrowserContext | None = None) -> App:
+    def open_one(
+        width: int = 390, height: int = 844, locale: str = "zh-CN", context: BrowserContext | None = None
+    ) -> App:
         if context is None:
             viewport = {"width": width, "height": height}
             context = browser.new_context(viewport=viewport, locale=locale, reduced_motion="reduce")  # type: ignore[arg-type]
@@ -158,5 +170,3 @@ def open_app(browser: Browser, base: str) -> Iterator[Open]:
     yield open_one
     for context in contexts:
         context.close()
-
-

@@ -33,7 +33,8 @@ MODES = {
 TARGETS = """() => [...document.querySelectorAll('button, a, input, textarea')]
   .filter((one) => one.offsetParent && !one.closest('[hidden]'))
   .map((one) => [(one.closest('label') ?? one).getBoundingClientRect(), one.outerHTML.slice(0, 120)])
-  .filter(([box]) => box.width < %(least)d || box.height < %(least)d).map(([box, html]) => [box.width, box.height, html])"""
+  .filter(([box]) => box.width < %(least)d || box.height < %(least)d)
+  .map(([box, html]) => [box.width, box.height, html])"""
 
 
 def _choose_all(app: App) -> None:
@@ -90,7 +91,11 @@ def test_the_vote_page_is_reached_and_left_by_keyboard_alone(open_app: Open) -> 
     stops = []
     for _ in range(6):
         app.page.keyboard.press("Tab")
-        stops.append(app.page.evaluate("document.activeElement.outerHTML.slice(0, 20) + document.activeElement.textContent.trim()"))
+        stops.append(
+            app.page.evaluate(
+                "document.activeElement.outerHTML.slice(0, 20) + document.activeElement.textContent.trim()"
+            )
+        )
     assert any("朗读本页" in stop for stop in stops)
     assert any("<input" in stop for stop in stops)
     assert any("下一步" in stop for stop in stops)

@@ -38,7 +38,8 @@ function noteKey(name: string, type: number, secret: Uint8Array): NoteKey {
 
 export const vkey = (key: NoteKey): string => `${key.name}+${key.id.toString('hex')}+${key.typed.toString('base64')}`
 export const logKey = (member: MemberId): NoteKey => noteKey(ORIGIN, 1, secretOf(`log ${member}`))
-export const witnessKey = (member: MemberId): NoteKey => noteKey(`${ORIGIN}/${member}`, 4, secretOf(`witness ${member}`))
+export const witnessKey = (member: MemberId): NoteKey =>
+  noteKey(`${ORIGIN}/${member}`, 4, secretOf(`witness ${member}`))
 
 export const POLICY = [
   ...MEMBERS.map((member) => `log ${vkey(logKey(member))}`),
@@ -105,7 +106,13 @@ export function checkpointNote(entries: readonly string[], signers: readonly Mem
 
 let made = 1_790_000_000_000
 
-export function record(key: DeviceKey, kind: string, body: JsonObject, author = 'm-001', estate = ESTATE): SignedRecord {
+export function record(
+  key: DeviceKey,
+  kind: string,
+  body: JsonObject,
+  author = 'm-001',
+  estate = ESTATE,
+): SignedRecord {
   made += 1
   const nonce = sha256(ascii(String(made))).subarray(0, 16)
   return signRecord({ author, body, estate, kind, madeMs: made, lifetimeMs: 600_000, nonce }, key)
@@ -119,7 +126,10 @@ export const systemText = (index: number): string =>
   `{"height":1,"index":${index},"outcome":"accepted","system":{"body":{"n":${index}},"due_ms":0,"id":"i","key":"k","kind":"filler"},"time_ms":1}`
 
 export function proofText(
-  entries: readonly string[], index: number, key: Pick<DeviceKey, 'jwk'>, signers: readonly MemberId[] = MEMBERS,
+  entries: readonly string[],
+  index: number,
+  key: Pick<DeviceKey, 'jwk'>,
+  signers: readonly MemberId[] = MEMBERS,
 ): string {
   const { crv, kty, x, y } = key.jwk
   const extra = `{"device_key":{"crv":"${crv}","kty":"${kty}","x":"${x}","y":"${y}"},"entry":${JSON.stringify(entries[index])}}`

@@ -15,7 +15,8 @@ describe('inclusion', () => {
       for (let index = 0; index < size; index++) {
         const proof = inclusionOf(index, tree)
         verifyInclusion(leafHash(encodeUtf8(entries[index]!)), index, size, proof, rootOf(tree))
-        if (size > 1) expect(() => verifyInclusion(leaves[index]!, (index + 1) % size, size, proof, rootOf(tree))).toThrow()
+        if (size > 1)
+          expect(() => verifyInclusion(leaves[index]!, (index + 1) % size, size, proof, rootOf(tree))).toThrow()
       }
     }
   })
@@ -23,13 +24,21 @@ describe('inclusion', () => {
   it('does not hold with a proof too long, too short, changed, or numbers out of range', () => {
     const proof = inclusionOf(5, leaves)
     const root = rootOf(leaves)
-    const check = (index: number, size: number, path: readonly Uint8Array[]) => () => verifyInclusion(leaves[5]!, index, size, path, root)
+    const check = (index: number, size: number, path: readonly Uint8Array[]) => () =>
+      verifyInclusion(leaves[5]!, index, size, path, root)
     expect(check(5, SIZE_MAX, proof)).not.toThrow()
     expect(check(5, SIZE_MAX, proof.slice(1))).toThrow()
     expect(check(5, SIZE_MAX, [...proof, root])).toThrow()
     expect(check(5, SIZE_MAX, [...proof].reverse())).toThrow()
     expect(check(5, SIZE_MAX, [...proof.slice(1), new Uint8Array(31)])).toThrow()
-    for (const [index, size] of [[SIZE_MAX, SIZE_MAX], [-1, SIZE_MAX], [5, 0], [5.5, SIZE_MAX], [NaN, SIZE_MAX], [5, 2 ** 60]]) {
+    for (const [index, size] of [
+      [SIZE_MAX, SIZE_MAX],
+      [-1, SIZE_MAX],
+      [5, 0],
+      [5.5, SIZE_MAX],
+      [NaN, SIZE_MAX],
+      [5, 2 ** 60],
+    ]) {
       expect(check(index!, size!, proof)).toThrow()
     }
   })
@@ -43,7 +52,15 @@ describe('consistency', () => {
         const proof = consistencyOf(size1, tree)
         const root1 = rootOf(tree.slice(0, size1))
         verifyConsistency(size1, size2, proof, root1, rootOf(tree))
-        expect(() => verifyConsistency(size1, size2, proof, leaves[32]!.map((byte) => byte ^ 1), rootOf(tree))).toThrow()
+        expect(() =>
+          verifyConsistency(
+            size1,
+            size2,
+            proof,
+            leaves[32]!.map((byte) => byte ^ 1),
+            rootOf(tree),
+          ),
+        ).toThrow()
         expect(() => verifyConsistency(size1, size2, [...proof, root1], root1, rootOf(tree))).toThrow()
       }
     }

@@ -15,7 +15,12 @@ const read = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8
 
 interface EcdsaGroup {
   readonly publicKey: { readonly uncompressed: string }
-  readonly tests: readonly { readonly tcId: number; readonly msg: string; readonly sig: string; readonly result: string }[]
+  readonly tests: readonly {
+    readonly tcId: number
+    readonly msg: string
+    readonly sig: string
+    readonly result: string
+  }[]
 }
 
 const decodeAll = (proof: readonly string[] | null): Uint8Array[] => (proof ?? []).map(decodeBase64)
@@ -35,7 +40,12 @@ describe.skipIf(!isHere)('vectors of others', () => {
     const { testGroups } = read('ecdsa_p256_sha256.json') as { testGroups: readonly EcdsaGroup[] }
     for (const group of testGroups) {
       const point = decodeHex(group.publicKey.uncompressed)
-      const jwk = { crv: 'P-256', kty: 'EC', x: encodeBase64Url(point.slice(1, 33)), y: encodeBase64Url(point.slice(33)) } as const
+      const jwk = {
+        crv: 'P-256',
+        kty: 'EC',
+        x: encodeBase64Url(point.slice(1, 33)),
+        y: encodeBase64Url(point.slice(33)),
+      } as const
       for (const test of group.tests) {
         const held = verifySignature(jwk, decodeHex(test.msg), decodeHex(test.sig))
         expect(held, `tcId ${test.tcId}`).toBe(test.result === 'valid')
@@ -47,12 +57,20 @@ describe.skipIf(!isHere)('vectors of others', () => {
     const vectors = read('merkle.json')
     for (const one of vectors.inclusion) {
       const failure = failureOf(() =>
-        verifyInclusion(decodeBase64(one.leafHash), one.leafIdx, one.treeSize, decodeAll(one.proof), decodeBase64(one.root)))
+        verifyInclusion(
+          decodeBase64(one.leafHash),
+          one.leafIdx,
+          one.treeSize,
+          decodeAll(one.proof),
+          decodeBase64(one.root),
+        ),
+      )
       expect(failure !== undefined, one.name).toBe(one.wantErr)
     }
     for (const one of vectors.consistency) {
       const failure = failureOf(() =>
-        verifyConsistency(one.size1, one.size2, decodeAll(one.proof), decodeBase64(one.root1), decodeBase64(one.root2)))
+        verifyConsistency(one.size1, one.size2, decodeAll(one.proof), decodeBase64(one.root1), decodeBase64(one.root2)),
+      )
       expect(failure !== undefined, one.name).toBe(one.wantErr)
     }
   })

@@ -3,8 +3,20 @@ import { CheckpointError, verifyCheckpoint } from '../../src/core/checkpoint'
 import { parsePolicy } from '../../src/core/policy'
 import { receiptCode, ReceiptError, verifyReceipt } from '../../src/core/receipt'
 import {
-  checkpointNote, checkpointText, cosignatureLine, deviceKey, entryText, leafOf, logLine, ORIGIN, POLICY, proofText,
-  record, systemText, vkey, witnessKey,
+  checkpointNote,
+  checkpointText,
+  cosignatureLine,
+  deviceKey,
+  entryText,
+  leafOf,
+  logLine,
+  ORIGIN,
+  POLICY,
+  proofText,
+  record,
+  systemText,
+  vkey,
+  witnessKey,
 } from './log-builder'
 
 const policy = parsePolicy(POLICY)
@@ -39,8 +51,16 @@ function faultOf(text: string): string {
 describe('receipt', () => {
   it('proves record, outcome, grade and owner', () => {
     const receipt = verifyReceipt(join(proof, proofText(entries, 1, key)), policy)
-    expect(receipt).toMatchObject({ grade: 'sealed', ownerChecked: true, entry: { index: 3, outcome: 'ballot_already_cast' } })
-    expect(receipt.record).toMatchObject({ id: vote.id, kid: key.kid, payload: { author: 'm-001', kind: 'ballot.cast' } })
+    expect(receipt).toMatchObject({
+      grade: 'sealed',
+      ownerChecked: true,
+      entry: { index: 3, outcome: 'ballot_already_cast' },
+    })
+    expect(receipt.record).toMatchObject({
+      id: vote.id,
+      kid: key.kid,
+      payload: { author: 'm-001', kind: 'ballot.cast' },
+    })
     expect(receiptCode(receipt)).toBe(`${ORIGIN},3,${leafOf(entries[3]!).toString('hex').slice(0, 16)}`)
   })
 
@@ -58,23 +78,33 @@ describe('receipt', () => {
   })
 
   it('of a derived entry has no signer', () => {
-    const text = proofText(entries, 2, key).replace(/extra .*/, 'extra ' + Buffer.from(`{"entry":${JSON.stringify(entries[2])}}`).toString('base64'))
+    const text = proofText(entries, 2, key).replace(
+      /extra .*/,
+      'extra ' + Buffer.from(`{"entry":${JSON.stringify(entries[2])}}`).toString('base64'),
+    )
     const receipt = verifyReceipt(text, policy)
     expect(receipt.record).toBeUndefined()
     expect(receipt.ownerChecked).toBe(false)
   })
 
   it.each([
-    ['of another author', 7], ['that was refused', 5], ['of another key', 4], ['that names another key', 6],
-    ['that came later', 8], ['that is no binding', 3],
+    ['of another author', 7],
+    ['that was refused', 5],
+    ['of another key', 4],
+    ['that names another key', 6],
+    ['that came later', 8],
+    ['that is no binding', 3],
   ])('is refused with a binding %s', (_, index) => {
     const signer = index === 4 ? otherKey : key
     expect(faultOf(join(proof, proofText(entries, index, signer)))).toBe('binding')
   })
 
   const replaceEntry = (entry: string): string =>
-    proof.replace(/extra .*/, 'extra ' + Buffer.from(
-      `{"device_key":${JSON.stringify(key.jwk)},"entry":${JSON.stringify(entry)}}`).toString('base64'))
+    proof.replace(
+      /extra .*/,
+      'extra ' +
+        Buffer.from(`{"device_key":${JSON.stringify(key.jwk)},"entry":${JSON.stringify(entry)}}`).toString('base64'),
+    )
 
   it.each([
     ['form', proof.replace('@v1', '@v2')],
@@ -118,7 +148,11 @@ describe('checkpoint', () => {
   it('counts the log line and the cosignatures', () => {
     const checkpoint = verifyCheckpoint(note, policy)
     expect(checkpoint.logSignatures).toBe(1)
-    expect([...checkpoint.cosigned]).toEqual([['owners', 1_790_000_000], ['property', 1_790_000_000], ['street', 1_790_000_000]])
+    expect([...checkpoint.cosigned]).toEqual([
+      ['owners', 1_790_000_000],
+      ['property', 1_790_000_000],
+      ['street', 1_790_000_000],
+    ])
     expect(checkpoint.grade).toBe('sealed')
   })
 

@@ -48,7 +48,12 @@ describe('device key', () => {
 
   it('says false, never throws, for bad signatures and keys', () => {
     const message = encodeUtf8('x')
-    for (const bad of [new Uint8Array(0), new Uint8Array(64), new Uint8Array(63).fill(1), new Uint8Array(64).fill(255)]) {
+    for (const bad of [
+      new Uint8Array(0),
+      new Uint8Array(64),
+      new Uint8Array(63).fill(1),
+      new Uint8Array(64).fill(255),
+    ]) {
       expect(verifySignature(key.jwk, message, bad)).toBe(false)
     }
     expect(verifySignature({ ...key.jwk, y: key.jwk.x }, message, sign(key, message))).toBe(false)
@@ -56,7 +61,13 @@ describe('device key', () => {
 
   it('reads a JWK only with exactly its members and on the curve', () => {
     expect(parseJwk({ ...key.jwk })).toEqual(key.jwk)
-    for (const bad of [{ ...key.jwk, d: 'x' }, { ...key.jwk, crv: 'P-384' }, { ...key.jwk, y: key.jwk.x }, { ...key.jwk, x: 'AA' }, 'x']) {
+    for (const bad of [
+      { ...key.jwk, d: 'x' },
+      { ...key.jwk, crv: 'P-384' },
+      { ...key.jwk, y: key.jwk.x },
+      { ...key.jwk, x: 'AA' },
+      'x',
+    ]) {
       expect(() => parseJwk(bad)).toThrow()
     }
   })
@@ -64,7 +75,9 @@ describe('device key', () => {
 
 describe('record', () => {
   it('has the header of the design byte for byte and a canonical payload', () => {
-    const [header, payload] = signRecord(draft, key).jws.split('.').map((part) => Buffer.from(part, 'base64url').toString())
+    const [header, payload] = signRecord(draft, key)
+      .jws.split('.')
+      .map((part) => Buffer.from(part, 'base64url').toString())
     expect(header).toBe(`{"alg":"ES256","kid":"${key.kid}","typ":"linli-record+jws"}`)
     expect(payload).toBe(
       '{"author":"m-001","body":{"ticket":"t-1"},"estate":"xiangshanyuan.qqqqqqqqqqqqqqqqqqqqqq",' +
@@ -88,7 +101,10 @@ describe('record', () => {
   })
 
   it.each([
-    { lifetimeMs: 0 }, { lifetimeMs: 86_400_001 }, { nonce: new Uint8Array(15) }, { body: { text: 'x'.repeat(45_000) } },
+    { lifetimeMs: 0 },
+    { lifetimeMs: 86_400_001 },
+    { nonce: new Uint8Array(15) },
+    { body: { text: 'x'.repeat(45_000) } },
   ])('is not made outside its bounds: %o', (change) => {
     expect(() => signRecord({ ...draft, ...change }, key)).toThrow()
   })
@@ -100,8 +116,13 @@ describe('record', () => {
     const session = encodeBase64Url(encodeUtf8(text.replace('record', 'session')))
     const bare = encodeBase64Url(encodeUtf8('{"author":"m-001"}'))
     const bad = [
-      [spaced, payload, signature], [session, payload, signature], [header, bare, signature], [header, payload, ''],
-      [header, payload + '=', signature], [header, payload], [header, payload, signature, signature],
+      [spaced, payload, signature],
+      [session, payload, signature],
+      [header, bare, signature],
+      [header, payload, ''],
+      [header, payload + '=', signature],
+      [header, payload],
+      [header, payload, signature, signature],
     ]
     for (const parts of bad) expect(() => parseRecord(parts.join('.'))).toThrow()
   })

@@ -29,7 +29,8 @@ interface File<Extra> {
   readonly policies: Readonly<Record<string, string>>
 }
 
-const read = <Extra>(name: string): File<Extra> => JSON.parse(readFileSync(join(folder, name + '.json'), 'utf8')) as File<Extra>
+const read = <Extra>(name: string): File<Extra> =>
+  JSON.parse(readFileSync(join(folder, name + '.json'), 'utf8')) as File<Extra>
 
 /** undefined when it held, else what it threw. */
 function failureOf(action: () => void): unknown {
@@ -81,7 +82,12 @@ describe('thumbprint', () => {
 describe('signature', () => {
   it.each(read<{ point: string; message: string; signature: string }>('signatures').cases)('$name', (one) => {
     const point = failureOf(() => decodeHex(one.point)) === undefined ? decodeHex(one.point) : new Uint8Array()
-    const jwk: PublicJwk = { crv: 'P-256', kty: 'EC', x: encodeBase64Url(point.slice(1, 33)), y: encodeBase64Url(point.slice(33)) }
+    const jwk: PublicJwk = {
+      crv: 'P-256',
+      kty: 'EC',
+      x: encodeBase64Url(point.slice(1, 33)),
+      y: encodeBase64Url(point.slice(33)),
+    }
     // A point in another form never reaches the phone, which knows keys as JWK only.
     const isPoint = point.length === 65 && point[0] === 4
     const holds = isPoint && verifySignature(jwk, decodeHex(one.message), decodeHex(one.signature))
@@ -122,12 +128,16 @@ describe('Merkle tree', () => {
 
   type Inclusion = { leaf_hash: string; index: number; size: number; proof: string[]; root: string }
   it.each(read<Inclusion>('merkle_inclusion').cases)('inclusion: $name', (one) => {
-    decide(one, () => verifyInclusion(decodeHex(one.leaf_hash), one.index, one.size, decodeAll(one.proof), decodeHex(one.root)))
+    decide(one, () =>
+      verifyInclusion(decodeHex(one.leaf_hash), one.index, one.size, decodeAll(one.proof), decodeHex(one.root)),
+    )
   })
 
   type Consistency = { size1: number; size2: number; proof: string[]; root1: string; root2: string }
   it.each(read<Consistency>('merkle_consistency').cases)('consistency: $name', (one) => {
-    decide(one, () => verifyConsistency(one.size1, one.size2, decodeAll(one.proof), decodeHex(one.root1), decodeHex(one.root2)))
+    decide(one, () =>
+      verifyConsistency(one.size1, one.size2, decodeAll(one.proof), decodeHex(one.root1), decodeHex(one.root2)),
+    )
   })
 })
 
@@ -144,16 +154,25 @@ describe('policy', () => {
     })
   })
 
-  it.each(read<{ text: string; cluster_id: string; estate: string; policy: string }>('genesis').cases.filter((one) => one.valid))(
-    'estate and policy of genesis: $name', (one) => {
-      expect(estateName(one.estate.split('.')[0]!, one.cluster_id)).toBe(one.estate)
-      expect(parsePolicy(one.policy).quorum).toBe('committed')
-    },
-  )
+  it.each(
+    read<{ text: string; cluster_id: string; estate: string; policy: string }>('genesis').cases.filter(
+      (one) => one.valid,
+    ),
+  )('estate and policy of genesis: $name', (one) => {
+    expect(estateName(one.estate.split('.')[0]!, one.cluster_id)).toBe(one.estate)
+    expect(parsePolicy(one.policy).quorum).toBe('committed')
+  })
 })
 
 describe('checkpoint', () => {
-  const { cases, policies } = read<{ policy: string; note: string; size: number; root: string; signers: string[]; grade: string }>('checkpoints')
+  const { cases, policies } = read<{
+    policy: string
+    note: string
+    size: number
+    root: string
+    signers: string[]
+    grade: string
+  }>('checkpoints')
   it.each(cases)('$name', (one) => {
     const failure = failureOf(() => {
       const checkpoint = verifyCheckpoint(one.note, parsePolicy(policies[one.policy]!))
@@ -169,8 +188,16 @@ describe('checkpoint', () => {
 
 describe('receipt', () => {
   type Given = {
-    policy: string; receipt: string; require?: string; grade: string; owner_checked: boolean; index: number; outcome: string
-    id?: string; kid?: string; author?: string
+    policy: string
+    receipt: string
+    require?: string
+    grade: string
+    owner_checked: boolean
+    index: number
+    outcome: string
+    id?: string
+    kid?: string
+    author?: string
   }
   const { cases, policies } = read<Given>('receipts')
   it.each(cases.filter((one) => one.require === undefined))('$name', (one) => {
@@ -179,7 +206,11 @@ describe('receipt', () => {
       expect(one.valid).toBe(true)
       expect([receipt.grade, receipt.ownerChecked]).toEqual([one.grade, one.owner_checked])
       expect([receipt.entry.index, receipt.entry.outcome]).toEqual([one.index, one.outcome])
-      expect([receipt.record?.id, receipt.record?.kid, receipt.record?.payload.author]).toEqual([one.id, one.kid, one.author])
+      expect([receipt.record?.id, receipt.record?.kid, receipt.record?.payload.author]).toEqual([
+        one.id,
+        one.kid,
+        one.author,
+      ])
     })
     if (one.valid) return expect(failure).toBeUndefined()
     const [fault, detail] = one.reason!.split('.')

@@ -4,7 +4,14 @@ import { choicesOf, faultInForm, isNoticeShort, type MotionForm } from '../../sr
 const DAY = 86_400_000
 const approval = { for: '同意', against: '反对', abstain: '弃权' }
 const form: MotionForm = {
-  title: 't', text: 'x', matter: 'fund-use', hasOptions: false, roll: 'r', rulePack: 'shanghai', closeMs: 20 * DAY, questions: [{ text: 'q', options: '' }],
+  title: 't',
+  text: 'x',
+  matter: 'fund-use',
+  hasOptions: false,
+  roll: 'r',
+  rulePack: 'shanghai',
+  closeMs: 20 * DAY,
+  questions: [{ text: 'q', options: '' }],
 }
 
 describe('motion form', () => {
@@ -27,7 +34,9 @@ describe('motion form', () => {
 
   it('adds an abstention to own options, once', () => {
     expect(choicesOf({ text: 'q', options: '甲\n乙\n弃权' }, true, approval)).toEqual([
-      { id: 'c1', text: '甲' }, { id: 'c2', text: '乙' }, { id: 'abstain', text: '弃权' },
+      { id: 'c1', text: '甲' },
+      { id: 'c2', text: '乙' },
+      { id: 'abstain', text: '弃权' },
     ])
   })
 

@@ -3,7 +3,16 @@ import { ReceiptError, type VerifiedReceipt } from '../../src/core/receipt'
 import { Outbox, type NodeWord, type OutboxItem, type OutboxPort } from '../../src/services/outbox'
 
 const item = (id: string, change: Partial<OutboxItem> = {}): OutboxItem => ({
-  id, record: `jws of ${id}`, openings: [], kind: 'ballot.cast', title: 't', madeMs: 1_000, expiresMs: 5_000, attempts: 0, state: 'new', ...change,
+  id,
+  record: `jws of ${id}`,
+  openings: [],
+  kind: 'ballot.cast',
+  title: 't',
+  madeMs: 1_000,
+  expiresMs: 5_000,
+  attempts: 0,
+  state: 'new',
+  ...change,
 })
 
 /** The world outside: what nodes say next, what is stored, what was kept. */
@@ -70,14 +79,22 @@ describe('outbox', () => {
 
   it('keeps the receipt of a refusal and says its code', async () => {
     const world = new World([receipt('ballot_already_cast')])
-    expect(await new Outbox(world).submit(item('a'))).toMatchObject({ kind: 'refused', code: 'ballot_already_cast', onLedger: true })
+    expect(await new Outbox(world).submit(item('a'))).toMatchObject({
+      kind: 'refused',
+      code: 'ballot_already_cast',
+      onLedger: true,
+    })
     expect(world.kept).toEqual(['a ballot_already_cast'])
     expect(world.stored).toEqual([])
   })
 
   it('ends an early refusal without a receipt', async () => {
     const world = new World([{ kind: 'refused_early', code: 'motion_closed', detail: 'd' }])
-    expect(await new Outbox(world).submit(item('a'))).toMatchObject({ kind: 'refused', code: 'motion_closed', onLedger: false })
+    expect(await new Outbox(world).submit(item('a'))).toMatchObject({
+      kind: 'refused',
+      code: 'motion_closed',
+      onLedger: false,
+    })
     expect(world.stored).toEqual([])
   })
 

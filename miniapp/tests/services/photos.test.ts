@@ -1,9 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { afterRestart, photoReferences, replacePhoto, retryFailed, type QueuedPhoto } from '../../src/services/photos'
 
-const uploaded = { sha256: 'a'.repeat(64), original_sha256: 'b'.repeat(64), width: 1, height: 1, size: 9, thumbnail: '' }
+const uploaded = {
+  sha256: 'a'.repeat(64),
+  original_sha256: 'b'.repeat(64),
+  width: 1,
+  height: 1,
+  size: 9,
+  thumbnail: '',
+}
 const photos: readonly QueuedPhoto[] = [
-  { path: '1', state: 'done', uploaded }, { path: '2', state: 'uploading' }, { path: '3', state: 'failed', fault: 'photo_too_large' },
+  { path: '1', state: 'done', uploaded },
+  { path: '2', state: 'uploading' },
+  { path: '3', state: 'failed', fault: 'photo_too_large' },
 ]
 
 describe('photo queue', () => {
@@ -17,7 +26,11 @@ describe('photo queue', () => {
   })
 
   it('changes one photo by its path', () => {
-    expect(replacePhoto(photos, { path: '2', state: 'failed' }).map((photo) => photo.state)).toEqual(['done', 'failed', 'failed'])
+    expect(replacePhoto(photos, { path: '2', state: 'failed' }).map((photo) => photo.state)).toEqual([
+      'done',
+      'failed',
+      'failed',
+    ])
   })
 
   it('names in a record only what a node has, by both digests', () => {

@@ -35,7 +35,9 @@ describe('words', () => {
     const shown = keys.filter(([section]) => !staff.includes(section))
     for (const [section, key] of shown) {
       expect(bare(zh[section]![key]!), `${section}.${key}`).not.toMatch(/哈希|节点|区块|法定人数|上链|共识/)
-      expect(bare(en[section]![key]!), `${section}.${key}`).not.toMatch(/\b(hash|node|block|quorum|blockchain|consensus)s?\b/i)
+      expect(bare(en[section]![key]!), `${section}.${key}`).not.toMatch(
+        /\b(hash|node|block|quorum|blockchain|consensus)s?\b/i,
+      )
     }
   })
 
@@ -53,6 +55,7 @@ describe('components', () => {
 
 describe('refusals', () => {
   it('each has a sentence in every language', () => {
-    for (const language of LANGUAGES) for (const code of Object.keys(refusalsZh)) expect(refusalText(language, code)).toMatch(/[。.]$/)
+    for (const language of LANGUAGES)
+      for (const code of Object.keys(refusalsZh)) expect(refusalText(language, code)).toMatch(/[。.]$/)
   })
 })

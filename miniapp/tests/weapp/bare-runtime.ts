@@ -29,15 +29,24 @@ export class BareRuntime {
   private readonly context: object
   private current = ''
 
-  constructor(private readonly folder: string, request: (options: WxRequest & WxCallbacks<WxResponse>) => void) {
-    this.context = createContext({
-      wx: this.wx(request),
-      setTimeout, clearTimeout, setInterval, clearInterval,
-      console: { log() {}, warn() {}, error() {} },
-      App: (options: Record<string, () => void>) => (this.app = options),
-      Page: (options: PageOptions) => this.pages.set(this.current, options),
-      Component: (options: Record<string, unknown>) => this.components.set(this.current, options),
-    }, { codeGeneration: { strings: false, wasm: false } })
+  constructor(
+    private readonly folder: string,
+    request: (options: WxRequest & WxCallbacks<WxResponse>) => void,
+  ) {
+    this.context = createContext(
+      {
+        wx: this.wx(request),
+        setTimeout,
+        clearTimeout,
+        setInterval,
+        clearInterval,
+        console: { log() {}, warn() {}, error() {} },
+        App: (options: Record<string, () => void>) => (this.app = options),
+        Page: (options: PageOptions) => this.pages.set(this.current, options),
+        Component: (options: Record<string, unknown>) => this.components.set(this.current, options),
+      },
+      { codeGeneration: { strings: false, wasm: false } },
+    )
   }
 
   load(path: string): unknown {

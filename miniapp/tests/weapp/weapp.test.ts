@@ -10,14 +10,39 @@ import { buildWeapp, PACKAGE_BYTES_MAX } from '../../build/weapp.mjs'
 import { readProject } from '../../build/project.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'linli-weapp-'))
-const { app, components, pages } = readProject() as { app: { subPackages: { root: string }[] }; components: string[]; pages: string[] }
-const genesis = 'ab'.repeat(32)
-const compiled = { nodes: [{ id: 'street', name: '街道', url: 'https://street.example' }], genesis_sha256: genesis, policy: POLICY }
-const estate = {
-  id: 'xiangshanyuan', name: '香山苑', cluster_id: 'q'.repeat(43), origin: 'o', genesis_sha256: genesis, policy: POLICY, phone: '021',
-  privacy: { version: 1, zh: '说明', en: 'notice' }, nodes: compiled.nodes, server_ms: 1,
+const { app, components, pages } = readProject() as {
+  app: { subPackages: { root: string }[] }
+  components: string[]
+  pages: string[]
 }
-const cluster = { view: 0, mode: 'available', quorum: 2, height: 1, size: 1, committed_size: 1, sealed_size: 1, nodes: [{ id: 'street', name: '街道', reachable: true, size: 1, lag: 0 }] }
+const genesis = 'ab'.repeat(32)
+const compiled = {
+  nodes: [{ id: 'street', name: '街道', url: 'https://street.example' }],
+  genesis_sha256: genesis,
+  policy: POLICY,
+}
+const estate = {
+  id: 'xiangshanyuan',
+  name: '香山苑',
+  cluster_id: 'q'.repeat(43),
+  origin: 'o',
+  genesis_sha256: genesis,
+  policy: POLICY,
+  phone: '021',
+  privacy: { version: 1, zh: '说明', en: 'notice' },
+  nodes: compiled.nodes,
+  server_ms: 1,
+}
+const cluster = {
+  view: 0,
+  mode: 'available',
+  quorum: 2,
+  height: 1,
+  size: 1,
+  committed_size: 1,
+  sealed_size: 1,
+  nodes: [{ id: 'street', name: '街道', reachable: true, size: 1, lag: 0 }],
+}
 
 let sizes: Record<string, number>
 beforeAll(async () => {
@@ -55,13 +80,22 @@ describe('WeChat build', () => {
   it('has no eval in it and is not to be passed through ES5, which has no BigInt', () => {
     const scripts = pages.map((page) => readFileSync(join(folder, page + '.js'), 'utf8')).join('')
     expect(scripts).not.toContain('eval(')
-    expect(JSON.parse(readFileSync(join(folder, 'project.config.json'), 'utf8'))).toMatchObject({ appid: 'touristappid', setting: { es6: false } })
+    expect(JSON.parse(readFileSync(join(folder, 'project.config.json'), 'utf8'))).toMatchObject({
+      appid: 'touristappid',
+      setting: { es6: false },
+    })
   })
 
   it('opens the start page and shows estate and ledger state', async () => {
     const page = start({ '/estate': estate, '/cluster': cluster }).open('pages/home/index')
     await settled()
-    expect(page.data).toMatchObject({ view: 'ready', estateName: '香山苑', lamp: 'all', lampText: '三方账本一致', helpPhone: '021' })
+    expect(page.data).toMatchObject({
+      view: 'ready',
+      estateName: '香山苑',
+      lamp: 'all',
+      lampText: '三方账本一致',
+      helpPhone: '021',
+    })
   })
 
   it('shows the offline state, with a way on, when no node answers', async () => {

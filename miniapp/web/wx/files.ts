@@ -22,7 +22,10 @@ function database(): Promise<IDBDatabase> {
   })
 }
 
-async function withStore<Result>(mode: IDBTransactionMode, action: (store: IDBObjectStore) => IDBRequest<Result>): Promise<Result> {
+async function withStore<Result>(
+  mode: IDBTransactionMode,
+  action: (store: IDBObjectStore) => IDBRequest<Result>,
+): Promise<Result> {
   const open = await database()
   return new Promise((resolve, reject) => {
     const request = action(open.transaction(STORE, mode).objectStore(STORE))

@@ -26,16 +26,19 @@ function setDisplay(display: { elder: boolean; fontPx: number; language: string 
   shell.setBackLabel(display.language === 'en' ? 'Back' : '返回')
 }
 
-const move = (action: (url: string) => void): WxCall<WxUrl> => asCall(({ url }) => {
-  action(url)
-  return {}
-})
+const move = (action: (url: string) => void): WxCall<WxUrl> =>
+  asCall(({ url }) => {
+    action(url)
+    return {}
+  })
 
 export const wechat: Wechat = {
   env: { USER_DATA_PATH: 'written:' },
   linli: { speakPage, hush, setDisplay, watchEvents },
   ...storage,
-  getRandomValues: asCall(({ length }) => ({ randomValues: crypto.getRandomValues(new Uint8Array(length)).buffer as ArrayBuffer })),
+  getRandomValues: asCall(({ length }) => ({
+    randomValues: crypto.getRandomValues(new Uint8Array(length)).buffer as ArrayBuffer,
+  })),
   request,
   uploadFile,
   downloadFile,

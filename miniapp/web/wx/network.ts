@@ -18,7 +18,11 @@ async function send(url: string, init: RequestInit, timeout: number | undefined)
 export const request = asCall(async (options: WxRequest): Promise<WxResponse> => {
   const body = options.data === undefined ? undefined : JSON.stringify(options.data)
   const header = body === undefined ? { ...options.header } : { 'content-type': 'application/json', ...options.header }
-  const response = await send(options.url, { method: options.method ?? 'GET', headers: header, body: body ?? null }, options.timeout)
+  const response = await send(
+    options.url,
+    { method: options.method ?? 'GET', headers: header, body: body ?? null },
+    options.timeout,
+  )
   const data = await response.text()
   return { statusCode: response.status, data, header: Object.fromEntries(response.headers) }
 })
@@ -26,7 +30,11 @@ export const request = asCall(async (options: WxRequest): Promise<WxResponse> =>
 export const uploadFile = asCall(async (options: WxUpload) => {
   const form = new FormData()
   form.append(options.name, await readFile(options.filePath), 'photo.jpg')
-  const response = await send(options.url, { method: 'POST', body: form, headers: { ...options.header } }, options.timeout)
+  const response = await send(
+    options.url,
+    { method: 'POST', body: form, headers: { ...options.header } },
+    options.timeout,
+  )
   return { statusCode: response.status, data: await response.text() }
 })
 

@@ -11,9 +11,14 @@ import { pickPictures } from './media'
 
 const FRAME_MS = 120
 
-export const scanCode = asCall((_: object) => new Promise<{ result: string }>((resolve, reject) => {
-  new ScanPage((result) => (result === null ? reject(new Error('scanCode:fail cancel')) : resolve({ result }))).open()
-}))
+export const scanCode = asCall(
+  (_: object) =>
+    new Promise<{ result: string }>((resolve, reject) => {
+      new ScanPage((result) =>
+        result === null ? reject(new Error('scanCode:fail cancel')) : resolve({ result }),
+      ).open()
+    }),
+)
 
 class ScanPage {
   private readonly isEnglish = document.documentElement.lang === 'en'
@@ -31,12 +36,20 @@ class ScanPage {
   open(): void {
     const cancel = this.button(this.common.cancel, () => this.close(null))
     const upload = this.button(this.texts.upload, () => void this.upload())
-    const confirm = this.button(this.common.confirm, () => this.typed.value.trim() !== '' && this.close(this.typed.value))
+    const confirm = this.button(
+      this.common.confirm,
+      () => this.typed.value.trim() !== '' && this.close(this.typed.value),
+    )
     const label = make('label', {}, make('span', {}, this.texts.type), this.typed)
     const frame = make('div', { class: 'shell-scan-frame' }, this.video)
     const title = make('h2', { id: 'scan-title' }, this.texts.title)
-    this.dialog.append(title, frame, this.status, make('div', { class: 'shell-scan-type' }, label, confirm),
-      make('div', { class: 'shell-scan-buttons' }, upload, cancel))
+    this.dialog.append(
+      title,
+      frame,
+      this.status,
+      make('div', { class: 'shell-scan-type' }, label, confirm),
+      make('div', { class: 'shell-scan-buttons' }, upload, cancel),
+    )
     this.dialog.addEventListener('cancel', () => this.close(null))
     document.body.append(this.dialog)
     this.dialog.showModal()
@@ -51,7 +64,9 @@ class ScanPage {
 
   private async watchCamera(): Promise<void> {
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment', width: { ideal: 1280 } } })
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: 'environment', width: { ideal: 1280 } },
+      })
     } catch {
       this.status.textContent = this.texts.noCamera
       return

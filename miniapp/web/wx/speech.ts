@@ -10,7 +10,9 @@ export function speakPage(language: string): boolean {
     utterance.lang = language
     utterance.rate = 0.9
     // A voice in a data centre would be told what is on the page.
-    const voice = speechSynthesis.getVoices().find((one) => one.localService && one.lang.startsWith(language.slice(0, 2)))
+    const voice = speechSynthesis
+      .getVoices()
+      .find((one) => one.localService && one.lang.startsWith(language.slice(0, 2)))
     if (voice) utterance.voice = voice
     speechSynthesis.speak(utterance)
   }
@@ -23,7 +25,10 @@ export function hush(): void {
 
 /** Long utterances are cut off by some engines, so each line is one. */
 export function sentencesOf(text: string): string[] {
-  return text.split(/\n+|(?<=[。！？])/).map((line) => line.trim()).filter((line) => line !== '')
+  return text
+    .split(/\n+|(?<=[。！？])/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
 }
 
 function visibleText(page: HTMLElement): string {

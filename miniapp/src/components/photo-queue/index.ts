@@ -2,7 +2,14 @@
 
 import { api } from '../../services/api'
 import {
-  afterRestart, choosePhotos, forgetPhoto, PHOTOS_MAX, replacePhoto, retryFailed, uploadPhotos, type QueuedPhoto,
+  afterRestart,
+  choosePhotos,
+  forgetPhoto,
+  PHOTOS_MAX,
+  replacePhoto,
+  retryFailed,
+  uploadPhotos,
+  type QueuedPhoto,
 } from '../../services/photos'
 import { refusalText, fill, type Texts } from '../../texts'
 import { settings } from '../../services/settings'
@@ -17,7 +24,13 @@ interface Row extends QueuedPhoto {
 
 Component({
   properties: { s: Object, common: Object, photos: Array, lead: String },
-  data: { cleaned: {} as Record<string, string>, rows: [] as Row[], count: '', canAdd: true, photos: [] as readonly QueuedPhoto[] },
+  data: {
+    cleaned: {} as Record<string, string>,
+    rows: [] as Row[],
+    count: '',
+    canAdd: true,
+    photos: [] as readonly QueuedPhoto[],
+  },
   lifetimes: {
     attached() {
       this.show(afterRestart(this.data.photos))
@@ -49,7 +62,10 @@ Component({
     },
 
     async uploadAll() {
-      await uploadPhotos(() => this.data.photos, (photo) => this.change(replacePhoto(this.data.photos, photo)))
+      await uploadPhotos(
+        () => this.data.photos,
+        (photo) => this.change(replacePhoto(this.data.photos, photo)),
+      )
       for (const photo of this.data.photos) await this.showCleaned(photo)
     },
 
@@ -67,13 +83,15 @@ Component({
 
     show(photos: readonly QueuedPhoto[]) {
       const texts = this.data['s'] as Texts['ticketNew']
-      const rows = photos.map((photo, at): Row => ({
-        ...photo,
-        shown: this.data.cleaned[photo.path] ?? photo.path,
-        label: fill((this.data['common'] as Texts['common']).photo, { n: at + 1 }),
-        removeLabel: fill(texts.photoRemove, { n: at + 1 }),
-        stateText: stateText(photo, texts),
-      }))
+      const rows = photos.map(
+        (photo, at): Row => ({
+          ...photo,
+          shown: this.data.cleaned[photo.path] ?? photo.path,
+          label: fill((this.data['common'] as Texts['common']).photo, { n: at + 1 }),
+          removeLabel: fill(texts.photoRemove, { n: at + 1 }),
+          stateText: stateText(photo, texts),
+        }),
+      )
       const count = fill(texts.photoCount, { n: photos.length })
       this.setData({ photos, rows, count, canAdd: photos.length < PHOTOS_MAX })
     },

@@ -21,8 +21,15 @@ definePage({
   sections: ['charge', 'sales'],
   keeps: true,
   data: {
-    stage: 'amount' as Stage, typed: '', keys: [] as { id: string; text: string; label: string }[], qr: '', alias: '',
-    left: '', amountText: '', paidText: '', offer: '',
+    stage: 'amount' as Stage,
+    typed: '',
+    keys: [] as { id: string; text: string; label: string }[],
+    qr: '',
+    alias: '',
+    left: '',
+    amountText: '',
+    paidText: '',
+    offer: '',
   },
   dueMs: 0,
   timer: undefined as ReturnType<typeof setInterval> | undefined,
@@ -63,7 +70,11 @@ definePage({
       this.dueMs = made.dueMs
       const amountText = formatNumber(amount)
       this.setData({
-        stage: 'waiting', qr: qrDataUrl(made.code), alias: spaceCode(made.alias), offer: made.offer, amountText,
+        stage: 'waiting',
+        qr: qrDataUrl(made.code),
+        alias: spaceCode(made.alias),
+        offer: made.offer,
+        amountText,
         paidText: fill(this.texts.charge.paid, { n: amountText }),
       })
       this.start()

@@ -29,7 +29,11 @@ definePage({
     const { items } = await api.merchantOffers()
     this.items = items
     const total = items.filter((one) => one.state === 'redeemed').reduce((sum, one) => sum + one.amount, 0)
-    this.setData({ rows: items.map((one) => rowOf(one, this.texts)), total: formatNumber(total), isEmpty: items.length === 0 })
+    this.setData({
+      rows: items.map((one) => rowOf(one, this.texts)),
+      total: formatNumber(total),
+      isEmpty: items.length === 0,
+    })
   },
 
   undo(event: TapEvent) {
@@ -48,7 +52,12 @@ definePage({
 
 function rowOf(offer: MerchantOffer, texts: Texts): Row {
   const state = effectiveState(offer)
-  const words = { open: texts.sales.open, redeemed: texts.sales.paid, undone: texts.sales.undone, expired: texts.sales.expired }
+  const words = {
+    open: texts.sales.open,
+    redeemed: texts.sales.paid,
+    undone: texts.sales.undone,
+    expired: texts.sales.expired,
+  }
   const tones = { open: 'wait', redeemed: 'good', undone: 'bad', expired: '' }
   const atMs = offer.redeemed_ms || offer.made_ms
   return {

@@ -65,5 +65,7 @@ function rowOf(device: Device, ownKid: string, nameOf: (id: string) => string, t
 function votesText(device: Device, at: (ms: number) => string, texts: Texts): string {
   if (device.revoked) return texts.devices.revoked
   if (device.attested_by.length < ATTESTATIONS) return texts.devices.oneOrganisation
-  return device.votes_from_ms > serverNow() ? fill(texts.devices.votesFrom, { time: at(device.votes_from_ms) }) : texts.devices.votes
+  return device.votes_from_ms > serverNow()
+    ? fill(texts.devices.votesFrom, { time: at(device.votes_from_ms) })
+    : texts.devices.votes
 }

@@ -17,8 +17,17 @@ definePage({
   title: (texts) => texts.home.title,
   sections: ['home'],
   data: {
-    estateName: '', hello: '', isMember: false, lamp: 'none' as Lamp, lampText: '', lampLabel: '',
-    voteHint: '', hasDue: false, pointsHint: '', pendingText: '', tools: [] as Tool[],
+    estateName: '',
+    hello: '',
+    isMember: false,
+    lamp: 'none' as Lamp,
+    lampText: '',
+    lampLabel: '',
+    voteHint: '',
+    hasDue: false,
+    pointsHint: '',
+    pendingText: '',
+    tools: [] as Tool[],
   },
 
   async load() {

@@ -18,8 +18,21 @@ definePage({
   sections: ['join'],
   keeps: true,
   data: {
-    stage: 'claim' as Stage, name: '', room: '', phone: '', code: '', nodeName: '', number: 1, stepText: '', codeTitle: '',
-    codeHint: '', verified: [] as string[], canBindOne: false, steps: [1, 2, 3], stepNow: 1, doneText: '',
+    stage: 'claim' as Stage,
+    name: '',
+    room: '',
+    phone: '',
+    code: '',
+    nodeName: '',
+    number: 1,
+    stepText: '',
+    codeTitle: '',
+    codeHint: '',
+    verified: [] as string[],
+    canBindOne: false,
+    steps: [1, 2, 3],
+    stepNow: 1,
+    doneText: '',
   },
   node: undefined as NodeAddress | undefined,
 
@@ -117,7 +130,13 @@ definePage({
     const stepNow = stage === 'claim' ? 1 : stage === 'code' ? Math.min(number + 1, 3) : 4
     const nodeName = this.node?.name ?? ''
     this.setData({
-      stage, number, stepNow, nodeName, code: '', canBindOne: false, note: '',
+      stage,
+      number,
+      stepNow,
+      nodeName,
+      code: '',
+      canBindOne: false,
+      note: '',
       stepText: fill(this.texts.common.step, { n: Math.min(stepNow, 3), all: 3 }),
       codeTitle: fill(texts.codeTitle, { n: number, node: nodeName }),
       codeHint: fill(texts.codeHint, { phone: this.data.phone }),

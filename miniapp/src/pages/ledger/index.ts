@@ -45,12 +45,14 @@ function clusterData(cluster: Cluster, texts: Texts) {
   return {
     size: fill(texts.ledger.size, { n: formatNumber(cluster.size) }),
     sealed: fill(texts.ledger.sealed, { n: formatNumber(cluster.sealed_size) }),
-    lamps: cluster.nodes.map((node): Lamp => ({
-      id: node.id,
-      name: node.name,
-      text: lampText(node, texts),
-      tone: node.reachable && node.lag === 0 ? 'good' : 'wait',
-    })),
+    lamps: cluster.nodes.map(
+      (node): Lamp => ({
+        id: node.id,
+        name: node.name,
+        text: lampText(node, texts),
+        tone: node.reachable && node.lag === 0 ? 'good' : 'wait',
+      }),
+    ),
   }
 }
 

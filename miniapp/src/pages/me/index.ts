@@ -21,7 +21,9 @@ definePage({
   async showHomes() {
     const session = await whoAmI().catch(() => undefined)
     const homes = (session?.units ?? []).map((unit) => ({
-      id: unit.id, label: unit.label, area: fill(this.texts.vote.area, { area: formatArea(unit.area_cm2) }),
+      id: unit.id,
+      label: unit.label,
+      area: fill(this.texts.vote.area, { area: formatArea(unit.area_cm2) }),
     }))
     this.setData({ homes, name: session?.name ?? this.data.name })
   },

@@ -36,7 +36,13 @@ function rowOf(motion: MotionSummary, texts: Texts): Row {
   const when = fill(texts.motions.until, { time: formatTime(settings().language, motion.close_ms, serverNow()) })
   const voted = hasVoted(motion.mine)
   const may = (motion.mine ?? []).length > 0
-  const chip = !isOpen ? texts.motions.result : voted ? texts.motions.youVoted : may ? texts.motions.youMay : texts.motions.open
+  const chip = !isOpen
+    ? texts.motions.result
+    : voted
+      ? texts.motions.youVoted
+      : may
+        ? texts.motions.youMay
+        : texts.motions.open
   const tone = !isOpen ? '' : voted ? 'good' : may ? 'wait' : ''
   const page = isOpen ? 'pages/vote/verify' : 'pages/result/index'
   return { id: motion.id, title: motion.title, url: `/${page}?motion=${motion.id}`, when, chip, tone }

@@ -27,7 +27,10 @@ definePage({
   async load() {
     if (!isMember()) return replaceWith('pages/join/index')
     const account = await api.account()
-    this.setData({ balance: formatNumber(account.balance), rows: account.entries.map((entry) => rowOf(entry, this.texts)) })
+    this.setData({
+      balance: formatNumber(account.balance),
+      rows: account.entries.map((entry) => rowOf(entry, this.texts)),
+    })
   },
 
   async scan() {

@@ -20,8 +20,17 @@ definePage({
   sections: ['receipt'],
   keeps: true,
   data: {
-    verdict: 'missing' as Verdict, why: '', what: '', when: '', number: '', grade: '', isSealed: false, owner: '', code: '',
-    short: '', qr: '',
+    verdict: 'missing' as Verdict,
+    why: '',
+    what: '',
+    when: '',
+    number: '',
+    grade: '',
+    isSealed: false,
+    owner: '',
+    code: '',
+    short: '',
+    qr: '',
   },
 
   async load() {

@@ -31,7 +31,15 @@ const APPROVAL = ['for', 'against', 'abstain']
 definePage({
   title: (texts) => texts.result.title,
   sections: ['result'],
-  data: { title: '', grade: '', isFinal: false, hasResult: false, blocks: [] as Block[], turnoutHeads: '', turnoutArea: '' },
+  data: {
+    title: '',
+    grade: '',
+    isFinal: false,
+    hasResult: false,
+    blocks: [] as Block[],
+    turnoutHeads: '',
+    turnoutArea: '',
+  },
 
   async load() {
     const [motion, { nodes }] = await Promise.all([api.motion(this.query['motion']!), estate()])
@@ -75,7 +83,11 @@ function blockOf(result: QuestionResult, motion: Motion, texts: Texts): Block {
   }
 }
 
-function verdictOf(result: QuestionResult, question: Question | undefined, texts: Texts): Pick<Block, 'verdict' | 'tone' | 'why'> {
+function verdictOf(
+  result: QuestionResult,
+  question: Question | undefined,
+  texts: Texts,
+): Pick<Block, 'verdict' | 'tone' | 'why'> {
   if (result.result === 'undetermined') return { verdict: texts.result.undetermined, tone: 'bad', why: '' }
   const chosen = question?.choices.find((choice) => choice.id === result.chosen && !APPROVAL.includes(choice.id))
   if (result.passed) return { verdict: chosen?.text ?? texts.result.passed, tone: 'good', why: '' }

@@ -14,8 +14,13 @@ definePage({
   sections: ['ticketNew'],
   keeps: true,
   data: {
-    draft: EMPTY_TICKET, categories: [] as { id: string; text: string }[], textMax: TEXT_LENGTH_MAX, lineMax: LINE_LENGTH_MAX,
-    outcome: '' as '' | Settlement['kind'], outcomeText: '', receipt: '',
+    draft: EMPTY_TICKET,
+    categories: [] as { id: string; text: string }[],
+    textMax: TEXT_LENGTH_MAX,
+    lineMax: LINE_LENGTH_MAX,
+    outcome: '' as '' | Settlement['kind'],
+    outcomeText: '',
+    receipt: '',
   },
 
   load() {

@@ -17,7 +17,14 @@ interface Answer {
 definePage({
   title: (texts) => texts.vote.signTitle,
   sections: ['vote'],
-  data: { title: '', answers: [] as Answer[], outcome: '' as '' | Settlement['kind'], outcomeText: '', receipt: '', ...VOTE_STEPS },
+  data: {
+    title: '',
+    answers: [] as Answer[],
+    outcome: '' as '' | Settlement['kind'],
+    outcomeText: '',
+    receipt: '',
+    ...VOTE_STEPS,
+  },
   motion: undefined as Motion | undefined,
   choices: {} as Readonly<Record<string, string>>,
 

@@ -21,14 +21,28 @@ definePage({
   title: (texts) => texts.vote.verifyTitle,
   sections: ['vote'],
   data: {
-    title: '', until: '', name: '', homes: [] as Home[], canVote: false, whyNot: '', hasVoted: false, heads: '', area: '', share: 0,
-    shareText: '', ...VOTE_STEPS,
+    title: '',
+    until: '',
+    name: '',
+    homes: [] as Home[],
+    canVote: false,
+    whyNot: '',
+    hasVoted: false,
+    heads: '',
+    area: '',
+    share: 0,
+    shareText: '',
+    ...VOTE_STEPS,
   },
 
   async load() {
     if (!isMember()) return replaceWith('pages/join/index')
     const [session, motion] = await Promise.all([whoAmI(), api.motion(this.query['motion']!)])
-    this.setData({ ...voterData(session, motion, this.texts), ...turnoutData(motion.turnout, this.texts), ...stepData(2, this.texts) })
+    this.setData({
+      ...voterData(session, motion, this.texts),
+      ...turnoutData(motion.turnout, this.texts),
+      ...stepData(2, this.texts),
+    })
   },
 
   next() {

@@ -11,7 +11,15 @@ definePage({
   sections: ['grant'],
   keeps: true,
   data: {
-    wanted: '', people: [] as { id: string; text: string }[], member: '', amount: '', programme: '', activity: '', reason: '', outcome: '' as '' | Settlement['kind'], outcomeText: '',
+    wanted: '',
+    people: [] as { id: string; text: string }[],
+    member: '',
+    amount: '',
+    programme: '',
+    activity: '',
+    reason: '',
+    outcome: '' as '' | Settlement['kind'],
+    outcomeText: '',
     receipt: '',
   },
 

@@ -3,9 +3,7 @@
 import { api } from '../../services/api'
 import type { Matter } from '../../services/api-types'
 import { sentenceOfSettlement } from '../../services/faults'
-import {
-  faultInForm, isNoticeShort, openMotion, type MotionForm, type QuestionForm,
-} from '../../services/motions'
+import { faultInForm, isNoticeShort, openMotion, type MotionForm, type QuestionForm } from '../../services/motions'
 import type { Settlement } from '../../services/outbox'
 import { serverNow } from '../../services/records'
 import { fill, type Texts } from '../../texts'
@@ -23,10 +21,21 @@ definePage({
   sections: ['motionForm'],
   keeps: true,
   data: {
-    title: '', text: '', matter: '', clause: '', closes: '', roll: '', packs: [] as { id: string; text: string }[], pack: '',
+    title: '',
+    text: '',
+    matter: '',
+    clause: '',
+    closes: '',
+    roll: '',
+    packs: [] as { id: string; text: string }[],
+    pack: '',
     matters: [] as readonly Matter[],
-    questions: [] as Row[], hasOptions: false, mayAdd: true,
-    outcome: '' as '' | Settlement['kind'], outcomeText: '', receipt: '',
+    questions: [] as Row[],
+    hasOptions: false,
+    mayAdd: true,
+    outcome: '' as '' | Settlement['kind'],
+    outcomeText: '',
+    receipt: '',
   },
 
   all: [] as readonly Matter[],
@@ -42,7 +51,13 @@ definePage({
   },
 
   showPack(pack: string) {
-    this.setData({ pack, matters: this.all.filter((one) => one.rule_pack === pack), matter: '', clause: '', hasOptions: false })
+    this.setData({
+      pack,
+      matters: this.all.filter((one) => one.rule_pack === pack),
+      matter: '',
+      clause: '',
+      hasOptions: false,
+    })
   },
 
   choosePack(event: ValueEvent) {
@@ -50,22 +65,38 @@ definePage({
   },
 
   setQuestions(questions: readonly QuestionForm[]) {
-    const rows = questions.map(({ text, options }, at) => ({ text, options, label: fill(this.texts.motionForm.question, { n: at + 1 }) }))
+    const rows = questions.map(({ text, options }, at) => ({
+      text,
+      options,
+      label: fill(this.texts.motionForm.question, { n: at + 1 }),
+    }))
     this.setData({ questions: rows, mayAdd: rows.length < QUESTIONS_MAX, note: '' })
   },
 
   typed(event: ValueEvent) {
-    this.setData({ [event.currentTarget.dataset['field'] as 'title' | 'text' | 'closes' | 'roll']: event.detail.value, note: '' })
+    this.setData({
+      [event.currentTarget.dataset['field'] as 'title' | 'text' | 'closes' | 'roll']: event.detail.value,
+      note: '',
+    })
   },
 
   chooseMatter(event: ValueEvent) {
     const matter = this.data.matters.find((one) => one.id === event.detail.value)
-    this.setData({ matter: event.detail.value, clause: matter?.clause ?? '', hasOptions: matter?.free_choices ?? false, note: '' })
+    this.setData({
+      matter: event.detail.value,
+      clause: matter?.clause ?? '',
+      hasOptions: matter?.free_choices ?? false,
+      note: '',
+    })
   },
 
   typedQuestion(event: ValueEvent) {
     const { at, field } = event.currentTarget.dataset
-    this.setQuestions(this.data.questions.map((one, index) => (index === Number(at) ? { ...one, [String(field)]: event.detail.value } : one)))
+    this.setQuestions(
+      this.data.questions.map((one, index) =>
+        index === Number(at) ? { ...one, [String(field)]: event.detail.value } : one,
+      ),
+    )
   },
 
   addQuestion() {
@@ -79,7 +110,16 @@ definePage({
 
   form(): MotionForm {
     const { closes, hasOptions, matter, pack, questions, roll, text, title } = this.data
-    return { title, text, matter, rulePack: pack, hasOptions, questions, roll: roll.trim(), closeMs: parseDate(closes) ?? 0 }
+    return {
+      title,
+      text,
+      matter,
+      rulePack: pack,
+      hasOptions,
+      questions,
+      roll: roll.trim(),
+      closeMs: parseDate(closes) ?? 0,
+    }
   },
 
   send() {
@@ -97,7 +137,10 @@ definePage({
 
   async acceptShortNotice(form: MotionForm): Promise<boolean> {
     const { common, motionForm } = this.texts
-    return !isNoticeShort(form.closeMs, serverNow()) || ask(motionForm.noticeShort, motionForm.noticeAsk, motionForm.open, common.cancel)
+    return (
+      !isNoticeShort(form.closeMs, serverNow()) ||
+      ask(motionForm.noticeShort, motionForm.noticeAsk, motionForm.open, common.cancel)
+    )
   },
 
   done() {
@@ -110,5 +153,9 @@ function packText(id: string, texts: Texts): string {
 }
 
 function approvalTexts(texts: Texts) {
-  return { for: texts.motionForm.choiceFor, against: texts.motionForm.choiceAgainst, abstain: texts.motionForm.choiceAbstain }
+  return {
+    for: texts.motionForm.choiceFor,
+    against: texts.motionForm.choiceAgainst,
+    abstain: texts.motionForm.choiceAbstain,
+  }
 }

@@ -18,9 +18,21 @@ definePage({
   title: (texts) => texts.staffTicket.title,
   sections: ['staffTicket', 'ticket', 'ticketNew'],
   data: {
-    category: '', state: '', tone: '', place: '', text: '', contact: '', photos: [] as readonly string[],
-    moments: [] as Moment[], may: { assign: false, progress: false, complete: false }, mayAny: false,
-    action: '' as Action, words: '', handler: '', newPhotos: [] as readonly QueuedPhoto[], textMax: TEXT_LENGTH_MAX,
+    category: '',
+    state: '',
+    tone: '',
+    place: '',
+    text: '',
+    contact: '',
+    photos: [] as readonly string[],
+    moments: [] as Moment[],
+    may: { assign: false, progress: false, complete: false },
+    mayAny: false,
+    action: '' as Action,
+    words: '',
+    handler: '',
+    newPhotos: [] as readonly QueuedPhoto[],
+    textMax: TEXT_LENGTH_MAX,
   },
 
   async load() {
@@ -33,10 +45,16 @@ definePage({
     const { language } = settings()
     const self = store.read('member')?.member ?? ''
     this.setData({
-      category: categoryText(ticket.category, this.texts), state: stateText(ticket.state, this.texts),
-      tone: toneOf(ticket.state), place: ticket.place, text: ticket.text, contact: ticket.contact, photos: ticket.photos,
+      category: categoryText(ticket.category, this.texts),
+      state: stateText(ticket.state, this.texts),
+      tone: toneOf(ticket.state),
+      place: ticket.place,
+      text: ticket.text,
+      contact: ticket.contact,
+      photos: ticket.photos,
       moments: momentsOf([...ticket.history].reverse(), self, language, serverNow(), this.texts),
-      may, mayAny: may.assign || may.progress || may.complete,
+      may,
+      mayAny: may.assign || may.progress || may.complete,
     })
   },
 
@@ -61,7 +79,8 @@ definePage({
     const { action, handler, newPhotos, words } = this.data
     const texts = this.texts.staffTicket
     if (action === 'assign') return handler.trim() === '' ? texts.needHandler : ''
-    if (newPhotos.some((photo) => photo.state === 'uploading' || photo.state === 'waiting')) return this.texts.ticketNew.uploading
+    if (newPhotos.some((photo) => photo.state === 'uploading' || photo.state === 'waiting'))
+      return this.texts.ticketNew.uploading
     if (action === 'complete' && !newPhotos.some((photo) => photo.state === 'done')) return texts.needPhoto
     return words.trim() === '' ? texts.needNote : ''
   },

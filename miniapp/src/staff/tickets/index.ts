@@ -15,9 +15,10 @@ definePage({
 
   async load() {
     const { items } = await api.tickets()
-    const rows = (isHandled: boolean) => items
-      .filter((ticket) => HANDLED.includes(ticket.state) === isHandled)
-      .map((ticket) => ticketRow(ticket, settings().language, serverNow(), this.texts))
+    const rows = (isHandled: boolean) =>
+      items
+        .filter((ticket) => HANDLED.includes(ticket.state) === isHandled)
+        .map((ticket) => ticketRow(ticket, settings().language, serverNow(), this.texts))
     this.setData({ open: rows(false), done: rows(true), isEmpty: items.length === 0 })
   },
 })
