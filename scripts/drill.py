@@ -146,8 +146,7 @@ async def _state(voters: Electorate, node: int) -> dict[str, int]:
 
 
 def list_blows(wounds: Sequence[Wound], acknowledged_s: Sequence[float], end_s: float) -> list[Blow]:
-    """The longest silence after each kill until the next one. Time without a quorum of processes is not counted, what
-    the processes need until they serve again is."""
+    """The longest silence after each kill until the next one. Time in which fewer than two nodes live is not counted."""
     outages = list_outages(wounds)
     blows = []
     for wound, following in zip_longest(wounds, wounds[1:]):
@@ -161,10 +160,16 @@ def list_blows(wounds: Sequence[Wound], acknowledged_s: Sequence[float], end_s: 
 
 
 def list_outages(wounds: Sequence[Wound]) -> list[tuple[float, float]]:
-    """(begin, end) of the times in which two nodes had no process."""
+    """(begin, end) of the times in which two nodes had no process that answers."""
     pairs = [(one, two) for one, two in combinations(wounds, 2) if one.node != two.node]
-    spans = [(max(one.killed_s, two.killed_s), min(one.started_s, two.started_s)) for one, two in pairs]
+    spans = [(max(one.killed_s, two.killed_s), min(_end(one, wounds), _end(two, wounds))) for one, two in pairs]
     return [(begin, end) for begin, end in spans if begin < end]
+
+
+def _end(wound: Wound, wounds: Sequence[Wound]) -> float:
+    """When the node answered again; one that was killed before it did stays dead with the next wound."""
+    again = next((one.killed_s for one in wounds if one.node == wound.node and one.killed_s > wound.killed_s), None)
+    return wound.alive_s or again or float("inf")
 
 
 def _silence(begin: float, end: float, outages: Sequence[tuple[float, float]]) -> float:

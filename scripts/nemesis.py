@@ -24,8 +24,8 @@ SETTLED_S_MAX = 2.0
 RETURN_S = 60.0
 """A node that is not back by then does not come back by itself."""
 POLL_S = 0.1
-READY_BEHIND_MAX = 1
-"""A node that serves may be a block behind: the others have stored it, it is about to."""
+READY_BEHIND_MAX = 50
+"""What a node knows of the others is as old as their last STATUS, and this machine orders many blocks meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class Wound:
     height: int = 0
     """The greatest height of the others when the node was started again: it must get there."""
     started_s: float = 0.0
+    alive_s: float = 0.0
+    """Since when its new process answers."""
     ready_s: float = 0.0
     struck_again: bool = False
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -143,8 +145,9 @@ class Nemesis:
 
     async def _is_back(self, node: NodePlace, wound: Wound) -> bool:
         """Is it ready, and has it, whatever it says itself, the blocks that the others had when it was started?"""
-        ready = await self._get(node, "/readyz")
-        state = await self._state(node) if ready else None
+        if not wound.alive_s and await self._get(node, "/healthz"):
+            wound.alive_s = time.monotonic()
+        state = await self._state(node) if await self._get(node, "/readyz") else None
         if state is None:
             return False
         height = int(state["height"])

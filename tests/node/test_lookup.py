@@ -24,7 +24,7 @@ class CountingLedger(Ledger):
 async def test_questions_that_come_together_are_one_query(tmp_path: Path) -> None:
     async with await open_sqlite(tmp_path) as database:
         estate = await Estate.open(database)
-        known = [await estate.accept(estate.bind(number, f"m-{number}")) for number in range(3)]
+        known = [await estate.accept(estate.bind(100 + number, f"m-{number}")) for number in range(3)]
         estate.ledger.__class__ = CountingLedger
         estate.ledger.questions = []  # type: ignore[attr-defined]
         lookup = Lookup(estate.ledger)
@@ -38,10 +38,10 @@ async def test_a_question_sees_what_was_stored_before_it_was_asked(tmp_path: Pat
     async with await open_sqlite(tmp_path) as database:
         estate = await Estate.open(database)
         lookup = Lookup(estate.ledger)
-        item = estate.bind(1, "m-1")
+        item = estate.bind(101, "m-1")
         record = await estate.accept(item)
         assert await lookup.holds(record)
-        other = estate.bind(2, "m-2")
+        other = estate.bind(102, "m-2")
         early = asyncio.create_task(lookup.holds("A" * 43))
         stored = await estate.accept(other)
         assert await lookup.holds(stored)
@@ -52,7 +52,7 @@ async def test_a_caller_that_goes_away_takes_no_answer_from_the_others(tmp_path:
     async with await open_sqlite(tmp_path) as database:
         estate = await Estate.open(database)
         lookup = Lookup(estate.ledger)
-        record = await estate.accept(estate.bind(1, "m-1"))
+        record = await estate.accept(estate.bind(101, "m-1"))
         leaving, staying = (asyncio.create_task(lookup.holds(record)) for _ in range(2))
         await asyncio.sleep(0)
         leaving.cancel()

@@ -1,0 +1,208 @@
+"""The desk of attachments: what a proposal needs is fetched from peers over TLS, believed only by hash, kept durably."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import keys
+from server.consensus.block import pack_attachments
+from server.domain.plan import RecordWork, parse_signed
+from server.gateway.photos import PhotoFiles
+from server.node import attachments
+from server.node.attachments import AttachmentDesk, AttachmentsMissing
+from server.node.pool import Pool, Waiting
+from server.node.transport import Peers
+from server.record.canonical import Malformed, b64u_decode
+from server.record.shape import seal
+from server.record.signature import commitment_of
+from server.storage.database import Database
+from server.storage.openings import HeldOpening, OpeningStore
+from server.storage.vault import Vault
+from tests.node.people import MADE_MS, Author
+from tests.node.test_transport import connected, make_peers
+
+JPEG = b"\xff\xd8\xff\xe0" + b"a cleaned picture" * 20 + b"\xff\xd9"
+NAME = sha256(JPEG).hexdigest()
+
+
+@dataclass(slots=True)
+class Place:
+    """One organisation's stores and desk."""
+
+    peers: Peers
+    openings: OpeningStore
+    photos: PhotoFiles
+    pool: Pool
+    desk: AttachmentDesk
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """Key folders of two organisations; their certificates by member."""
+    folder = tmp_path_factory.mktemp("keys")
+    made = {
+        name: keys.make_organisation(folder / name, name, name, [f"officer-{name}"], bytes(32))
+        for name in ("owners", "street")
+    }
+    return folder, {name: b64u_decode(one.transport_certificate) for name, one in made.items()}
+
+
+@asynccontextmanager
+async def two_places(certificates: tuple[Path, dict[str, bytes]], folder: Path) -> AsyncIterator[tuple[Place, Place]]:
+    """Street, connected to owners; street asks, owners answer."""
+    keys_folder, pinned = certificates
+    async with AsyncExitStack() as stack:
+        places = []
+        for name in ("street", "owners"):
+            database = await stack.enter_async_context(await Database.open(f"sqlite://{folder / name}.db"))
+            openings = OpeningStore(database, Vault(sha256(name.encode()).digest()))
+            photos, pool, peers = PhotoFiles(folder / name), Pool(), make_peers(keys_folder, name, pinned)
+            desk = AttachmentDesk(openings, photos, peers, pool)
+            desk.serve()
+            places.append(Place(peers, openings, photos, pool, desk))
+        street, owners = places
+        await stack.enter_async_context(connected(street.peers, "street", owners.peers, "owners"))
+        yield street, owners
+
+
+def named(openings: Sequence[bytes]) -> dict[str, bytes]:
+    return {commitment_of(opening): opening for opening in openings}
+
+
+def with_photo(author: Author) -> RecordWork:
+    empty = {name: seal("", bytes(16))[0] for name in ("contact", "place", "text")}
+    photo = {"original_sha256": "0" * 64, "sha256": NAME, "size": len(JPEG)}
+    body: dict[str, Any] = {"category": "door", "home": False, "photos": [photo], **empty}
+    return parse_signed(author.sign("ticket.report", body), author.estate)
+
+
+async def test_openings_that_the_frame_lacks_are_fetched_and_held_durably(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work, openings = Author().report()
+        record, held = work.signed.id, named(openings)
+        await owners.openings.hold([HeldOpening(record, name, one) for name, one in held.items()], MADE_MS)
+        with pytest.raises(AttachmentsMissing) as caught:
+            await street.desk.check([work], {})
+        assert set(caught.value.names) == set(held)
+        await street.desk.attend([work], {}, "owners")
+        await street.desk.check([work], {})
+        await street.desk.hold_rest([work], {}, MADE_MS)
+        assert (await street.openings.of_records([record]))[record] == held
+
+
+async def test_what_the_frame_brings_is_left_to_the_journal(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, _):
+        work, openings = Author().report()
+        frame = named(openings)
+        await street.desk.attend([work], frame, "owners")
+        await street.desk.check([work], frame)
+        await street.desk.hold_rest([work], frame, MADE_MS)
+        assert await street.openings.of_records([work.signed.id]) == {}
+        assert street.desk.given([work], frame) == frame
+
+
+async def test_openings_of_records_that_wait_are_at_hand_here_and_for_peers(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work, openings = Author().report()
+        owners.pool.add(Waiting(work, tuple(sorted(named(openings).items())), MADE_MS, ours=True))
+        await owners.desk.check([work], {})
+        await street.desk.attend([work], {}, "owners")
+        await street.desk.check([work], {})
+        assert street.desk.given([work], {}) == named(openings)
+        assert owners.desk.given([work], {}) == named(openings)
+
+
+async def test_an_opening_is_fetched_for_its_record_only(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who copies another's commitment into a record of his own gets nothing by it."""
+    monkeypatch.setattr(attachments, "PATIENCE_S", 0.3)
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work, openings = Author().report()
+        await owners.openings.hold([HeldOpening("A" * 43, name, one) for name, one in named(openings).items()], MADE_MS)
+        await street.desk.attend([work], {}, "owners")
+        with pytest.raises(AttachmentsMissing):
+            await street.desk.check([work], {})
+
+
+async def test_photos_are_fetched_and_believed_by_their_hash(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work = with_photo(Author())
+        frame = named([seal("", bytes(16))[1]])
+        await owners.photos.keep(NAME, JPEG)
+        await street.desk.attend([work], frame, "owners")
+        await street.desk.check([work], frame)
+        assert await street.photos.read(NAME) == JPEG
+
+
+async def test_a_photo_is_given_to_the_peers_before_a_record_names_it(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, owners):
+        await street.photos.keep(NAME, JPEG)
+        assert await street.desk.push_photo(NAME) == ["owners"]
+        assert await owners.photos.read(NAME) == JPEG
+
+
+async def test_what_a_lying_peer_sends_is_not_taken(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "PATIENCE_S", 0.5)
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work, openings = Author().report()
+        unasked = seal("not asked for", bytes(16))
+
+        async def lie(member: str, payload: bytes) -> bytes:
+            false = [(name, b"x" * 20) for name in named(openings)]
+            return pack_attachments((*false, unasked))
+
+        async def lie_about_photos(member: str, payload: bytes) -> bytes:
+            return JPEG + b"!"
+
+        owners.peers.handle("openings", lie)
+        owners.peers.handle("photo", lie_about_photos)
+        await street.desk.attend([work, with_photo(Author())], {}, "owners")
+        with pytest.raises(AttachmentsMissing):
+            await street.desk.check([work], {})
+        assert street.desk._fetched == {}
+        assert not await street.photos.has(NAME)
+
+
+async def test_an_opening_that_does_not_fit_its_type_is_no_opening(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, _):
+        commitment, opening = seal(7, bytes(16))
+        body = {"category": "door", "contact": commitment, "home": False, "photos": [], "place": commitment}
+        author = Author()
+        work = parse_signed(author.sign("ticket.report", {**body, "text": commitment}), author.estate)
+        with pytest.raises(Malformed):
+            await street.desk.check([work], {commitment: opening})
+
+
+async def test_fetching_ends_when_it_is_hopeless(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "PATIENCE_S", 0.3)
+    async with two_places(certificates, tmp_path) as (street, _):
+        work, _openings = Author().report()
+        async with asyncio.timeout(10):
+            await street.desk.attend([work], {}, "owners")
+        with pytest.raises(AttachmentsMissing):
+            await street.desk.check([work], {})
