@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.browser.estate import Estate, Login, running_estate
 from tests.browser.phone import PHONE, Phone, Screen, Watch
@@ -23,13 +23,24 @@ def estate(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
+def launch(driver: Playwright, chromium: Path, *arguments: str) -> Browser:
+    """The system's Chromium without a window; under root it has no sandbox."""
+    return driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", *arguments])
+
+
 @pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    """The system's Chromium without a window."""
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+def driver() -> Iterator[Playwright]:
+    """What drives browsers."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(driver: Playwright, chromium: Path) -> Iterator[Browser]:
+    """A browser for all devices of a module."""
+    browser = launch(driver, chromium)
+    yield browser
+    browser.close()
 
 
 class NewPhone(Protocol):
