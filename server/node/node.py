@@ -76,7 +76,7 @@ class Node:
     """Mutable. A running node. `begin` gives it its driver; `outside` is what it has of the outside world."""
 
     def __init__(self, parts: Parts, peers: Peers, outside: Outside, private: Private, genesis_bytes: bytes) -> None:
-        self.parts, self.genesis_bytes = parts, genesis_bytes
+        self.parts, self.private, self.genesis_bytes = parts, private, genesis_bytes
         self.config, self.genesis, self.cluster_id = parts.config, parts.genesis, parts.cluster_id
         self.estate, self.keys, self.ledger, self.rows = parts.estate, parts.keys, parts.ledger, parts.ledger.rows
         self.clock, self.cache, self.workshop = outside.clock, outside.cache, outside.workshop

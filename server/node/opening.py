@@ -30,11 +30,12 @@ from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
 from server.node.transport import Peers, tls_context
+from server.node.upkeep import keep_up
 from server.record.canonical import Malformed, b64u_decode
 from server.storage.database import Database
 from server.storage.journal import Journal, replace_file
 from server.storage.ledger import Ledger
-from server.storage.replay import rebuild_rows
+from server.storage.replay import open_ledger
 from server.storage.signer import SignerFile
 from server.storage.transcripts import TranscriptStore
 from server.storage.vault import Vault
@@ -59,10 +60,7 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
         database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
         stack.push_async_callback(database.close)
         vault = Vault(keys.vault)
-        ledger = await Ledger.open(database, genesis, cluster_id, vault)
-        if not database.rows_current:
-            log.info("rows_rebuilt", height=ledger.tip.height)
-            await rebuild_rows(ledger, genesis, cluster_id)
+        ledger = await open_ledger(database, genesis, cluster_id, vault)
         peers = _make_peers(genesis, keys, config.node.id)
         private = open_private(database, vault, keys)
         parts = await _make_parts(config, genesis, cluster_id, keys, ledger, private, peers)
@@ -165,6 +163,7 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     running = [tasks.create_task(driver.run(timing.tick_ms), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
     running.append(tasks.create_task(node.drop_expired(), name="expiry"))
+    running.append(tasks.create_task(keep_up(ledger, node.photos, node.private, node.now_ms), name="upkeep"))
     stack.callback(lambda: [task.cancel() for task in running])
 
 

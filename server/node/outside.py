@@ -18,6 +18,7 @@ from server.gateway.wechat import WechatClient, WechatFailed
 
 log = structlog.get_logger()
 CODE_TEMPLATE = "sign-in-code"
+COUNTRY_CODE = "86"
 
 
 class CodeMessages:
@@ -51,9 +52,10 @@ class WechatQuestions:
             return None
 
     async def phone_number(self, code: str) -> str | None:
-        """The number behind a phone code."""
+        """The number behind a phone code; another country's is not one of the roll's, however its digits look."""
         try:
-            return (await self._client.phone_number(code)).number
+            phone = await self._client.phone_number(code)
+            return phone.number if phone.country_code == COUNTRY_CODE else None
         except WechatFailed as error:
             log.info("wechat_phone_failed", fault=error.fault.value, errcode=error.errcode)
             return None

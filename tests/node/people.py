@@ -43,7 +43,9 @@ class Author:
     def report(self, text: str = "灯坏了", *, life_ms: int = LIFE_MS) -> tuple[RecordWork, tuple[bytes, ...]]:
         """A resident's report and the openings of its three private fields."""
         self.count += 1
-        sealed = {name: seal(value, self._bytes(name)) for name, value in (("contact", ""), ("place", ""), ("text", text))}
+        sealed = {
+            name: seal(value, self._bytes(name)) for name, value in (("contact", ""), ("place", ""), ("text", text))
+        }
         body = {"category": "door", "home": False, "photos": [], **{name: one[0] for name, one in sealed.items()}}
         work = parse_signed(self.sign("ticket.report", body, life_ms=life_ms), self.estate)
         return work, tuple(opening for _, opening in sealed.values())

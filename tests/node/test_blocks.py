@@ -140,7 +140,9 @@ async def test_a_header_that_does_not_follow_is_refused(voting: tuple[Site, int]
     ]
     assert await verdict(site, propose(site, batch.items, tip.time_ms + 1, batch.attachments)) is Verdict.OK
     for lie in lies:
-        assert await verdict(site, propose(site, batch.items, tip.time_ms + 1, batch.attachments, **lie)) is Verdict.BAD, lie
+        assert (
+            await verdict(site, propose(site, batch.items, tip.time_ms + 1, batch.attachments, **lie)) is Verdict.BAD
+        ), lie
     await empty_pool(site)
 
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import keys
 import pytest
 
+import keys
 from server.limits import FRAME_BYTES_MAX
 from server.node.transport import CallFailed, Peers, tls_context
 from server.record.canonical import b64u_decode

@@ -1,0 +1,50 @@
+"""What a node does beside its work: signatures made durable while it is idle, and what nobody named let go.
+
+Attachments whose record was never ordered are kept for 48 hours, in which a phone may still deliver it (decisions 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from server.gateway.photos import PhotoFiles
+from server.limits import HOUR_MS, SECOND_MS
+from server.node.private import Private
+from server.storage.ledger import Ledger
+
+log = structlog.get_logger()
+FLUSH_MS = 2 * SECOND_MS
+"""Cosignatures of the last block are written with the next one; while there is none, this often."""
+ORPHAN_MS = 48 * HOUR_MS
+COLLECT_MS = HOUR_MS
+
+
+async def keep_up(ledger: Ledger, photos: PhotoFiles, private: Private, now_ms: Callable[[], int]) -> None:
+    """Run until cancelled. A failure ends the node, as any failure of its disk or database does."""
+    leftovers = await photos.clear_leftovers()
+    if leftovers:
+        log.info("photo_leftovers_cleared", count=leftovers)
+    turns = 0
+    while True:
+        await asyncio.sleep(FLUSH_MS / 1000)
+        await ledger.cosignatures.flush()
+        turns += 1
+        if turns * FLUSH_MS >= COLLECT_MS:
+            turns = 0
+            await collect_orphans(ledger, photos, private, now_ms())
+
+
+async def collect_orphans(ledger: Ledger, photos: PhotoFiles, private: Private, now_ms: int) -> None:
+    """Let go of openings and photos that no ordered record has named for 48 hours, whoever its author is."""
+    before_ms = now_ms - ORPHAN_MS
+    openings = await ledger.openings.collect_orphans(before_ms)
+    orphans = await private.photo_index.orphans(before_ms)
+    names = [name for name in orphans if not await private.queries.photo_tickets(name)]
+    for name in names:
+        await photos.delete(name)
+        await private.photo_index.forget(name)
+    if openings or names:
+        log.info("orphans_collected", openings=openings, photos=len(names))
