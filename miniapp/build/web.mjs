@@ -1,7 +1,7 @@
 /** The web build: static files for the node to serve. No inline script, no eval, no other host. */
 
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
 import esbuild from 'esbuild'
 import { jsonOf, readProject, readSource, ROOT, SOURCE, styleFiles } from './project.mjs'
 import { compileTemplates } from './templates.mjs'
@@ -58,8 +58,20 @@ function moduleText({ app, pages, components, shared }) {
     `export const PAGES = {${pages.map(unitText).join(',\n')}}`,
     `export const COMPONENTS = {${components.map(unitText).join(',\n')}}`,
     `export const TEMPLATES = ${compileTemplates([...pages, ...components], names)}`,
+    `export const PICTURES = ${JSON.stringify(pictures())}`,
     `export const startApp = () => require('./app')`,
   ].join('\n')
+}
+
+const PICTURE_TYPES = { '.svg': 'image/svg+xml', '.png': 'image/png' }
+
+/** Every icon travels with the code: one that was fetched when first shown would be missing just when the network is. */
+function pictures() {
+  const names = readdirSync(join(SOURCE, 'assets'), { recursive: true }).filter((name) => PICTURE_TYPES[extname(name)])
+  return Object.fromEntries(names.sort().map((name) => {
+    const content = readFileSync(join(SOURCE, 'assets', name)).toString('base64')
+    return [`/assets/${name}`, `data:${PICTURE_TYPES[extname(name)]};base64,${content}`]
+  }))
 }
 
 const inlineImports = (path) => readSource(path).replace(/@import "\.\/(.+?)";/g, (_, imported) => readSource(imported))

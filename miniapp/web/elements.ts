@@ -4,6 +4,7 @@
  * it. Where an attribute means something else in HTML, the element translates it. No more components than pages use.
  */
 
+import { PICTURES } from 'virtual:linli'
 import { resolvePicture } from './wx/files'
 
 type Attribute = (element: HTMLElement, value: string | null) => void
@@ -124,10 +125,9 @@ function prepareSwitch(element: HTMLElement): void {
   element.setAttribute('role', 'switch')
 }
 
-/** Asset paths begin at the root of the mini-program, which need not be the root of the host. */
+/** Asset paths begin at the root of the mini-program; those pictures came with the code. */
 async function showPicture(element: HTMLImageElement, path: string): Promise<void> {
   if (path === '') return Element.prototype.removeAttribute.call(element, 'src')
-  const isAsset = path.startsWith('/')
-  const source = isAsset ? '.' + path : await resolvePicture(path)
+  const source = PICTURES[path] ?? (await resolvePicture(path))
   Element.prototype.setAttribute.call(element, 'src', source)
 }

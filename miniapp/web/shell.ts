@@ -1,6 +1,6 @@
 /** What stands around a page on the web: heading with back button, the page, the tab bar. WeChat draws these itself. */
 
-import { APP } from 'virtual:linli'
+import { APP, PICTURES } from 'virtual:linli'
 import { make } from './dom'
 
 interface Chrome {
@@ -59,7 +59,7 @@ function drawTabs(): void {
   tabs.replaceChildren(
     ...APP.tabBar.list.map((tab, index) => {
       const isOpen = tab.pagePath === chrome.path
-      const icon = make('img', { alt: '', src: './' + (isOpen ? tab.selectedIconPath : tab.iconPath) })
+      const icon = make('img', { alt: '', src: PICTURES['/' + (isOpen ? tab.selectedIconPath : tab.iconPath)]! })
       const link = make('a', { href: '#/' + tab.pagePath }, icon, make('span', {}, tabTexts[index]!))
       if (isOpen) link.setAttribute('aria-current', 'page')
       return link

@@ -16,6 +16,8 @@ declare module 'virtual:linli' {
   export const PAGES: Readonly<Record<string, Unit>>
   export const COMPONENTS: Readonly<Record<string, Unit>>
   export const TEMPLATES: Readonly<Record<string, unknown>>
+  /** Data addresses of the pictures under assets/, by path from the root of the mini-program. */
+  export const PICTURES: Readonly<Record<string, string>>
   export const startApp: () => unknown
   export type Compiled = template.ComponentTemplate
 }

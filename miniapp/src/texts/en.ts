@@ -91,7 +91,7 @@ export const en: Texts = {
     binding: 'Registering this phone…',
     doneTitle: 'Verified',
     doneText: 'This phone can now vote, report and use points for you. A new phone has to be verified again.',
-    doneWait: 'You already have another phone. To protect your vote, this one can vote after 24 hours.',
+    doneWait: 'Another phone was registered for you. To protect your vote, this one can vote after 24 hours; reports and points work now.',
     start: 'Start',
     device: 'My phone',
     badPhone: 'Enter the 11-digit number',

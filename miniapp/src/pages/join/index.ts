@@ -1,11 +1,14 @@
 /** Verifying identity with two organisations, one friendly step each, then registering this phone. */
 
+import { api } from '../../services/api'
 import type { NodeAddress } from '../../services/api-types'
+import { deviceKey } from '../../services/device'
 import { EMPTY_JOIN, joinDraft } from '../../services/drafts'
 import { sentenceOfSettlement } from '../../services/faults'
 import { NetworkError } from '../../services/http'
 import { ATTESTATIONS, attest, bindDevice, sendCode, whoAmI } from '../../services/identity'
 import { nodesInOrder } from '../../services/nodes'
+import { serverNow } from '../../services/records'
 import { store } from '../../services/store'
 import { estate } from '../../services/trust'
 import { fill } from '../../texts'
@@ -116,7 +119,16 @@ definePage({
     }
     await whoAmI().catch(() => undefined)
     this.show('done')
-    this.setData({ doneText: sentence || this.texts.join.doneText })
+    this.setData({ doneText: sentence || (await this.doneText()) })
+  },
+
+  /** What this phone may do now: beside or after another one, or with one organisation's word, it does not vote yet. */
+  async doneText(): Promise<string> {
+    const { devices, join } = this.texts
+    const [{ kid }, page] = await Promise.all([deviceKey(), api.devices().catch(() => undefined)])
+    const device = page?.items.find((one) => one.kid === kid)
+    if (device && device.attested_by.length < ATTESTATIONS) return devices.oneOrganisation
+    return device && device.votes_from_ms > serverNow() ? join.doneWait : join.doneText
   },
 
   start() {
