@@ -17,6 +17,7 @@ if (!isUsable) {
   process.exit(2)
 }
 const estate = file ? JSON.parse(readFileSync(file, 'utf8')) : null
+if (target === 'weapp' && estate === null) console.error('no --estate FILE: this build knows no node to ask')
 const output = join(ROOT, 'dist', target)
 if (target === 'web') await buildWeb(output, estate)
 else console.log(JSON.stringify(await buildWeapp(output, estate)))

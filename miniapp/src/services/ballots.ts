@@ -1,9 +1,12 @@
 /** Casting ballots: one record for each question and each of the voter's positions on the roll (decisions 18, 19). */
 
+import { parseRecord, type RecordPayload } from '../core/record'
+import { api } from './api'
 import type { Motion, MyBallot } from './api-types'
 import { ballotDraft } from './drafts'
+import { NetworkError } from './http'
 import type { Settlement } from './outbox'
-import { seal, submit } from './records'
+import { outbox, seal, submit } from './records'
 import { store } from './store'
 
 export function chooseDraft(motion: string, question: string, choice: string): void {
@@ -38,24 +41,50 @@ export function choicesOf(motion: Motion): Readonly<Record<string, string>> {
   return Object.fromEntries(motion.questions.map(({ id }) => [id, choiceOf(motion, id)]))
 }
 
+/** Nothing was signed, because every ballot already stood with these choices. */
+export type Cast = Settlement | { readonly kind: 'unchanged'; readonly id: '' }
+
 /**
- * One after another and in order; stops at the first that is not accepted. What was already accepted is not sent again:
- * the next try skips ballots that the motion shows as cast with the same choice.
+ * One record a question and position, in order; stops at the first that is refused. Without network all of them are
+ * signed and kept, so that none is forgotten. What stands already, or waits in the outbox, is not signed a second time.
  */
 export async function castBallots(
-  motion: Motion,
+  shown: Motion,
   choices: Readonly<Record<string, string>>,
   title: string,
-): Promise<Settlement> {
-  let last: Settlement = { kind: 'waiting', id: '' }
+): Promise<Cast> {
+  const motion = await newest(shown)
+  let result: Cast = { kind: 'unchanged', id: '' }
   for (const mine of motion.mine.filter(isMine)) {
     const choice = choices[mine.question]!
     if (mine.ballot !== '' && mine.choice === choice) continue
-    last = await castOne(motion, mine, choice, title)
-    if (last.kind !== 'accepted') return last
+    const settlement = waitingFor(motion, mine) ?? (await castOne(motion, mine, choice, title))
+    if (settlement.kind !== 'accepted' && settlement.kind !== 'waiting') return settlement
+    if (result.kind !== 'waiting') result = settlement
   }
   store.removeBallot(motion.id)
-  return last
+  return result
+}
+
+/** What an earlier try left behind is delivered first; then the motion says which ballots stand. */
+async function newest(shown: Motion): Promise<Motion> {
+  try {
+    if (outbox.items().length > 0) await outbox.resume()
+    return await api.motion(shown.id)
+  } catch (error) {
+    if (error instanceof NetworkError) return shown
+    throw error
+  }
+}
+
+function waitingFor(motion: Motion, mine: MyBallot): Settlement | undefined {
+  const isSame = ({ body, kind }: RecordPayload) =>
+    kind === 'ballot.cast' &&
+    body['motion'] === motion.id &&
+    body['question'] === mine.question &&
+    body['position'] === mine.position
+  const item = outbox.items().find((one) => isSame(parseRecord(one.record).payload))
+  return item && { kind: 'waiting', id: item.id }
 }
 
 async function castOne(motion: Motion, mine: MyBallot, choice: string, title: string): Promise<Settlement> {

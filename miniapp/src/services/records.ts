@@ -8,7 +8,7 @@ import { deviceKey } from './device'
 import { ApiProblem, NetworkError } from './http'
 import { Outbox, type NodeWord, type OutboxItem, type OutboxPort, type Settlement } from './outbox'
 import { randomBytes, wait } from './platform'
-import { keepReceipt } from './receipts'
+import { keepReceipt, witness } from './receipts'
 import { store } from './store'
 import { estate, trustedPolicy } from './trust'
 
@@ -83,7 +83,11 @@ const port: OutboxPort = {
       return { kind: 'ordered' }
     }),
   verify: verifyFor,
-  keep: keepReceipt,
+  keep: (item, text, receipt) => {
+    keepReceipt(item, text, receipt)
+    // An alarm is kept with the trust and stops the next page; being offline here is no news.
+    witness(receipt).catch(() => undefined)
+  },
   load: () => store.read('outbox') ?? [],
   save: (items) => store.write('outbox', items),
   now: serverNow,

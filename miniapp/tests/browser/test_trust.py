@@ -85,9 +85,28 @@ def test_a_signed_record_survives_a_dead_network_and_a_killed_app_and_is_sent_on
     again.page.context.set_offline(False)
     again.go("pages/receipts/index")
     again.see("确认修好")
-    again.page.wait_for_function("localStorage.getItem('linli.1.outbox') === '[]'")
+    again.page.wait_for_function("() => localStorage.getItem('linli.1.outbox') === '[]'")
     assert [json.loads(one)["record"] for one in posted] == [waiting["record"]]
     assert any(one["id"] == waiting["id"] for one in again.stored("receipts"))
+
+
+def test_a_vote_on_two_questions_without_network_keeps_both_ballots(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    motion = "M" * 43
+    for number, choice in ((0, "同意"), (1, "弃权")):
+        app.go(f"pages/vote/choose?motion={motion}&n={number}")
+        app.view.get_by_role("radio", name=choice).check()
+    app.tap("下一步")
+    app.see("您的选择")
+    app.page.context.set_offline(True)
+    app.tap("确认投票")
+    app.page.wait_for_function("() => JSON.parse(localStorage.getItem('linli.1.outbox') ?? '[]').length === 2")
+    app.see("网络恢复后会自动送出")
+    app.page.context.set_offline(False)
+    app.page.wait_for_function("() => localStorage.getItem('linli.1.outbox') === '[]'")
+    outcomes = [one["outcome"] for one in app.stored("receipts") if one["kind"] == "ballot.cast"]
+    assert outcomes == ["accepted", "accepted"]
 
 
 def test_a_receipt_that_does_not_verify_is_not_believed(open_app: Open) -> None:

@@ -44,13 +44,14 @@ definePage({
 
   sign() {
     return this.run(async () => {
-      const settlement = await castBallots(this.motion!, this.choices, this.data.title)
+      const cast = await castBallots(this.motion!, this.choices, this.data.title)
+      const sentence = cast.kind === 'unchanged' ? '' : sentenceOfSettlement(cast, this.texts)
       this.setData({
-        outcome: settlement.kind,
-        outcomeText: sentenceOfSettlement(settlement, this.texts) || this.texts.vote.doneText,
-        receipt: settlement.id,
+        outcome: cast.kind === 'unchanged' ? 'accepted' : cast.kind,
+        outcomeText: sentence || this.texts.vote.doneText,
+        receipt: cast.id,
       })
-      if (settlement.kind === 'accepted') wx.vibrateShort({ type: 'light' })
+      if (cast.kind === 'accepted') wx.vibrateShort({ type: 'light' })
     })
   },
 
