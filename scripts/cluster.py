@@ -113,7 +113,7 @@ class Cluster:
 
     def start(self, node: NodePlace, extra: dict[str, str] | None = None) -> None:
         """Start a node's process; nothing happens when it runs."""
-        if node.pid:
+        if self.runs(node):
             return
         with node.log.open("ab") as log:
             process = subprocess.Popen(
@@ -141,21 +141,24 @@ class Cluster:
         while time.monotonic() < deadline:
             if is_ready(node):
                 return
-            if not node.pid:
+            if not self.runs(node):
                 break
             time.sleep(0.1)
         raise SystemExit(f"node {node.id} is not ready; the end of {node.log}:\n{tail(node.log)}")
 
+    def runs(self, node: NodePlace) -> bool:
+        """Does its process live? A child is asked itself: for a moment after its start /proc shows no command line."""
+        child = self._children.get(node.id)
+        return bool(node.pid) if child is None else child.poll() is None
+
     def kill(self, node: NodePlace) -> None:
         """kill -9; returns when the process is gone, and its ports and locks with it."""
-        if node.pid:
-            os.kill(node.pid, signal.SIGKILL)
+        self._signal(node, signal.SIGKILL)
         self._await_end(node)
 
     def stop(self, node: NodePlace) -> int | None:
         """Ask a node to end; kill it if it does not. Returns its exit code, None when another program started it."""
-        if node.pid:
-            os.kill(node.pid, signal.SIGTERM)
+        self._signal(node, signal.SIGTERM)
         if not self._await_end(node):
             self.kill(node)
         child = self._children.pop(node.id, None)
@@ -164,22 +167,26 @@ class Cluster:
     def stop_all(self) -> None:
         """Stop every node."""
         for node in self.nodes:
-            if node.pid:
-                os.kill(node.pid, signal.SIGTERM)
+            self._signal(node, signal.SIGTERM)
         for node in self.nodes:
             self.stop(node)
+
+    def _signal(self, node: NodePlace, number: signal.Signals) -> None:
+        child = self._children.get(node.id)
+        if child is not None:
+            child.send_signal(number)  # does nothing once the child was reaped
+        elif node.pid:
+            os.kill(node.pid, number)
 
     def exit_code(self, node: NodePlace, within_s: float = START_S) -> int:
         """Wait until a node that was started here ends by itself. Raises TimeoutExpired when it goes on."""
         return self._children[node.id].wait(within_s)
 
     def _await_end(self, node: NodePlace) -> bool:
-        child, deadline = self._children.get(node.id), time.monotonic() + STOP_S
-        while time.monotonic() < deadline:
-            if (child is None or child.poll() is not None) and not node.pid:
-                return True
+        deadline = time.monotonic() + STOP_S
+        while self.runs(node) and time.monotonic() < deadline:
             time.sleep(0.01)
-        return False
+        return not self.runs(node)
 
 
 def is_ready(node: NodePlace) -> bool:

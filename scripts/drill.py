@@ -146,7 +146,7 @@ async def _state(voters: Electorate, node: int) -> dict[str, int]:
 
 
 def list_blows(wounds: Sequence[Wound], acknowledged_s: Sequence[float], end_s: float) -> list[Blow]:
-    """The longest silence after each kill until the next one. Time in which fewer than two nodes live is not counted."""
+    """The longest silence after each kill, until the next. Time in which fewer than two nodes live is not counted."""
     outages = list_outages(wounds)
     blows = []
     for wound, following in zip_longest(wounds, wounds[1:]):

@@ -54,6 +54,7 @@ async def run(config: Config) -> None:
         try:
             await stop.wait()
         finally:
+            node.changes.end()
             loop.call_later(GRACE_S, node.release)
             await runner.cleanup()
     log.info("node_stopped", node=config.node.id)

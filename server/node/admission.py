@@ -59,35 +59,62 @@ class Admission:
                 raise Malformed("an opening fits no commitment of the record", "openings")
         return tuple(sorted(pairs.items()))
 
-    async def admit(self, jws: str, openings: Sequence[bytes], *, patient: bool = False) -> RecordWork:
-        """Parse and judge. `patient`: wait a moment for the key of a record that a peer passed on.
+    def admit_at_once(self, jws: str, openings: Sequence[bytes]) -> tuple[RecordWork, Attachments] | None:
+        """Judge with what is in memory; None when key or attachments must be looked for, and `admit` asked.
 
-        Raises Malformed, Unauthorised or AttachmentMissing.
+        Raises Malformed or Unauthorised.
         """
         work = parse_signed(jws, self._estate)
-        pairs = dict(self.pairs(work, openings))
-        check_openings(work, pairs)
+        pairs = self.pairs(work, openings)
+        check_openings(work, dict(pairs))
+        body = work.signed.body
+        point = self._point_at_hand(work)
+        if point is None or len(pairs) < len(set(body.commitments())) or body.photo_refs():
+            return None
+        if not is_signed_by(work.envelope, point):
+            raise Unauthorised("the signature is wrong")
+        return work, pairs
+
+    async def admit(
+        self, jws: str, openings: Sequence[bytes], *, patient: bool = False
+    ) -> tuple[RecordWork, Attachments]:
+        """Parse and judge; the record with its openings by commitment.
+
+        `patient`: wait a moment for the key of a record that a peer passed on. Raises Malformed, Unauthorised or
+        AttachmentMissing.
+        """
+        found = self.admit_at_once(jws, openings)
+        if found is not None:
+            return found
+        work = parse_signed(jws, self._estate)
+        pairs = self.pairs(work, openings)
         point = await self._point(work, KEY_PATIENCE_S if patient else 0.0)
         if not is_signed_by(work.envelope, point):
             raise Unauthorised("the signature is wrong")
         try:
-            await self._attachments.check([work], pairs)
+            await self._attachments.check([work], dict(pairs))
         except AttachmentsMissing as error:
             raise AttachmentMissing(error.names) from None
-        return work
+        return work, pairs
 
-    async def _point(self, work: RecordWork, patience_s: float) -> bytes:
+    def _point_at_hand(self, work: RecordWork) -> bytes | None:
         body = work.signed.body
         if isinstance(body, BindDevice):
             if body.device_key.thumbprint() != work.signed.kid:
                 raise Unauthorised("the record is not signed by the key that it binds")
             return body.device_key.point()
+        device = self._rows.peek(key(Device, work.signed.kid))
+        return device.point() if isinstance(device, Device) else None
+
+    async def _point(self, work: RecordWork, patience_s: float) -> bytes:
+        point = self._point_at_hand(work)
         name = key(Device, work.signed.kid)
-        while True:
+        while point is None:
             device = (await self._rows.load([name])).loaded[name]
             if isinstance(device, Device):
-                return device.key().point()
+                return device.point()
             if patience_s <= 0:
                 raise Unauthorised("no device with this key is known")
             patience_s -= KEY_RETRY_S
             await asyncio.sleep(KEY_RETRY_S)
+        return point

@@ -8,7 +8,7 @@ import structlog
 
 from server.consensus import effects as fx
 from server.consensus import events as ev
-from server.consensus.block import Block
+from server.consensus.block import Attachments, Block
 from server.domain.agenda import Sealed, SealWait, Timer
 from server.domain.plan import RecordWork
 from server.node.admission import Admission, Unadmitted
@@ -46,20 +46,31 @@ class Answers:
         self._changed = changed
         self._on_stop = on_stop
 
+    def admit_at_once(self, effect: fx.Admit) -> ev.Event | None:
+        """Judge a record that a peer passed on, if memory is enough for it; None when `admit` must be asked."""
+        if self._parts.ledger.may_hold(effect.record_id):
+            return None
+        try:
+            found = self._admission.admit_at_once(_text(effect), _openings(effect))
+            return None if found is None else self._take(effect, *found)
+        except (Malformed, Unadmitted, PoolFull) as error:
+            return _rejected(effect, error)
+
     async def admit(self, effect: fx.Admit) -> ev.Event:
         """Judge a record that a peer passed on, as if a client had brought it."""
-        openings = tuple(opening for _, opening in effect.attachments)
         try:
-            work = await self._admission.admit(effect.record.decode("ascii", "replace"), openings, patient=True)
-            if work.envelope.id != effect.record_id:
-                raise Malformed("the id is not the record's")
+            found = await self._admission.admit(_text(effect), _openings(effect), patient=True)
             if await self._receipts.find(effect.record_id) is not None:
                 # A slow peer, or one that lies: waiting for it would end in suspecting a primary that did its work.
                 return ev.Rejected(effect.record_id)
-            self._parts.pool.add(Waiting(work, self._admission.pairs(work, openings), self._now_ms(), ours=False))
+            return self._take(effect, *found)
         except (Malformed, Unadmitted, PoolFull) as error:
-            log.info("record_not_admitted", sender=effect.sender, reason=type(error).__name__)
-            return ev.Rejected(effect.record_id)
+            return _rejected(effect, error)
+
+    def _take(self, effect: fx.Admit, work: RecordWork, openings: Attachments) -> ev.Event:
+        if work.envelope.id != effect.record_id:
+            raise Malformed("the id is not the record's")
+        self._parts.pool.add(Waiting(work, openings, self._now_ms(), ours=False))
         return ev.Admitted(effect.record_id, effect.record, effect.attachments, work.signed.expires_ms)
 
     async def attend(self, effect: fx.Check) -> None:
@@ -141,3 +152,16 @@ class Answers:
         """The replica signs nothing more."""
         log.error("replica_stopped", reason=effect.reason, detail=effect.detail)
         self._on_stop(effect)
+
+
+def _text(effect: fx.Admit) -> str:
+    return effect.record.decode("ascii", "replace")
+
+
+def _openings(effect: fx.Admit) -> tuple[bytes, ...]:
+    return tuple(opening for _, opening in effect.attachments)
+
+
+def _rejected(effect: fx.Admit, error: Exception) -> ev.Event:
+    log.info("record_not_admitted", sender=effect.sender, reason=type(error).__name__)
+    return ev.Rejected(effect.record_id)

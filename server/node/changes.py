@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 
 LISTENERS_MAX = 2_000
 PENDING_MAX = 32
+_END = ""
 
 
 class TooManyListeners(Exception):
     """No more live pages can be served by this node."""
+
+
+class Ended(ConnectionError):
+    """The node ends: a live page is cut off, as by the network, and comes back by itself."""
 
 
 class Changes:
@@ -18,6 +23,15 @@ class Changes:
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[str]] = set()
+        self._ended = False
+
+    def end(self) -> None:
+        """Cut every listener off: nothing more is told."""
+        self._ended = True
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(_END)
 
     def publish(self, topics: Sequence[str]) -> None:
         """Tell every listener; one whose queue is full misses the news and reads the page again later."""
@@ -27,13 +41,14 @@ class Changes:
                     queue.put_nowait(topic)
 
     async def listen(self) -> AsyncIterator[str]:
-        """Topics as they come. Raises TooManyListeners."""
+        """Topics as they come. Raises TooManyListeners; Ended when the node ends."""
         if len(self._queues) >= LISTENERS_MAX:
             raise TooManyListeners
         queue: asyncio.Queue[str] = asyncio.Queue(PENDING_MAX)
         self._queues.add(queue)
         try:
-            while True:
-                yield await queue.get()
+            while not self._ended and (topic := await queue.get()) != _END:
+                yield topic
+            raise Ended
         finally:
             self._queues.discard(queue)

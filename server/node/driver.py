@@ -38,6 +38,7 @@ class NodeFailed(Exception):
 class Questions(Protocol):
     """What the driver asks of the rest of the node."""
 
+    def admit_at_once(self, effect: fx.Admit) -> ev.Event | None: ...
     async def admit(self, effect: fx.Admit) -> ev.Event: ...
     async def attend(self, effect: fx.Check) -> None: ...
     async def build(self, effect: fx.Build) -> Sequence[ev.Event]: ...
@@ -155,7 +156,11 @@ class Driver:
             case fx.Check():
                 self._spawn(self._attend(effect), "attend")
             case fx.Admit():
-                self._spawn(self._answer(self._questions.admit(effect)), "admit")
+                at_once = self._questions.admit_at_once(effect)
+                if at_once is not None:
+                    self.put(at_once)
+                else:
+                    self._spawn(self._answer(self._questions.admit(effect)), "admit")
             case fx.ReadBlocks():
                 self._spawn(self._answer(self._questions.read_blocks(effect)), "read-blocks")
             case fx.PublishCheckpoint():

@@ -113,7 +113,8 @@ class Node:
 
     async def admit(self, jws: str, openings: Sequence[bytes]) -> RecordWork:
         """Judge a record before it may wait. Raises Malformed, Unauthorised or AttachmentMissing."""
-        return await self._admission.admit(jws, openings)
+        work, _ = await self._admission.admit(jws, openings)
+        return work
 
     async def submit(self, work: RecordWork, openings: Sequence[bytes], *, wait_ms: int) -> Submission:
         """Have an admitted record ordered, and wait for its receipt. Raises Busy or Stopped.

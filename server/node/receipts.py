@@ -105,8 +105,7 @@ class Receipts:
 
     async def _device(self, kid: str) -> Device | None:
         name = key(Device, kid)
-        rows = await self._rows.load([name])
-        found = rows.loaded[name]
+        found = self._rows.peek(name) or (await self._rows.load([name])).loaded[name]
         return found if isinstance(found, Device) else None
 
     async def _bind_proof(self, device: Device) -> str:

@@ -1,4 +1,4 @@
-"""Nodes that stop, start again, lag behind or lost their memory: what was acknowledged stays, and nobody starts wrongly."""
+"""Nodes that stop, start again, lag or lost their memory: what was acknowledged stays, and nobody starts wrongly."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def bind(site: Site, person: Person, member: str, signed_by: Person | None = Non
 
 async def test_a_good_record_is_admitted(site: Site) -> None:
     record = report(await site.bind("m-good"))
-    work = await admission(site).admit(record.jws, record.openings)
+    work, _ = await admission(site).admit(record.jws, record.openings)
     assert work.envelope.id == record.id
     assert len(admission(site).pairs(work, record.openings)) == 3
 
@@ -129,5 +129,5 @@ async def test_a_peers_record_may_come_before_the_binding_of_its_key_is_stored(s
 async def test_a_record_that_a_rule_will_refuse_is_admitted_all_the_same(site: Site) -> None:
     person = await site.bind("m-refused")
     record = person.sign("role.grant", {"member": "m-refused", "organisation": "street", "role": "committee"})
-    work = await admission(site).admit(record.jws, ())
+    work, _ = await admission(site).admit(record.jws, ())
     assert await site.node.preview(work) == "role_missing"

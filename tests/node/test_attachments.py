@@ -1,4 +1,4 @@
-"""The desk of attachments: what a proposal needs is fetched from peers over TLS, believed only by hash, kept durably."""
+"""The desk of attachments: what a proposal needs is fetched over TLS, believed only by hash, and kept durably."""
 
 from __future__ import annotations
 

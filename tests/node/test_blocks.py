@@ -1,4 +1,4 @@
-"""Blocks of a node: what it builds it would vote for; what a liar changes in it, it refuses; nothing is ordered twice."""
+"""Blocks of a node: what it builds it would vote for, what a liar changes is refused, and nothing is ordered twice."""
 
 from __future__ import annotations
 

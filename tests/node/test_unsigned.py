@@ -1,4 +1,4 @@
-"""Who waits for signatures under a stored record is woken by the first checkpoint that covers it, whatever was skipped."""
+"""Who waits for signatures under a stored record is woken by the first checkpoint that covers it, skipped or not."""
 
 from __future__ import annotations
 
