@@ -50,6 +50,10 @@ class Device(Row, frozen=True):
         """The public key as a JWK."""
         return DeviceKey("P-256", "EC", self.x, self.y)
 
+    def point(self) -> bytes:
+        """The public key as a SEC 1 point. It was checked when the device was bound."""
+        return b"\x04" + b64u_decode(self.x) + b64u_decode(self.y)
+
 
 class Nonce(Row, frozen=True):
     """A (kid, nonce) that was used: exactly once, whatever became of the record.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,7 @@ from server.storage.ledger_tables import BLOCK, ENTRY, TILE
 from server.storage.openings import OpeningStore
 from server.storage.photos import settle_photos
 from server.storage.rows import RowStore
+from server.storage.seen import SeenRecords
 from server.storage.statements import Batch, Connection, fetch, find_rows
 from server.storage.stored import (
     Commitment,
@@ -56,6 +58,10 @@ class WrongTip(Exception):
     """A block does not extend what is stored. The node must stop: it is on another branch, or runs twice."""
 
 
+SEEN_PAGE = 50_000
+"""Entries read at once when the filter of ordered records is filled."""
+
+
 class Ledger:
     """Mutable. One ledger in one database; the node is its only writer."""
 
@@ -67,6 +73,7 @@ class Ledger:
         self.openings = openings
         self._cluster_id = cluster_id
         self._tip: Tip | None = None
+        self._seen = SeenRecords()
         self._writing = asyncio.Lock()
 
     @classmethod
@@ -84,7 +91,19 @@ class Ledger:
             await ledger._check_genesis()
             ledger._tip = tip
             await ledger._tiles.load_edge(tip.size)
+            await ledger._load_seen()
         return ledger
+
+    async def _load_seen(self) -> None:
+        """In pages, so that a long log takes no more memory than its filter."""
+        sql = """SELECT "record" FROM "entry" WHERE "index" >= ? AND "index" < ? AND "author" <> ''"""
+        for begin in range(0, self.tip.size, SEEN_PAGE):
+            for (record,) in await self.database.read(partial(_read_page, sql, begin)):
+                self._seen.add(record)
+
+    def may_hold(self, record: str) -> bool:
+        """False, without a query, for a client record that was never ordered here."""
+        return self._seen.may_hold(record)
 
     @property
     def tip(self) -> Tip:
@@ -159,6 +178,8 @@ class Ledger:
 
     async def find(self, record: str) -> FoundRecord | None:
         """A client record by its id, with what its receipt needs; None when it was never ordered."""
+        if not self._seen.may_hold(record):
+            return None
         stored = await self.entry_of_record(record)
         if stored is None or not stored.author:
             return None
@@ -222,6 +243,9 @@ class Ledger:
             self._tiles.take(tiles)
             self.rows.take(executed.changed)
             self.cosignatures.written(lines)
+            for work_ in works:
+                if isinstance(work_, RecordWork):
+                    self._seen.add(work_.signed.id)
             return tip
 
     def _check_extends(self, executed: Executed) -> None:
@@ -294,3 +318,7 @@ async def _check_stored_tip(connection: Connection, tip: Tip) -> None:
     found = await fetch(connection, 'SELECT "block_id" FROM "block" ORDER BY "height" DESC LIMIT 1')
     if not found or found[0][0] != tip.block_id:
         raise WrongTip("the database no longer ends where this node left it")
+
+
+async def _read_page(sql: str, begin: int, connection: Connection) -> Sequence[Any]:
+    return await fetch(connection, sql, begin, begin + SEEN_PAGE)

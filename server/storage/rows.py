@@ -53,6 +53,10 @@ class RowStore:
                 self._remember(read)
             return Rows(loaded)
 
+    def peek(self, name: Key) -> Row | None:
+        """A row as the cache has it, without waiting; None when it is absent or not in the cache."""
+        return self._cached.get(name)
+
     async def plan(self, items: Sequence[bytes], estate: str) -> tuple[list[Work], Rows]:
         """The work of a batch and the rows that it may touch, ready to execute. Raises Malformed."""
         sealing = any(item.startswith(b"{") for item in items)

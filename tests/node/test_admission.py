@@ -123,7 +123,8 @@ async def test_a_peers_record_may_come_before_the_binding_of_its_key_is_stored(s
     waiting = asyncio.create_task(admission(site).admit(record.jws, record.openings, patient=True))
     await asyncio.sleep(0.1)
     await person.post(binding)
-    assert (await waiting).envelope.id == record.id
+    work, _ = await waiting
+    assert work.envelope.id == record.id
 
 
 async def test_a_record_that_a_rule_will_refuse_is_admitted_all_the_same(site: Site) -> None:
