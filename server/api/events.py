@@ -55,14 +55,14 @@ async def stream_events(call: Call) -> Annotated[web.StreamResponse, Media("text
             data = msgspec.json.encode(Changed(waiting.result())).decode()
             await response.write(f"event: {waiting.result()}\ndata: {data}\n\n".encode())
             waiting = asyncio.ensure_future(anext(topics))
-    except ConnectionError:
-        return response  # the page was closed
+    except (ConnectionError, StopAsyncIteration):
+        return response  # the page was closed, or the node ends: the page comes back by itself
     finally:
         await _close(topics, waiting)
 
 
 async def _close(topics: AsyncGenerator[str, None], waiting: asyncio.Future[str]) -> None:
     waiting.cancel()
-    with suppress(asyncio.CancelledError, TooManyListeners):
+    with suppress(asyncio.CancelledError, TooManyListeners, StopAsyncIteration):
         await waiting
     await topics.aclose()

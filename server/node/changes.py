@@ -14,10 +14,6 @@ class TooManyListeners(Exception):
     """No more live pages can be served by this node."""
 
 
-class Ended(ConnectionError):
-    """The node ends: a live page is cut off, as by the network, and comes back by itself."""
-
-
 class Changes:
     """Mutable. The listeners of one node."""
 
@@ -26,7 +22,7 @@ class Changes:
         self._ended = False
 
     def end(self) -> None:
-        """Cut every listener off: nothing more is told."""
+        """Let every listener come to its end: nothing more is told."""
         self._ended = True
         for queue in self._queues:
             if queue.full():
@@ -41,7 +37,7 @@ class Changes:
                     queue.put_nowait(topic)
 
     async def listen(self) -> AsyncIterator[str]:
-        """Topics as they come. Raises TooManyListeners; Ended when the node ends."""
+        """Topics as they come, until the node ends. Raises TooManyListeners."""
         if len(self._queues) >= LISTENERS_MAX:
             raise TooManyListeners
         queue: asyncio.Queue[str] = asyncio.Queue(PENDING_MAX)
@@ -49,6 +45,5 @@ class Changes:
         try:
             while not self._ended and (topic := await queue.get()) != _END:
                 yield topic
-            raise Ended
         finally:
             self._queues.discard(queue)
