@@ -36,8 +36,8 @@ export interface Claim {
 
 export const api = {
   cluster: async () => parseAnswer<Cluster>(await askAny('/cluster')),
-  consistency: async (from: number, to: number) =>
-    parseAnswer<{ proof: readonly string[] }>(await askAny(`/consistency?from=${from}&to=${to}`)),
+  consistency: async (node: NodeAddress, from: number, to: number) =>
+    parseAnswer<{ proof: readonly string[] }>(await askNode(node, `/consistency?from=${from}&to=${to}`)),
   session: () => get<SessionInfo>('/session'),
 
   sendCode: (node: NodeAddress, claim: Claim) => askNode(node, '/identity/phone-code', { method: 'POST', data: claim }),

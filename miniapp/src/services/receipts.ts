@@ -4,8 +4,11 @@ import type { Grade } from '../core/policy'
 import { receiptCode, verifyReceipt, type VerifiedReceipt } from '../core/receipt'
 import { decodeHex, encodeHex } from '../core/hex'
 import { verifyConsistency } from '../core/merkle'
-import { decodeBase64 } from '../core/base64'
+import { decodeBase64Url } from '../core/base64'
+import { equal } from '../core/bytes'
 import { api } from './api'
+import type { NodeAddress } from './api-types'
+import { nodesInOrder } from './nodes'
 import type { OutboxItem } from './outbox'
 import { call } from './platform'
 import { store } from './store'
@@ -81,15 +84,42 @@ export async function witness(receipt: VerifiedReceipt): Promise<void> {
   const { size, root } = receipt.checkpoint
   const before = trust.witnessed
   if (before && size < before.size) return
-  if (before && !(await continues(before, size, root))) raiseAlarm('fork')
+  const isContinued = before ? await continues(before, size, root) : true
+  if (isContinued === false) raiseAlarm('fork')
+  if (isContinued === null) return
   store.write('trust', { ...trust, witnessed: { size, root: encodeHex(root) } })
 }
 
-async function continues(before: { size: number; root: string }, size: number, root: Uint8Array): Promise<boolean> {
+/** Whether the log of this root continues the one seen before; null when nobody could prove it either way. */
+async function continues(
+  before: { size: number; root: string },
+  size: number,
+  root: Uint8Array,
+): Promise<boolean | null> {
   const oldRoot = decodeHex(before.root)
-  const { proof } = size === before.size ? { proof: [] } : await api.consistency(before.size, size)
+  if (size === before.size) return equal(oldRoot, root)
+  let wrong = 0
+  for (const node of await nodesInOrder()) {
+    const proof = await proofFrom(node, before.size, size)
+    if (proof && holds(() => verifyConsistency(before.size, size, proof, oldRoot, root))) return true
+    if (proof) wrong += 1
+  }
+  // One node may be broken; two that both fail to prove it are a fork until somebody shows otherwise.
+  return wrong >= 2 ? false : null
+}
+
+/** undefined when the node is away, or what it says is no proof at all. */
+async function proofFrom(node: NodeAddress, from: number, to: number): Promise<Uint8Array[] | undefined> {
   try {
-    verifyConsistency(before.size, size, proof.map(decodeBase64), oldRoot, root)
+    return (await api.consistency(node, from, to)).proof.map(decodeBase64Url)
+  } catch {
+    return undefined
+  }
+}
+
+function holds(check: () => void): boolean {
+  try {
+    check()
     return true
   } catch {
     return false

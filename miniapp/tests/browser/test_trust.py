@@ -158,3 +158,34 @@ def test_a_stored_receipt_that_was_tampered_with_turns_red(open_app: Open) -> No
     )
     app.go(f"pages/receipt/index?id={receipt['id']}")
     app.see("核对没有通过")
+
+
+def test_a_log_that_does_not_continue_what_the_phone_saw_is_an_alarm(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    app.page.wait_for_function("() => JSON.parse(localStorage.getItem('linli.1.trust')).witnessed")
+    app.page.evaluate(
+        """() => {
+          const trust = JSON.parse(localStorage.getItem('linli.1.trust'))
+          trust.witnessed.root = 'ab'.repeat(32)
+          localStorage.setItem('linli.1.trust', JSON.stringify(trust))
+        }"""
+    )
+    app.go(f"pages/ticket/index?id={'T' * 43}")
+    app.tap("修好了，确认")
+    app.page.wait_for_function("() => JSON.parse(localStorage.getItem('linli.1.trust')).alarm === 'fork'")
+    app.go("pages/ledger/index")
+    app.see("账本与您手机上次看到的不一致")
+
+
+def test_one_node_with_a_wrong_proof_is_no_alarm(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    app.page.wait_for_function("() => JSON.parse(localStorage.getItem('linli.1.trust')).witnessed")
+    app.page.route(f"{app.base}api/v1/consistency**", lambda route: route.fulfill(json={"proof": ["A" * 43]}))
+    app.go(f"pages/ticket/index?id={'T' * 43}")
+    app.tap("修好了，确认")
+    app.see("报事人确认修好")
+    app.page.wait_for_timeout(500)
+    app.go("pages/ledger/index")
+    app.see("之后没有被改动")
