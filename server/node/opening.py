@@ -140,7 +140,9 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
         _mark_beginning(Path(config.node.keys), data)
     journal = await asyncio.to_thread(Journal.open, data / "journal", expected=has_blocks)
     stack.callback(journal.close)
-    signer = SignerFile.open(data / "signer", expected=has_blocks)
+    # Blocks alone do not say that it has signed: it may have ended between storing its first one and signing that.
+    has_signed = has_blocks and await ledger.cosignatures.newest_size(len(node.members())) > 0
+    signer = SignerFile.open(data / "signer", expected=has_signed)
     restored = await _restore(ledger, journal, signer)
     admission = Admission(ledger.rows, parts.attachments, parts.estate)
     receipts = Receipts(ledger, parts.checkpoints, parts.genesis.origin, parts.keys.log)
