@@ -32,9 +32,7 @@ class NodeSettings(Section, frozen=True):
     id: Annotated[str, Meta(description="Member id of the organisation that runs this node, as in genesis")]
     genesis: Annotated[str, Meta(description="Path of genesis.json")] = "genesis.json"
     keys: Annotated[str, Meta(description="Folder with this organisation's private keys, mode 0700")] = "keys"
-    data: Annotated[str, Meta(description="Folder of journal, signer file, photos and SQLite database")] = (
-        "data"
-    )
+    data: Annotated[str, Meta(description="Folder of journal, signer file, photos and SQLite database")] = "data"
 
 
 class HttpSettings(Section, frozen=True):
@@ -45,9 +43,7 @@ class HttpSettings(Section, frozen=True):
     url: Annotated[str, Meta(description="Address under which phones reach this node; empty: http://host:port")] = ""
     static: Annotated[str, Meta(description="Folder of the mini-app's web build; empty: none is served")] = ""
     access_log: Annotated[bool, Meta(description="Write a line for each HTTP request")] = False
-    wait_ms: Annotated[Duration, Meta(description="How long a POST waits for its receipt before 202")] = (
-        8_000
-    )
+    wait_ms: Annotated[Duration, Meta(description="How long a POST waits for its receipt before 202")] = 8_000
 
 
 class PeerSettings(Section, frozen=True):
