@@ -6,6 +6,7 @@ import type { Motion, MyBallot } from './api-types'
 import { ballotDraft } from './drafts'
 import { NetworkError } from './http'
 import type { Settlement } from './outbox'
+import { receiptNotes } from './receipts'
 import { outbox, seal, submit } from './records'
 import { store } from './store'
 
@@ -53,7 +54,7 @@ export async function castBallots(
   choices: Readonly<Record<string, string>>,
   title: string,
 ): Promise<Cast> {
-  const motion = await newest(shown)
+  const motion = await withOwnBallots(shown)
   let result: Cast = { kind: 'unchanged', id: '' }
   for (const mine of motion.mine.filter(isMine)) {
     const choice = choices[mine.question]!
@@ -66,15 +67,25 @@ export async function castBallots(
   return result
 }
 
-/** What an earlier try left behind is delivered first; then the motion says which ballots stand. */
-async function newest(shown: Motion): Promise<Motion> {
+/**
+ * The motion as it was shown, with the ballots that an earlier try of this phone has cast since. One that another phone
+ * cast meanwhile is not taken over: this voter was not shown it, so replacing it must be refused, not signed unseen.
+ */
+async function withOwnBallots(shown: Motion): Promise<Motion> {
+  let fresh: Motion
   try {
     if (outbox.items().length > 0) await outbox.resume()
-    return await api.motion(shown.id)
+    fresh = await api.motion(shown.id)
   } catch (error) {
     if (error instanceof NetworkError) return shown
     throw error
   }
+  const own = new Set(receiptNotes().map((note) => note.id))
+  const mine = shown.mine.map((one) => {
+    const now = fresh.mine.find((other) => other.question === one.question && other.position === one.position)
+    return now && own.has(now.ballot) ? now : one
+  })
+  return { ...shown, mine }
 }
 
 function waitingFor(motion: Motion, mine: MyBallot): Settlement | undefined {
