@@ -12,6 +12,7 @@ import pytest
 
 import keys
 from server.limits import FRAME_BYTES_MAX
+from server.node import transport
 from server.node.transport import CallFailed, Peers, tls_context
 from server.record.canonical import b64u_decode
 
@@ -145,3 +146,73 @@ async def test_a_member_under_another_members_name_is_hung_up_on(
     await street.close()
     await owners.close()
     await asyncio.sleep(0.05)
+
+
+async def test_a_peer_that_comes_back_is_reached_again_and_calls_under_way_fail_at_once(
+    certificates: tuple[Path, dict[str, bytes]],
+) -> None:
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    street, owners = make_peers(folder, "street", pinned), make_peers(folder, "owners", pinned)
+
+    async def never(member: str, payload: bytes) -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    owners.handle("never", never)
+    async with connected(street, "street", owners, "owners") as port:
+        call = asyncio.create_task(street.call("owners", "never", b"", timeout_s=60))
+        await asyncio.sleep(0.1)
+        await owners.close()
+        with pytest.raises(CallFailed, match="lost"):
+            await call
+        assert not street.send("owners", b"into the void")
+        again = make_peers(folder, "owners", pinned)
+        got: list[bytes] = []
+        again.on_message = lambda member, frame: got.append(frame)
+        await again.listen("127.0.0.1", port)
+        async with asyncio.timeout(5):
+            while not street.send("owners", b"welcome back"):
+                await asyncio.sleep(0.01)
+        await receive(got, 1)
+        await again.close()
+
+
+async def test_a_host_that_accepts_and_says_nothing_is_tried_again(
+    certificates: tuple[Path, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", 0.1)
+    folder, ders = certificates
+    street = make_peers(folder, "street", {name: ders[name] for name in ORGANISATIONS})
+    accepted: list[asyncio.StreamWriter] = []
+    mute = await asyncio.start_server(lambda _, writer: accepted.append(writer), "127.0.0.1", 0)
+    port = mute.sockets[0].getsockname()[1]
+    task = asyncio.create_task(street.keep_connected("owners", "127.0.0.1", port))
+    await receive(accepted, 3)
+    assert street.connected() == []
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    for writer in accepted:
+        writer.close()
+    mute.close()
+    await street.close()
+    await asyncio.sleep(0.05)
+
+
+async def test_a_connection_whose_other_end_vanished_is_given_up_by_the_system(
+    certificates: tuple[Path, dict[str, bytes]],
+) -> None:
+    """What a test cannot cut is a cable; that both ends ask for it, it can."""
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    street, owners = make_peers(folder, "street", pinned), make_peers(folder, "owners", pinned)
+    got: list[object] = []
+    owners.on_message = lambda member, frame: got.append(frame)
+    async with connected(street, "street", owners, "owners"):
+        assert street.send("owners", b"both ends are up")
+        await receive(got, 1)
+        for connection in (street._outgoing["owners"], *owners._incoming):
+            assert connection._transport is not None
+            ends = connection._transport.get_extra_info("socket")
+            assert ends.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert ends.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == transport.SILENCE_MS_MAX
