@@ -5,9 +5,9 @@ Playwright's synchronous driver holds the thread's event loop while it runs, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
@@ -47,15 +47,29 @@ class NewPhone(Protocol):
     """Makes a device; without a login it is one that nobody has used."""
 
     def __call__(
-        self, login: Login | None = ..., screen: Screen = ..., *, node: int = ..., language: str = ..., browser: Browser = ...
+        self,
+        login: Login | None = ...,
+        screen: Screen = ...,
+        *,
+        node: int = ...,
+        language: str = ...,
+        browser: Browser = ...,
+        memory: Mapping[str, Any] | None = ...,
     ) -> Phone: ...
 
 
+@pytest.fixture(scope="session")
+def looked_at() -> set[tuple[str, str]]:
+    """Screens that were judged already, by name and size: each is judged once."""
+    return set()
+
+
 @pytest.fixture
-def watch(estate: Estate) -> Iterator[Watch]:
+def watch(estate: Estate, looked_at: set[tuple[str, str]]) -> Iterator[Watch]:
     """What all devices of a test did unseen: no foreign host, no fault, nothing missing, always the policy."""
-    watch = Watch(frozenset(estate.urls))
+    watch = Watch(frozenset(estate.urls), seen=looked_at)
     yield watch
+    assert watch.flaws == [], "a screen has flaws"
     assert watch.foreign == [], "hosts outside of the estate were asked"
     assert watch.faults == [], "scripts failed, or the content policy was breached"
     assert watch.missing == [], "files of the app are missing"
@@ -75,8 +89,9 @@ def new_phone(estate: Estate, browser: Browser, watch: Watch) -> Iterator[NewPho
         node: int = 0,
         language: str = "zh-CN",
         browser: Browser = own,
+        memory: Mapping[str, Any] | None = None,
     ) -> Phone:
-        phones.append(Phone(browser, estate.urls[node], watch, screen, login, language))
+        phones.append(Phone(browser, estate.urls[node], watch, screen, login, language, memory))
         return phones[-1]
 
     yield make

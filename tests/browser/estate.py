@@ -1,7 +1,7 @@
 """The demo estate as tests use it: three node processes with their people, started once, and a person for every part.
 
-What a test needs and no screen offers (a resident of its own, a motion, points to spend) is made as the demo makes it:
-by a client, as signed records. A thread of its own runs that client, because the browser's driver holds this one's loop.
+What a test needs and no screen offers (a resident of its own, a motion, points to spend) is made as the demo makes
+it: by a client, as signed records. That client has a thread of its own: the browser's driver holds this one's loop.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ import demo
 from client import Person
 from cluster import PEER_PORTS_ABOVE, PORTS, Cluster
 from demo_estate import ROLES, DemoEstate, born, roster_path, today
+from server.domain.motion import VOTING_MS_MIN
 from server.gateway.roster import read_roster
 from server.gateway.roster_line import RosterLine
-from server.limits import DAY_MS
+from server.limits import DAY_MS, SECOND_MS
 from server.record.signature import DeviceSigner
 
 ROOT = Path(__file__).resolve().parents[2]
 TAKEN_BY_DEMO = 2 + len(ROLES)
 """Owners that the demo verified from the head of the roster, besides the eldest."""
 PATIENCE_S = 30.0
+RESULT_S = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,11 @@ class Estate:
         self._demo = DemoEstate(self.cluster, self._http, self.outbox_url)
         self._demo.roster = read_roster(roster_path().read_bytes(), today())
         self._unused = self._unused_owners()
+        self.closing_motion = self.open_short_motion("大门夜间关闭")
 
     def close(self) -> None:
-        """End the client and its thread."""
+        """End the client and its thread, and nodes that a test started again."""
+        self.cluster.stop_all()
         self._do(self._http.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -139,14 +143,30 @@ class Estate:
         """The committee opens a motion with one question; returns its id."""
         return str(self._do(self._open_motion(title)))
 
-    async def _open_motion(self, title: str) -> str:
+    async def _open_motion(self, title: str, open_ms: int = 7 * DAY_MS) -> str:
         committee = await self._person(self.logins["committee"])
         if not self._demo.roll:
             motions = await committee.call("GET", "/api/v1/motions")
             page = await committee.call("GET", f"/api/v1/motions/{motions['items'][0]['id']}")
             self._demo.roll = page["roll"]
         text = "清洗并加装水箱护栏,费用从公共收益中支出。"
-        return await self._demo.open_motion(committee, title, text, f"是否同意{title}?", 7 * DAY_MS)
+        return await self._demo.open_motion(committee, title, text, f"是否同意{title}?", open_ms)
+
+    def open_short_motion(self, title: str) -> str:
+        """A motion with three ballots that closes after the shortest time there may be; returns its id."""
+        return str(self._do(self._open_short_motion(title)))
+
+    async def _open_short_motion(self, title: str) -> str:
+        motion = await self._open_motion(title, VOTING_MS_MIN + 5 * SECOND_MS)
+        for role, choice in (("resident", "for"), ("resident_2", "against"), ("elder", "for")):
+            voter = await self._person(self.logins[role])
+            await voter.deliver(await self._demo.ballot(voter, motion, choice))
+        return motion
+
+    def await_result(self, motion: str) -> None:
+        """Until a motion has closed, its votes are counted and all organisations have confirmed it."""
+        committee, path = self.logins["committee"], f"/api/v1/motions/{motion}"
+        wait_for(lambda: self.ask(committee, path).get("result", {}).get("grade") == "final", "a result", RESULT_S)
 
     def turnout(self, motion: str) -> int:
         """Heads that have voted, as the first node that runs has it."""

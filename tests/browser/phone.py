@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
 
-from tests.browser.estate import Login
+from tests.browser.estate import ROOT, Login
 
 PREFIX = "linli.1."
 SEED_BYTES = 48
@@ -37,12 +37,13 @@ addEventListener('securitypolicyviolation', (event) => {
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """Size and display mode of a device."""
+    """Size and display mode of a device; `font_px` is what its owner chose, 0 the mode's own."""
 
     name: str
     width: int
     height: int
     elder: bool = False
+    font_px: int = 0
 
 
 PHONE = Screen("phone", 390, 844)
@@ -50,7 +51,7 @@ PHONE_ELDER = Screen("phone-elder", 390, 844, elder=True)
 TABLET = Screen("tablet", 1024, 768)
 TABLET_ELDER = Screen("tablet-elder", 1024, 768, elder=True)
 NARROW = Screen("narrow", 320, 640)
-NARROW_ELDER = Screen("narrow-elder", 320, 640, elder=True)
+NARROW_LARGEST = Screen("narrow-largest", 320, 640, elder=True, font_px=30)
 
 
 def seed_of(key_pem: str) -> str:
@@ -62,7 +63,7 @@ def seed_of(key_pem: str) -> str:
 
 def stored(screen: Screen, login: Login | None, language: str) -> dict[str, Any]:
     """What the app has in its storage on a device that was used before; without a login only how it shows itself."""
-    font_px = ELDER_FONT_PX if screen.elder else PLAIN_FONT_PX
+    font_px = screen.font_px or (ELDER_FONT_PX if screen.elder else PLAIN_FONT_PX)
     values: dict[str, Any] = {"settings": {"language": language, "elder": screen.elder, "fontPx": font_px}}
     if login is not None:
         values["seed"] = seed_of(login.key_pem)
@@ -73,13 +74,15 @@ def stored(screen: Screen, login: Login | None, language: str) -> dict[str, Any]
 
 @dataclass
 class Watch:
-    """Mutable. What devices did that their users do not see. Without slots: Playwright leaves its marks on listeners."""
+    """Mutable. What devices did that users do not see. Without slots: Playwright leaves its marks on listeners."""
 
     origins: frozenset[str]
     foreign: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     policies: set[str] = field(default_factory=set)
+    flaws: list[str] = field(default_factory=list)
+    seen: set[tuple[str, str]] = field(default_factory=set)
 
     def see_request(self, request: Request) -> None:
         """Keep every address outside of the estate's nodes."""
@@ -115,11 +118,13 @@ class Phone:
         screen: Screen = PHONE,
         login: Login | None = None,
         language: str = "zh-CN",
+        memory: Mapping[str, Any] | None = None,
     ) -> None:
         self.url = url
         self.screen = screen
         self.watch = watch
-        values = [{"name": PREFIX + name, "value": json.dumps(value)} for name, value in stored(screen, login, language).items()]
+        known = {**(memory or {}), **stored(screen, login, language)}
+        values = [{"name": PREFIX + name, "value": json.dumps(value)} for name, value in known.items()]
         self.context: BrowserContext = browser.new_context(
             viewport={"width": screen.width, "height": screen.height},
             locale=language,
@@ -201,6 +206,10 @@ class Phone:
         """Tap a button of the question that covers the page."""
         self.page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
 
+    def await_pictures(self) -> None:
+        """Until the page has asked all that it wants to know and its pictures are there."""
+        self.page.wait_for_load_state("networkidle")
+
     def expect_title(self, title: str) -> None:
         """The page in front is this one, and it has loaded."""
         expect(self.heading).to_have_text(title, timeout=ANSWER_MS)
@@ -221,6 +230,21 @@ class Phone:
         """Signed records that wait for their receipts."""
         return list(self.read("outbox") or [])
 
+    def memory(self) -> dict[str, Any]:
+        """Everything that the app has in its storage, for a device that goes on from here."""
+        names = self.page.evaluate("Object.keys(localStorage)")
+        return {name.removeprefix(PREFIX): self.read(name.removeprefix(PREFIX)) for name in names}
+
+    # ---- looking
+
+    def look(self, name: str) -> None:
+        """Judge what stands on the screen, once for each size and name; with a picture if one is wanted."""
+        if (name, self.screen.name) in self.watch.seen:
+            return
+        self.watch.seen.add((name, self.screen.name))
+        self.take_picture(name)
+        self.watch.flaws += [f"{name}.{self.screen.name}: {flaw}" for flaw in flaws_of(self.page, self.screen)]
+
     def take_picture(self, name: str) -> None:
         """A picture of the screen, if LINLI_SCREENSHOTS names a folder."""
         folder = os.environ.get("LINLI_SCREENSHOTS")
@@ -230,6 +254,39 @@ class Phone:
             self.page.screenshot(path=path)
 
 
-def radios(phone: Phone) -> Sequence[str]:
-    """The words of the answers that a page offers."""
-    return phone.section.locator("label.choice").all_inner_texts()
+AXE = ROOT / "miniapp" / "node_modules" / "axe-core" / "axe.min.js"
+TARGET_PX = 44
+TARGET_ELDER_PX = 60
+TEXT_ELDER_PX = 18
+_AXE = """
+async () => (await axe.run({ resultTypes: ['violations'] })).violations
+  .map((one) => `axe ${one.id}: ${one.nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`)
+"""
+_LAYOUT = """
+([least, leastText]) => {
+  const flaws = []
+  const isShown = (one) => one.checkVisibility({ visibilityProperty: true })
+  const shown = [...document.querySelectorAll('body *')].filter(isShown)
+  const say = (what, one) => flaws.push(`${what}: ${one.outerHTML.slice(0, 140)}`)
+  if (document.documentElement.scrollWidth > innerWidth) flaws.push('the page is wider than the screen')
+  for (const one of shown) {
+    const box = one.getBoundingClientRect()
+    if (box.width > 0 && (box.right > innerWidth + 1 || box.left < -1)) say('reaches over the edge', one)
+    if (one.tagName === 'IMG' && one.complete && !one.naturalWidth && one.src) say('a picture is broken', one)
+    const hasText = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim() !== '')
+    if (hasText && parseFloat(getComputedStyle(one).fontSize) < leastText) say('text is too small', one)
+    if (!one.matches('button, a[href], input, textarea')) continue
+    const target = (one.closest('label') ?? one).getBoundingClientRect()
+    if (target.width < least || target.height < least) say('a target is too small', one)
+  }
+  return flaws
+}
+"""
+
+
+def flaws_of(page: Page, screen: Screen) -> list[str]:
+    """What is wrong with a screen: by axe, too wide, too small, or a broken picture."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text("utf-8"))
+    limits = [TARGET_ELDER_PX, TEXT_ELDER_PX] if screen.elder else [TARGET_PX, 0]
+    return [*page.evaluate(_AXE), *page.evaluate(_LAYOUT, limits)]

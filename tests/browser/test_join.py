@@ -17,7 +17,7 @@ def claim_home(estate: Estate, phone: Phone) -> str:
     phone.fill("姓名", owner.owner)
     phone.fill("房号", owner.room)
     phone.fill("手机号", owner.phone)
-    phone.take_picture("join-claim")
+    phone.look("join-claim")
     phone.tap("获取验证码")
     return owner.phone
 
@@ -26,7 +26,7 @@ def enter_code(estate: Estate, phone: Phone, number: str, known: int) -> None:
     """Type the code that was texted after the first `known` ones."""
     phone.expect_text(f"{known + 1}. ")
     phone.fill("6 位数字验证码", estate.await_code(number, known))
-    phone.take_picture(f"join-code-{known + 1}")
+    phone.look(f"join-code-{known + 1}")
     phone.tap("核对")
 
 
@@ -36,10 +36,10 @@ def test_new_resident_reads_the_notice_then_proves_himself_to_two_organisations(
 ) -> None:
     phone = new_phone(None, screen)
     phone.open()
-    phone.take_picture("home-guest")
+    phone.look("home-guest")
     phone.tap("开始核实")
     phone.expect_title("隐私说明")
-    phone.take_picture("privacy")
+    phone.look("privacy")
     phone.tap("我已阅读并同意")
     phone.expect_title("核实身份")
     number = claim_home(estate, phone)
@@ -47,11 +47,11 @@ def test_new_resident_reads_the_notice_then_proves_himself_to_two_organisations(
     phone.expect_text("已核对")
     enter_code(estate, phone, number, 1)
     phone.expect_text("核实完成")
-    phone.take_picture("join-done")
+    phone.look("join-done")
     phone.tap("开始使用")
     phone.expect_title("邻里")
     phone.expect_text("您好")
     assert phone.link("开始核实").count() == 0
     phone.expect_text("三方账本一致")
-    phone.take_picture("home-member")
+    phone.look("home-member")
     assert phone.read("receipts")[0]["kind"] == "device.bind"

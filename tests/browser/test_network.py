@@ -16,6 +16,8 @@ from tests.browser.voting import walk_to_signature
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
 RECORDS = "**/api/v1/records"
+RECOVERY_MS = 40_000
+"""A primary that was killed must be missed, and another one chosen, on a machine that is busy with other tests."""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,14 @@ def cut_line_after_sending(route: Route) -> None:
     route.abort("connectionreset")
 
 
+def expect_pictures(phone: Phone) -> None:
+    """No icon is missing just because the network is."""
+    broken = (
+        "(images) => images.filter((image) => image.complete && !image.naturalWidth).map((image) => image.outerHTML)"
+    )
+    assert phone.page.locator("img:visible").evaluate_all(broken) == []
+
+
 def test_network_that_dies_before_the_answer_loses_nothing_and_doubles_nothing(
     estate: Estate, voter: Login, new_phone: NewPhone
 ) -> None:
@@ -53,7 +63,7 @@ def test_network_that_dies_before_the_answer_loses_nothing_and_doubles_nothing(
     phone.tap("确认投票")
     phone.expect_text("已保存在手机里")
     phone.expect_text("网络恢复后会自动送出，不会重复，也不会丢失。")
-    phone.take_picture("vote-kept")
+    phone.look("vote-kept")
     (waiting,) = phone.outbox()
     phone.context.set_offline(True)
     phone.context.unroute_all()
@@ -77,10 +87,11 @@ def test_vote_signed_without_any_network_is_delivered_when_it_comes_back(
     phone.expect_text("已保存在手机里")
     phone.tap("完成")
     phone.expect_text("有 1 件正在送达")
-    phone.take_picture("home-pending")
+    expect_pictures(phone)
+    phone.look("home-pending")
     phone.tab("凭证")
     phone.expect_text("不用重复提交")
-    phone.take_picture("receipts-pending")
+    phone.look("receipts-pending")
     (waiting,) = phone.outbox()
     assert estate.turnout(motion) == 0
     phone.context.set_offline(False)
@@ -115,15 +126,14 @@ def test_app_killed_between_signing_and_receipt_gets_the_receipt_when_it_starts_
     assert estate.turnout(motion) == 1
 
 
-def test_page_without_network_says_so_and_offers_another_try(
-    estate: Estate, voter: Login, new_phone: NewPhone
-) -> None:
+def test_page_without_network_says_so_and_offers_another_try(estate: Estate, voter: Login, new_phone: NewPhone) -> None:
     phone = new_phone(voter)
     phone.open()
     phone.context.set_offline(True)
     phone.tap("积分")
     phone.expect_text("现在没有网络")
-    phone.take_picture("offline")
+    expect_pictures(phone)
+    phone.look("offline")
     phone.context.set_offline(False)
     phone.tap("再试一次")
     phone.expect_text("可用积分")
@@ -148,15 +158,14 @@ def test_killed_node_is_not_the_end_the_app_goes_on_at_another(
     walk_to_signature(phone, "信息栏移位", "同意")
     estate.cluster.kill(estate.cluster.nodes[0])
     phone.tap("确认投票")
-    expect(phone.section.get_by_text("投票成功").or_(phone.section.get_by_text("已保存在手机里"))).to_be_visible(timeout=40_000)
-    wait_for(lambda: phone.outbox() == [] or bool(phone.page.evaluate("dispatchEvent(new Event('online'))")) is None, "the receipt")
+    expect(phone.section.get_by_text("投票成功")).to_be_visible(timeout=RECOVERY_MS)
     assert estate.turnout(motion) == 1
     phone.tap("完成")
     phone.expect_text("两方一致，一方暂未联系上")
-    phone.take_picture("home-node-missing")
+    phone.look("home-node-missing")
     phone.section.get_by_role("link", name="账本状态").click()
     phone.expect_text("暂时联系不上")
-    phone.take_picture("ledger-node-missing")
+    phone.look("ledger-node-missing")
     phone.page.go_back()
     phone.tap("积分")
     phone.expect_text("可用积分")
@@ -175,7 +184,7 @@ def test_receipt_grows_from_two_signatures_to_three_when_the_third_node_is_back(
     phone.expect_text("投票成功")
     phone.tap("查看凭证")
     phone.expect_text("两家单位已确认，第三家稍后补上")
-    phone.take_picture("receipt-committed")
+    phone.look("receipt-committed")
     estate.cluster.start(third)
     estate.cluster.wait_ready(third)
     record = phone.read("receipts")[0]["id"]

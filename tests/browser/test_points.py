@@ -1,4 +1,4 @@
-"""Points at a shop: a code on the merchant's screen, the resident's camera, one tap, and the way back within minutes."""
+"""Points at a shop: a code on the merchant's screen, the resident's camera, one tap, and a way back."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def charge(merchant: Phone, amount: int) -> None:
     merchant.expect_title("商户收款")
     for digit in str(amount):
         merchant.button(f"数字 {digit}").click()
-    merchant.take_picture("charge-amount")
+    merchant.look("charge-amount")
     merchant.tap("生成收款码")
     expect(merchant.section.locator("img.qr")).to_be_visible()
-    merchant.take_picture("charge-code")
+    merchant.look("charge-code")
 
 
 def film(merchant: Phone, path: Path) -> None:
@@ -63,7 +63,7 @@ def expect_offer(phone: Phone, amount: int, left: int) -> None:
     )
     assert size >= 2 * body
     phone.expect_text(f"付后余额 {left}")
-    phone.take_picture("pay")
+    phone.look("pay")
 
 
 @pytest.mark.parametrize("screen", [PHONE, PHONE_ELDER], ids=lambda screen: screen.name)
@@ -84,20 +84,20 @@ def test_code_is_scanned_paid_and_given_back_by_the_merchant(
     expect_offer(phone, 35, 85)
     phone.tap("确认支付 35 积分")
     phone.expect_text("支付成功")
-    phone.take_picture("pay-done")
+    phone.look("pay-done")
     merchant.expect_text("已收到 35 积分")
-    merchant.take_picture("charge-paid")
+    merchant.look("charge-paid")
     phone.tap("完成")
     phone.expect_title("积分")
     expect(phone.section.locator(".hero .big-number")).to_have_text("85")
     expect(phone.section.locator(".list .item").first).to_contain_text("\u221235")
-    phone.take_picture("points")
+    phone.look("points")
     merchant.tap("退回这笔")
     merchant.expect_text("已退回")
     phone.open()
     phone.open("pages/points/index")
     expect(phone.section.locator(".hero .big-number")).to_have_text("120")
-    phone.take_picture("points-returned")
+    phone.look("points-returned")
     camera.close()
 
 
@@ -110,7 +110,7 @@ def test_code_is_typed_where_no_camera_is(estate: Estate, new_phone: NewPhone) -
     phone.open("pages/points/index")
     phone.tap("输入付款码")
     phone.fill("付款码", alias.lower())
-    phone.take_picture("pay-type")
+    phone.look("pay-type")
     phone.tap("核对")
     expect_offer(phone, 20, 30)
     phone.tap("确认支付 20 积分")
@@ -120,7 +120,7 @@ def test_code_is_typed_where_no_camera_is(estate: Estate, new_phone: NewPhone) -
     merchant.tap("收款记录")
     merchant.expect_title("收款记录")
     expect(merchant.section.locator(".sale").first).to_contain_text("20")
-    merchant.take_picture("sales")
+    merchant.look("sales")
     merchant.button("退回这笔").first.click()
     merchant.answer_dialog("退回这笔")
     expect(merchant.section.locator(".sale").first).to_contain_text("已退回")
@@ -136,7 +136,7 @@ def test_who_has_too_few_points_is_told_how_many_and_cannot_pay(estate: Estate, 
     phone.tap("核对")
     phone.expect_text("余额不足，还差 20")
     expect(phone.button("确认支付 30 积分")).to_be_disabled()
-    phone.take_picture("pay-short")
+    phone.look("pay-short")
 
 
 def test_what_is_not_a_code_of_payment_is_said_to_be_none(estate: Estate, new_phone: NewPhone) -> None:
@@ -146,4 +146,4 @@ def test_what_is_not_a_code_of_payment_is_said_to_be_none(estate: Estate, new_ph
         phone.fill("付款码", typed)
         phone.tap("核对")
         phone.expect_text("这不是付款码，请核对后再输。")
-    phone.take_picture("pay-unknown")
+    phone.look("pay-unknown")

@@ -46,18 +46,18 @@ def report(phone: Phone, place: str, text: str) -> None:
     phone.open()
     phone.tap("报修诉求")
     phone.expect_title("报修诉求")
-    phone.take_picture("tickets-empty")
+    phone.look("tickets-empty")
     phone.tap("拍照报修")
     phone.expect_title("拍照报修")
-    phone.take_picture("ticket-new-empty")
+    phone.look("ticket-new-empty")
     add_photo(phone, "先拍一张照片", photo("phone.jpg"))
     phone.choose("漏水堵塞")
     phone.fill("在哪里", place)
     phone.fill("说说情况", text)
-    phone.take_picture("ticket-new")
+    phone.look("ticket-new")
     phone.tap("提交")
     phone.expect_text("已提交")
-    phone.take_picture("ticket-new-done")
+    phone.look("ticket-new-done")
     phone.tap("完成")
     phone.expect_title("报修诉求")
 
@@ -68,9 +68,7 @@ def expect_picture(picture: Locator) -> None:
     wait_for(lambda: picture.evaluate("(image) => image.complete && image.naturalWidth") > 100, "a picture")
 
 
-@pytest.mark.parametrize(
-    ("screen", "desk"), [(PHONE, TABLET), (PHONE_ELDER, TABLET_ELDER)], ids=["plain", "elder"]
-)
+@pytest.mark.parametrize(("screen", "desk"), [(PHONE, TABLET), (PHONE_ELDER, TABLET_ELDER)], ids=["plain", "elder"])
 def test_report_is_assigned_worked_on_and_confirmed_by_its_reporter(
     estate: Estate, reporter: Login, new_phone: NewPhone, screen: Screen, desk: Screen
 ) -> None:
@@ -80,7 +78,7 @@ def test_report_is_assigned_worked_on_and_confirmed_by_its_reporter(
     staff.open()
     staff.tap("工作台")
     staff.expect_title("工作台")
-    staff.take_picture("staff-tickets")
+    staff.look("staff-tickets")
     staff.link(place).click()
     staff.expect_text("水管漏水，地面积水。")
     expect_picture(staff.section.locator("img.photo-image").first)
@@ -90,12 +88,12 @@ def test_report_is_assigned_worked_on_and_confirmed_by_its_reporter(
     phone.expect_text("已更换接头。")
     phone.expect_text("已关闭阀门，等待配件。")
     expect_picture(phone.section.locator("img.photo-image").last)
-    phone.take_picture("ticket-done")
+    phone.look("ticket-done")
     phone.tap("修好了，确认")
     expect(phone.section.locator(".chip").first).to_have_text("已修好")
     titles = phone.section.locator(".moment .strong").all_inner_texts()
     assert titles == ["报事人确认修好", "处理人员报完工", "处理进展", "派人处理", "提交"]
-    phone.take_picture("ticket-confirmed")
+    phone.look("ticket-confirmed")
 
 
 def work_on(staff: Phone) -> None:
@@ -103,7 +101,7 @@ def work_on(staff: Phone) -> None:
     staff.tap("派人处理")
     staff.tap("我来处理")
     expect(staff.section.locator(".chip").first).to_have_text("已派人")
-    staff.take_picture("staff-ticket")
+    staff.look("staff-ticket")
     staff.tap("写进展")
     staff.fill("说明", "已关闭阀门，等待配件。")
     staff.button("确定").click()
@@ -113,7 +111,7 @@ def work_on(staff: Phone) -> None:
     staff.button("确定").click()
     staff.expect_text("请至少加一张完工照片")
     add_photo(staff, "完工后的照片", photo("landscape_6.jpg"))
-    staff.take_picture("staff-ticket-complete")
+    staff.look("staff-ticket-complete")
     staff.button("确定").click()
     expect(staff.section.locator(".chip").first).to_have_text("待您确认")
     assert staff.button("修好了").count() == 0
@@ -149,8 +147,12 @@ def test_another_resident_gets_nothing_of_a_report(estate: Estate, reporter: Log
     other.open(f"pages/ticket/index?id={ticket}")
     other.expect_text("没有")
     assert other.section.get_by_text("门锁坏了。").count() == 0
-    other.take_picture("ticket-of-another")
-    for path in (f"/api/v1/tickets/{ticket}", f"/api/v1/photos/{sha256}?size=full", f"/api/v1/photos/{sha256}?size=thumbnail"):
+    other.look("ticket-of-another")
+    for path in (
+        f"/api/v1/tickets/{ticket}",
+        f"/api/v1/photos/{sha256}?size=full",
+        f"/api/v1/photos/{sha256}?size=thumbnail",
+    ):
         with pytest.raises(ApiError) as refused:
             estate.ask(estate.logins["resident_2"], path)
         assert refused.value.status == 404
@@ -166,15 +168,13 @@ def test_damaged_photo_is_named_and_holds_up_nothing_else(
     choose_photo(phone, "先拍一张照片", tmp_path / "half.jpg")
     phone.expect_text("照片已损坏，请换一张。")
     add_photo(phone, "添加照片", photo("gps_1.jpg"))
-    phone.take_picture("ticket-new-damaged")
+    phone.look("ticket-new-damaged")
     phone.button("移除照片 1").click()
     expect(phone.section.get_by_text("照片已损坏")).to_have_count(0)
     expect(phone.section.get_by_text("已上传")).to_have_count(1)
 
 
-def test_half_written_report_survives_the_end_of_the_app(
-    estate: Estate, reporter: Login, new_phone: NewPhone
-) -> None:
+def test_half_written_report_survives_the_end_of_the_app(estate: Estate, reporter: Login, new_phone: NewPhone) -> None:
     phone = new_phone(reporter)
     phone.open("pages/ticket-new/index")
     add_photo(phone, "先拍一张照片", photo("landscape_1.jpg"))

@@ -28,7 +28,12 @@ def voter(estate: Estate) -> Login:
 
 def accepted_by_verifier(estate: Estate, receipt: Path) -> subprocess.CompletedProcess[str]:
     """The independent verifier's word on a receipt file."""
-    trust = ["--policy", str(estate.cluster.data / "policy.txt"), "--genesis", str(estate.cluster.data / "genesis.json")]
+    trust = [
+        "--policy",
+        str(estate.cluster.data / "policy.txt"),
+        "--genesis",
+        str(estate.cluster.data / "genesis.json"),
+    ]
     command = [sys.executable, str(ROOT / "scripts" / "verify.py"), "receipt", str(receipt), *trust]
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -44,14 +49,14 @@ def test_ballot_is_cast_in_five_steps_and_its_receipt_is_green(
     phone.tap("确认投票")
     phone.expect_text("投票成功")
     phone.expect_text("您的票已记入三方账本，可随时核对")
-    phone.take_picture("vote-done")
+    phone.look("vote-done")
     assert estate.turnout(motion) == 1
     phone.tap("查看凭证")
     phone.expect_text("核对无误")
     expect(phone.section.locator(".verdict.accent")).to_be_visible()
     phone.expect_text("三家单位都已确认")
     phone.expect_text("本人手机签名，登记可查")
-    phone.take_picture("receipt-good")
+    phone.look("receipt-good")
     assert phone.outbox() == []
     with phone.page.expect_download() as download:
         phone.tap("导出凭证文件")
@@ -74,7 +79,7 @@ def test_receipts_of_everything_done_are_listed_and_open_again(
     rows = phone.section.get_by_role("link")
     expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text(titles[1])
-    phone.take_picture("receipts")
+    phone.look("receipts")
     phone.link(titles[0]).click()
     phone.expect_text("核对无误")
 
@@ -88,7 +93,7 @@ def test_ballot_can_be_changed_and_counts_once(estate: Estate, voter: Login, new
     expect(phone.link("垃圾房改造")).to_contain_text("您已投票")
     phone.link("垃圾房改造").click()
     phone.expect_text("您已投过票")
-    phone.take_picture("vote-voted")
+    phone.look("vote-voted")
     phone.tap("修改我的票")
     phone.tap("读完了，去选择")
     expect(phone.section.get_by_label("同意", exact=True)).to_be_checked()
@@ -127,7 +132,7 @@ def test_second_device_is_told_in_words_that_the_home_has_voted(
     second.tap("确认投票")
     second.expect_text("这一票没有计入")
     second.expect_text("这一户已经投过票了，以已投的为准。")
-    second.take_picture("vote-refused")
+    second.look("vote-refused")
     assert estate.turnout(motion) == 1
     assert estate.ask(voter, f"/api/v1/motions/{motion}")["mine"][0]["choice"] == "for"
 
@@ -210,23 +215,21 @@ def test_receipt_that_does_not_hold_is_never_shown_as_success(
     lie_about(phone, LIES[lie])
     phone.tap("确认投票")
     phone.expect_text("收到的凭证没有通过核对，请不要继续操作，并拨打人工电话。")
-    phone.take_picture("vote-distrusted")
+    phone.look("vote-distrusted")
     assert phone.section.get_by_text("投票成功").count() == 0
     assert not phone.read("receipts")
     assert [item["state"] for item in phone.outbox()] == ["distrusted"]
     phone.context.unroute_all()
     phone.tap("完成")
     phone.tab("凭证")
-    phone.take_picture("receipts-waiting")
+    phone.look("receipts-waiting")
     phone.tap("现在送出")
     phone.link(title).click()
     phone.expect_text("核对无误")
     assert estate.turnout(motion) == 1
 
 
-def test_receipt_of_another_record_is_not_taken_for_ones_own(
-    estate: Estate, voter: Login, new_phone: NewPhone
-) -> None:
+def test_receipt_of_another_record_is_not_taken_for_ones_own(estate: Estate, voter: Login, new_phone: NewPhone) -> None:
     estate.open_motion("消防通道划线")
     estate.open_motion("儿童滑梯维修")
     phone = new_phone(voter)
@@ -246,9 +249,11 @@ def test_receipt_that_was_changed_on_the_phone_is_red(estate: Estate, voter: Log
     name = "receipt." + phone.read("receipts")[0]["id"]
     forged = {"receipt": phone.read(name)}
     change_hash(forged)
-    phone.page.evaluate("([key, text]) => localStorage.setItem(key, text)", [PREFIX + name, json.dumps(forged["receipt"])])
+    phone.page.evaluate(
+        "([key, text]) => localStorage.setItem(key, text)", [PREFIX + name, json.dumps(forged["receipt"])]
+    )
     phone.open(f"pages/receipt/index?id={phone.read('receipts')[0]['id']}")
     phone.expect_text("核对没有通过")
     expect(phone.section.locator(".verdict.alarm")).to_be_visible()
     assert phone.section.get_by_text("核对无误").count() == 0
-    phone.take_picture("receipt-bad")
+    phone.look("receipt-bad")

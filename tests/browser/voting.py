@@ -10,21 +10,21 @@ def walk_to_signature(phone: Phone, title: str, choice: str | None) -> None:
     phone.open()
     phone.tap("投票")
     phone.expect_title("投票")
-    phone.take_picture("motions")
+    phone.look("motions")
     phone.link(title).click()
     phone.expect_title("核对身份")
-    phone.take_picture("vote-verify")
+    phone.look("vote-verify")
     phone.tap("没错，继续")
     phone.expect_title("阅读内容")
-    phone.take_picture("vote-read")
+    phone.look("vote-read")
     phone.tap("读完了，去选择")
     phone.expect_title("选择")
     if choice is not None:
         phone.choose(choice)
-    phone.take_picture("vote-choose")
+    phone.look("vote-choose")
     phone.tap("下一步")
     phone.expect_title("确认并签名")
-    phone.take_picture("vote-sign")
+    phone.look("vote-sign")
 
 
 def cast(phone: Phone, title: str, choice: str) -> None:
