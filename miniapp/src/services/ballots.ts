@@ -6,7 +6,6 @@ import type { Motion, MyBallot } from './api-types'
 import { ballotDraft } from './drafts'
 import { NetworkError } from './http'
 import type { Settlement } from './outbox'
-import { receiptNotes } from './receipts'
 import { outbox, seal, submit } from './records'
 import { store } from './store'
 
@@ -42,6 +41,9 @@ export function choicesOf(motion: Motion): Readonly<Record<string, string>> {
   return Object.fromEntries(motion.questions.map(({ id }) => [id, choiceOf(motion, id)]))
 }
 
+/** Ballots signed since the app was opened: a try that stopped half way goes on from them. */
+const signedHere = new Set<string>()
+
 /** Nothing was signed, because every ballot already stood with these choices. */
 export type Cast = Settlement | { readonly kind: 'unchanged'; readonly id: '' }
 
@@ -68,8 +70,8 @@ export async function castBallots(
 }
 
 /**
- * The motion as it was shown, with the ballots that an earlier try of this phone has cast since. One that another phone
- * cast meanwhile is not taken over: this voter was not shown it, so replacing it must be refused, not signed unseen.
+ * The motion as it was shown, with the ballots that an earlier try from here has cast since. One that another phone or
+ * another tab cast meanwhile is not taken over: it was not shown here, so replacing it must be refused, not signed unseen.
  */
 async function withOwnBallots(shown: Motion): Promise<Motion> {
   let fresh: Motion
@@ -80,10 +82,9 @@ async function withOwnBallots(shown: Motion): Promise<Motion> {
     if (error instanceof NetworkError) return shown
     throw error
   }
-  const own = new Set(receiptNotes().map((note) => note.id))
   const mine = shown.mine.map((one) => {
     const now = fresh.mine.find((other) => other.question === one.question && other.position === one.position)
-    return now && own.has(now.ballot) ? now : one
+    return now && signedHere.has(now.ballot) ? now : one
   })
   return { ...shown, mine }
 }
@@ -108,5 +109,7 @@ async function castOne(motion: Motion, mine: MyBallot, choice: string, title: st
     replaces: mine.ballot,
     roll: motion.roll,
   }
-  return submit({ kind: 'ballot.cast', body, openings: [sealed.opening], title })
+  const settlement = await submit({ kind: 'ballot.cast', body, openings: [sealed.opening], title })
+  signedHere.add(settlement.id)
+  return settlement
 }
