@@ -91,12 +91,20 @@ def _state(pid: int) -> str:
         return "Z"
 
 
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
+
+
 class Cluster:
     """Mutable. The nodes under one data folder. Processes that it started are its children, and it reaps them."""
 
     def __init__(self, data: Path) -> None:
         self.data = data.resolve()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._sessions: set[int] = set()
         layout = json.loads((data / "cluster.json").read_text("utf-8"))
         self.nodes = [
             NodePlace(node["id"], self.data / node["id"], node["port"], node["peer_port"]) for node in layout["nodes"]
@@ -126,6 +134,7 @@ class Cluster:
                 env={**os.environ, **(extra or {})},
             )
         self._children[node.id] = process
+        self._sessions.add(process.pid)
         (node.folder / "node.pid").write_text(str(process.pid))
 
     def start_all(self) -> None:
@@ -178,9 +187,11 @@ class Cluster:
         elif node.pid:
             os.kill(node.pid, number)
 
-    def exit_code(self, node: NodePlace, within_s: float = START_S) -> int:
-        """Wait until a node that was started here ends by itself. Raises TimeoutExpired when it goes on."""
-        return self._children[node.id].wait(within_s)
+    def left_behind(self) -> list[int]:
+        """Processes that nodes of this cluster started and that live on: each node has a session of its own."""
+        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        running = {child.pid for child in self._children.values() if child.poll() is None}
+        return [pid for pid in pids if _session(pid) in self._sessions - running]
 
     def _await_end(self, node: NodePlace) -> bool:
         deadline = time.monotonic() + STOP_S

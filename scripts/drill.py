@@ -104,6 +104,8 @@ async def _drill(cluster: Cluster, http: aiohttp.ClientSession, plan: Plan, tell
         code = await asyncio.to_thread(cluster.stop, node)
         if code != 0:
             faults.append(f"{node.id} ended with {code} when it was asked to stop")
+    left = cluster.left_behind()
+    faults += [f"{len(left)} processes of nodes that ended live on: {left[:5]}"] if left else []
     tell(f"{len(load.acknowledged)} acknowledged; reading the ledgers ...")
     faults += await examine(cluster, load.acknowledged)
     blows = list_blows(nemesis.wounds, [one.at_s for one in load.acknowledged], end_s)

@@ -9,8 +9,10 @@ import asyncio
 import ctypes
 import math
 import multiprocessing
+import os
 import resource
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -106,9 +108,21 @@ def _confine() -> None:
     """Take from this process what cleaning does not need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the node, which then ends its workers
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_node, daemon=True).start()
     resource.setrlimit(resource.RLIMIT_AS, (WORKER_MEMORY_BYTES, WORKER_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with_node() -> None:
+    """The parent of this process is the fork server, which ends only when its last worker does: watch the node itself.
+
+    A node killed with SIGKILL tells nobody; the system then closes the pipe that is its sentinel.
+    """
+    node = multiprocessing.parent_process()
+    assert node is not None, "a worker was started by a node"
+    node.join()
+    os._exit(1)
 
 
 def _within_limits(work: Callable[[bytes], Result], data: bytes) -> Result:

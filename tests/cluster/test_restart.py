@@ -196,3 +196,15 @@ async def test_an_idle_cluster_closes_a_motion_and_its_seal_makes_the_tally_fina
 
     await town.wait_until(is_final)
     assert await town.all_sealed() > before
+
+
+async def test_a_killed_node_leaves_no_process_behind(town: Town) -> None:
+    """Photos are cleaned in processes of their own, which nobody tells of a SIGKILL."""
+    node = town.cluster.nodes[2]
+    await asyncio.to_thread(town.cluster.kill, node)
+
+    async def are_gone() -> bool:
+        return not await asyncio.to_thread(town.cluster.left_behind)
+
+    await town.wait_until(are_gone)
+    await town.start(node)
