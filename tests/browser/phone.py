@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
 
-from tests.browser.estate import ROOT, Login
+from tests.browser.estate import ROOT, Login, wait_for
 
 PREFIX = "linli.1."
 SEED_BYTES = 48
@@ -207,8 +207,9 @@ class Phone:
         self.page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
 
     def await_pictures(self) -> None:
-        """Until the page has asked all that it wants to know and its pictures are there."""
-        self.page.wait_for_load_state("networkidle")
+        """Until every picture of the page in front is drawn."""
+        drawn = "(all) => all.every((one) => one.complete && one.naturalWidth > 0)"
+        wait_for(lambda: self.section.locator("img:visible").evaluate_all(drawn), "the pictures of a page")
 
     def expect_title(self, title: str) -> None:
         """The page in front is this one, and it has loaded."""
@@ -274,7 +275,10 @@ _LAYOUT = """
     if (box.width > 0 && (box.right > innerWidth + 1 || box.left < -1)) say('reaches over the edge', one)
     if (one.tagName === 'IMG' && one.complete && !one.naturalWidth && one.src) say('a picture is broken', one)
     const hasText = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim() !== '')
-    if (hasText && parseFloat(getComputedStyle(one).fontSize) < leastText) say('text is too small', one)
+    const size = parseFloat(getComputedStyle(one).fontSize)
+    if (hasText && size < leastText) say('text is too small', one)
+    const isColumn = one.textContent.trim().length > 4 && box.width < 3 * size && box.height > 4 * size
+    if (hasText && isColumn) say('text is squeezed', one)
     if (!one.matches('button, a[href], input, textarea')) continue
     const target = (one.closest('label') ?? one).getBoundingClientRect()
     if (target.width < least || target.height < least) say('a target is too small', one)
