@@ -39,6 +39,8 @@ from nemesis import Nemesis, Wound, plan_strikes
 
 SILENCE_S_MAX = 10.0
 """Service must be back so soon after a kill, while a quorum of the processes runs."""
+FOLLOW_S = 15.0
+"""By then the processes that a node started must have followed it."""
 SEAL_S = 30.0
 """In calm, all members must have signed the end of the log by then."""
 
@@ -104,8 +106,7 @@ async def _drill(cluster: Cluster, http: aiohttp.ClientSession, plan: Plan, tell
         code = await asyncio.to_thread(cluster.stop, node)
         if code != 0:
             faults.append(f"{node.id} ended with {code} when it was asked to stop")
-    left = cluster.left_behind()
-    faults += [f"{len(left)} processes of nodes that ended live on: {left[:5]}"] if left else []
+    faults += await _find_left_behind(cluster)
     tell(f"{len(load.acknowledged)} acknowledged; reading the ledgers ...")
     faults += await examine(cluster, load.acknowledged)
     blows = list_blows(nemesis.wounds, [one.at_s for one in load.acknowledged], end_s)
@@ -113,6 +114,16 @@ async def _drill(cluster: Cluster, http: aiohttp.ClientSession, plan: Plan, tell
     return Report(
         plan.seed, round(end_s - begin_s, 1), len(load.acknowledged), state["height"], state["view"], blows, faults
     )
+
+
+async def _find_left_behind(cluster: Cluster) -> list[str]:
+    """Processes that should have ended with their nodes, and have not in good time."""
+    deadline = time.monotonic() + FOLLOW_S
+    while left := await asyncio.to_thread(cluster.left_behind):
+        if time.monotonic() > deadline:
+            return [f"{len(left)} processes of nodes that ended live on: {left[:5]}"]
+        await asyncio.sleep(0.1)
+    return []
 
 
 async def _strike_under_load(load: BallotLoad, nemesis: Nemesis, plan: Plan) -> None:

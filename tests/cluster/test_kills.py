@@ -13,7 +13,7 @@ from drill import Plan, run_drill
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(300)]
 
-KILLS = 9
+KILLS = 8
 NODES = 3
 
 
