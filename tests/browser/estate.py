@@ -7,6 +7,7 @@ it: by a client, as signed records. That client has a thread of its own: the bro
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import socket
@@ -16,6 +17,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ from server.record.signature import DeviceSigner
 ROOT = Path(__file__).resolve().parents[2]
 TAKEN_BY_DEMO = 2 + len(ROLES)
 """Owners that the demo verified from the head of the roster, besides the eldest."""
+COUPLE = 2
 PATIENCE_S = 30.0
 RESULT_S = 100.0
 
@@ -69,6 +72,7 @@ class Estate:
         self._demo = DemoEstate(self.cluster, self._http, self.outbox_url)
         self._demo.roster = read_roster(roster_path().read_bytes(), today())
         self._unused = self._unused_owners()
+        self._unused_couples = self._couples()
         self.closing_motion = self.open_short_motion("大门夜间关闭")
 
     def close(self) -> None:
@@ -87,7 +91,21 @@ class Estate:
         eldest = min(owners, key=born)
         return iter([line for line in owners if line is not eldest][TAKEN_BY_DEMO:])
 
+    def _couples(self) -> Iterator[tuple[RosterLine, RosterLine]]:
+        """Two who own one home together, and no other."""
+        lines = [line for line in self._demo.roster.good if line.phone]
+        documents = Counter(line.id_number for line in lines)
+        for _, group in itertools.groupby(lines, key=lambda line: line.room):
+            owners = [line for line in group if documents[line.id_number] == 1]
+            if len(owners) == COUPLE:
+                yield owners[0], owners[1]
+
     # ---- people
+
+    def next_couple(self) -> tuple[Login, Login]:
+        """Two residents who own one home together and have verified themselves."""
+        first, second = next(self._unused_couples)
+        return self.new_resident(first), self.new_resident(second)
 
     def next_owner(self) -> RosterLine:
         """An owner of one home whom no test and no demo has used."""

@@ -137,6 +137,22 @@ def test_second_device_is_told_in_words_that_the_home_has_voted(
     assert estate.ask(voter, f"/api/v1/motions/{motion}")["mine"][0]["choice"] == "for"
 
 
+def test_home_of_a_couple_has_one_ballot_and_the_other_owner_is_told_so(estate: Estate, new_phone: NewPhone) -> None:
+    one, other = estate.next_couple()
+    motion = estate.open_motion("楼梯扶手")
+    first, second = new_phone(one), new_phone(other, node=1)
+    walk_to_signature(second, "楼梯扶手", "反对")
+    cast(first, "楼梯扶手", "同意")
+    second.tap("确认投票")
+    second.expect_text("这一户已经投过票了，以已投的为准。")
+    second.open("pages/motions/index")
+    second.link("楼梯扶手").click()
+    second.expect_text("这一户的共有人已经投过票，以那一票为准。")
+    second.look("vote-by-other")
+    assert second.button("没错，继续").count() == 0
+    assert estate.turnout(motion) == 1
+
+
 def test_second_tab_that_signs_later_casts_no_second_ballot(estate: Estate, voter: Login, new_phone: NewPhone) -> None:
     motion = estate.open_motion("路灯更换")
     phone = new_phone(voter)
