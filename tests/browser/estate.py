@@ -186,6 +186,10 @@ class Estate:
         committee, path = self.logins["committee"], f"/api/v1/motions/{motion}"
         wait_for(lambda: self.ask(committee, path).get("result", {}).get("grade") == "final", "a result", RESULT_S)
 
+    def roll(self) -> str:
+        """The id of the roll in force, as its officers gave it."""
+        return str(self.ask(self.logins["committee"], f"/api/v1/motions/{self.closing_motion}")["roll"])
+
     def turnout(self, motion: str) -> int:
         """Heads that have voted, as the first node that runs has it."""
         node = next(place for place, one in enumerate(self.cluster.nodes) if one.pid)

@@ -21,7 +21,7 @@ import type {
 } from './api-types'
 import type { PublicJwk } from '../core/device-key'
 import { parseAnswer, upload } from './http'
-import { askAny, askAsMember, askNode, tryNodes, withSession } from './nodes'
+import { askAny, askAsMember, askNode, askOrganisation, tryNodes, withSession } from './nodes'
 import { API } from './trust'
 import { call } from './platform'
 
@@ -59,7 +59,8 @@ export const api = {
   motions: () => listOf<MotionSummary>('/motions?limit=50'),
   motion: (id: string) => get<Motion>('/motions/' + encodeURIComponent(id)),
   matters: () => listOf<Matter>('/matters'),
-  people: (query: string) => listOf<PersonFound>('/people?query=' + encodeURIComponent(query)),
+  people: async (organisation: string, query: string) =>
+    parseAnswer<Page<PersonFound>>(await askOrganisation(organisation, '/people?query=' + encodeURIComponent(query))),
   myTickets: () => listOf<TicketSummary>('/tickets?limit=50&mine=true'),
   tickets: () => listOf<TicketSummary>('/tickets?limit=50'),
   ticket: (id: string) => get<Ticket>('/tickets/' + encodeURIComponent(id)),

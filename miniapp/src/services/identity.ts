@@ -32,6 +32,11 @@ export function hasRole(roles: readonly string[], role: string): boolean {
   return roles.some((held) => held === role || held.startsWith(role + '@'))
 }
 
+/** For which organisation a role is held; '' for none. */
+export function organisationOf(roles: readonly string[], role: string): string {
+  return roles.find((held) => held.startsWith(role + '@'))?.slice(role.length + 1) ?? ''
+}
+
 export async function sendCode(node: NodeAddress, claim: Claim): Promise<void> {
   await api.sendCode(node, claim)
 }

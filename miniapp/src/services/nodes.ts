@@ -34,6 +34,13 @@ export async function askNode(node: NodeAddress, path: string, options: Exchange
   return exchange(node.url + API + path, withLanguage(options))
 }
 
+/** At one organisation's own node: some questions are answered to its own staff only. */
+export async function askOrganisation(id: string, path: string): Promise<Answer> {
+  const node = (await nodesInOrder()).find((one) => one.id === id)
+  if (!node) throw new NetworkError('no address of ' + id)
+  return withSession(node, (header) => exchange(node.url + API + path, withLanguage({ header })))
+}
+
 export async function tryNodes<Result>(action: (node: NodeAddress) => Promise<Result>): Promise<Result> {
   let failure: unknown
   for (const node of await nodesInOrder()) {

@@ -6,7 +6,7 @@ import { hasVoted } from '../../services/ballots'
 import { hasRole, isMember, whoAmI } from '../../services/identity'
 import { outbox } from '../../services/records'
 import { store } from '../../services/store'
-import { estate, refreshEstate } from '../../services/trust'
+import { estate, refreshEstate, TrustAlarm } from '../../services/trust'
 import { fill, type Texts } from '../../texts'
 import { formatNumber } from '../../texts/format'
 import { definePage } from '../../page'
@@ -43,7 +43,7 @@ definePage({
     const [cluster, session] = await Promise.all([orNull(api.cluster()), isMember() ? orNull(whoAmI()) : null])
     this.setData({ ...lampData(cluster, this.texts), tools: toolsFor(session, this.texts) })
     if (session) this.setData(await numbers(this.texts))
-    await orNull(refreshEstate())
+    await refreshEstate().catch((error: unknown) => (error instanceof TrustAlarm ? this.reload() : undefined))
   },
 })
 

@@ -2,6 +2,7 @@
 
 import { api } from '../../services/api'
 import { sentenceOfSettlement } from '../../services/faults'
+import { organisationOf, whoAmI } from '../../services/identity'
 import type { Settlement } from '../../services/outbox'
 import { AMOUNT_MAX, grantPoints, type Grant } from '../../services/points'
 import { definePage } from '../../page'
@@ -30,7 +31,8 @@ definePage({
 
   find() {
     return this.run(async () => {
-      const { items } = await api.people(this.data.wanted.trim())
+      const { roles } = await whoAmI()
+      const { items } = await api.people(organisationOf(roles, 'staff'), this.data.wanted.trim())
       const people = items.map((one) => ({ id: one.member, text: [one.name, ...one.rooms].join(' · ') }))
       const only = people.length === 1 ? people[0]!.id : ''
       this.setData({ people, member: only, note: people.length === 0 ? this.texts.grant.nobody : '' })

@@ -1,0 +1,66 @@
+"""What those with a role do on their screens: open a motion, give points."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import NewPhone
+from tests.browser.estate import Estate
+from tests.browser.phone import PHONE_ELDER, TABLET
+from tests.browser.voting import cast
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+
+
+def test_committee_opens_a_motion_and_a_resident_votes_on_it(estate: Estate, new_phone: NewPhone) -> None:
+    committee = new_phone(estate.logins["committee"], TABLET)
+    committee.open()
+    committee.tap("发起投票")
+    committee.expect_title("发起投票")
+    committee.fill("标题", "公共晾晒区")
+    committee.fill("说明", "在二号楼南侧设公共晾晒区。")
+    committee.choose("其他重大事项")
+    committee.fill("问题 1", "是否同意设公共晾晒区?")
+    committee.fill("截止日期", "2099-12-31")
+    committee.fill("名册编号", estate.roll())
+    committee.look("staff-motion-filled")
+    committee.tap("提交")
+    committee.expect_text("已提交")
+    resident = new_phone(estate.logins["resident_2"])
+    cast(resident, "公共晾晒区", "同意")
+
+
+def test_motion_with_short_notice_is_asked_about_first(estate: Estate, new_phone: NewPhone) -> None:
+    committee = new_phone(estate.logins["committee"], TABLET)
+    committee.open("staff/motion/index")
+    committee.tap("提交")
+    committee.expect_text("请填写标题")
+    committee.look("staff-motion-fault")
+
+
+def test_staff_find_a_resident_and_give_points_once_an_activity(estate: Estate, new_phone: NewPhone) -> None:
+    owner = estate.next_owner()
+    login = estate.new_resident(owner)
+    staff = new_phone(estate.logins["staff"], TABLET)
+    for outcome in ("已发放", "这项活动的积分已经发放过了。"):
+        staff.open()
+        staff.tap("发放积分")
+        staff.expect_title("发放积分")
+        staff.fill("发给谁", owner.room)
+        staff.tap("查找")
+        expect(staff.section.get_by_role("radio", name=re.compile(owner.owner))).to_be_checked()
+        staff.fill("积分数", "25")
+        staff.fill("项目", "volunteer")
+        staff.fill("活动编号", "tree-day")
+        staff.fill("事由", "义务植树")
+        staff.button("发放", exact=True).click()
+        staff.expect_text(outcome)
+    staff.look("staff-grant-refused")
+    resident = new_phone(login, PHONE_ELDER)
+    resident.open("pages/points/index")
+    expect(resident.section.locator(".hero .big-number")).to_have_text("25")
+    resident.expect_text("义务植树")
+    resident.look("points-earned")
