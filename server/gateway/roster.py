@@ -15,7 +15,6 @@ from server.gateway.roster_file import FileFault, RosterError
 from server.gateway.roster_header import HEADER_ROWS_MAX, Header, find_header, required_titles
 from server.gateway.roster_homes import Roster, check_homes
 from server.gateway.roster_line import BadLine, Column, RosterLine, read_line
-from server.gateway.roster_xlsx import ZIP_MARK, read_sheets
 from server.gateway.spelling import fold_tight
 
 MIB = 1024 * 1024
@@ -26,6 +25,8 @@ LINES_MAX = 30_000
 
 _OLD_EXCEL_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """OLE 2 container: .xls, and .xlsx under a password."""
+_ZIP_MARK = b"PK\x03\x04"
+"""The beginning of an .xlsx file."""
 _TOTALS = ("合计", "总计", "小计")
 
 Rows = Iterable[Sequence[Cell]]
@@ -46,11 +47,15 @@ def read_roster(data: bytes, today: date) -> Roster:
         raise RosterError(FileFault.TOO_LARGE, f"{FILE_BYTES_MAX // MIB} MB")
     if data.startswith(_OLD_EXCEL_MARK):
         raise RosterError(FileFault.OLD_EXCEL)
-    header, rows = _open_workbook(data) if data.startswith(ZIP_MARK) else _open_text(data)
+    header, rows = _open_workbook(data) if data.startswith(_ZIP_MARK) else _open_text(data)
     return check_homes(_read_lines(header, rows, today))
 
 
 def _open_workbook(data: bytes) -> tuple[Header, Rows]:
+    from server.gateway.roster_xlsx import (
+        read_sheets,
+    )  # half a second of imports that a starting node need not wait for
+
     found: list[tuple[str, Header, Rows]] = []
     for sheet in read_sheets(data):
         rows = sheet.rows()

@@ -47,7 +47,6 @@ ROWS_MAX = 1_048_576
 MERGES_MAX = 50_000
 """As many as lines: each home's cells may be merged over its owners."""
 
-ZIP_MARK = b"PK\x03\x04"
 _WORKBOOK_PART = "[Content_Types].xml"
 _TEXT_PARTS = re.compile(r"(?!xl/media/).+\.(?:xml|rels)", re.IGNORECASE)
 _LARGE_PARTS = re.compile(r"xl/(?:worksheets/[^/]+|sharedStrings)\.xml|xl/media/.+", re.IGNORECASE)
