@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvloop
@@ -41,10 +42,20 @@ def configure_logging() -> None:
     )
 
 
+def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the event loop could not tell anybody. uvloop's TLS raises when a peer vanishes in the handshake: no fault."""
+    error = context.get("exception")
+    if isinstance(error, RuntimeError) and "the handler is closed" in str(error):
+        log.info("connection_closed_while_writing")
+        return
+    log.error("loop_error", message=context.get("message"), exc_info=error)
+
+
 async def run(config: Config) -> None:
     """Open the node, serve its API, and end both in order on SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_loop_error)
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with open_node(config) as node:
