@@ -33,12 +33,13 @@ def test_committee_opens_a_motion_and_a_resident_votes_on_it(estate: Estate, new
     cast(resident, "公共晾晒区", "同意")
 
 
-def test_motion_with_short_notice_is_asked_about_first(estate: Estate, new_phone: NewPhone) -> None:
+def test_motion_that_lacks_its_title_is_said_so_and_not_signed(estate: Estate, new_phone: NewPhone) -> None:
     committee = new_phone(estate.logins["committee"], TABLET)
     committee.open("staff/motion/index")
     committee.tap("提交")
     committee.expect_text("请填写标题")
     committee.look("staff-motion-fault")
+    assert committee.outbox() == [] and not committee.read("receipts")
 
 
 def test_staff_find_a_resident_and_give_points_once_an_activity(estate: Estate, new_phone: NewPhone) -> None:
