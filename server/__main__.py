@@ -43,7 +43,7 @@ def configure_logging() -> None:
 
 
 def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What the event loop could not tell anybody. uvloop's TLS raises when a peer vanishes in the handshake: no fault."""
+    """What the event loop can tell nobody. uvloop's TLS raises when a peer vanishes in the handshake: no fault."""
     error = context.get("exception")
     if isinstance(error, RuntimeError) and "the handler is closed" in str(error):
         log.info("connection_closed_while_writing")
