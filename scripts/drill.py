@@ -131,7 +131,7 @@ async def _strike_under_load(load: BallotLoad, nemesis: Nemesis, plan: Plan) -> 
     end = asyncio.Event()
     voting = asyncio.create_task(load.run(end), name="load")
     try:
-        await nemesis.run(plan_strikes(plan.seed, plan.kills, len(nemesis.cluster.nodes), plan.pause_s_max))
+        await nemesis.run(plan_strikes(plan.seed, plan.kills, plan.pause_s_max))
     finally:
         end.set()
         await voting

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -30,10 +31,9 @@ READY_BEHIND_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One kill of the plan. `turn` names the victim by its place, but for `primary` and `catching_up`."""
+    """One kill of the plan."""
 
     moment: Moment
-    turn: int
     after_s: float
     pause_s: float
 
@@ -55,18 +55,18 @@ class Wound:
     started: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def plan_strikes(seed: int, kills: int, nodes: int, pause_s_max: float) -> list[Strike]:
+def plan_strikes(seed: int, kills: int, pause_s_max: float) -> list[Strike]:
     """The plan of a seed. The first strike finds all nodes up; no pair follows a pair, so that a quorum can live."""
     chance = random.Random(seed)  # noqa: S311 - a plan to be repeated, not a secret
     moments, weights = zip(*MOMENTS, strict=True)
     plan: list[Strike] = []
-    for turn in range(kills):
+    for _ in range(kills):
         moment: Moment = chance.choices(moments, weights)[0] if plan else "load"
         if moment in ("pair", "catching_up") and plan[-1].moment not in ("load", "primary"):
             moment = "load"
         soon = moment in ("pair", "catching_up")
         after_s = chance.uniform(0.0, 0.3 if moment == "pair" else SETTLED_S_MAX)
-        plan.append(Strike(moment, turn % nodes, after_s, chance.uniform(0.0, 0.5 if soon else pause_s_max)))
+        plan.append(Strike(moment, after_s, chance.uniform(0.0, 0.5 if soon else pause_s_max)))
     return plan
 
 
@@ -117,13 +117,18 @@ class Nemesis:
         if strike.moment in ("load", "primary"):
             await self.all_back()
             await asyncio.sleep(strike.after_s)
-            return await self._leader() if strike.moment == "primary" else nodes[strike.turn % len(nodes)]
+            return await self._leader() if strike.moment == "primary" else self._least_struck()
         last = self.wounds[-1]
         place = next(place for place, node in enumerate(nodes) if node.id == last.node)
         if strike.moment == "catching_up":
             await last.started.wait()
         await asyncio.sleep(strike.after_s)
         return nodes[place if strike.moment == "catching_up" else (place + 1) % len(nodes)]
+
+    def _least_struck(self) -> NodePlace:
+        """Whose turn it is: who leads is not in the plan, so turns taken by place alone could spare a node."""
+        strikes = Counter(wound.node for wound in self.wounds)
+        return min(self.cluster.nodes, key=lambda node: strikes[node.id])
 
     async def _leader(self) -> NodePlace:
         states = [state for state in [await self._state(node) for node in self.cluster.nodes] if state]
