@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from msgspec import Meta
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Duration = Annotated[int, Meta(ge=1, le=86_400_000)]
+Networks = tuple[IPv4Network | IPv6Network, ...]
 PREFIX = "LINLI_"
 
 
@@ -42,8 +44,19 @@ class HttpSettings(Section, frozen=True):
     port: Annotated[Port, Meta(description="Port of the API and the web build")] = 8101
     url: Annotated[str, Meta(description="Address under which phones reach this node; empty: http://host:port")] = ""
     static: Annotated[str, Meta(description="Folder of the mini-app's web build; empty: none is served")] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses or networks of reverse proxies, whose X-Forwarded-For says who calls"),
+    ] = ()
     access_log: Annotated[bool, Meta(description="Write a line for each HTTP request")] = False
     wait_ms: Annotated[Duration, Meta(description="How long a POST waits for its receipt before 202")] = 8_000
+
+    def proxy_networks(self) -> Networks:
+        """`trusted_proxies` as networks. Raises ConfigError."""
+        try:
+            return tuple(ip_network(text) for text in self.trusted_proxies)
+        except ValueError as error:
+            raise ConfigError(f"http.trusted_proxies: {error}") from None
 
 
 class PeerSettings(Section, frozen=True):
@@ -136,6 +149,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         config = msgspec.convert(values, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from None
+    config.http.proxy_networks()
     node = config.node
     folder = path.resolve().parent
     places = {name: str(folder / getattr(node, name)) for name in ("genesis", "keys", "data")}

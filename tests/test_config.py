@@ -31,6 +31,14 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     assert config.public_url() == "http://127.0.0.1:9000"
 
 
+def test_proxies_are_addresses_or_networks(tmp_path: Path) -> None:
+    path = write(tmp_path, '[node]\nid = "street"\n')
+    environment = {"LINLI_HTTP__TRUSTED_PROXIES": '["127.0.0.1", "10.0.0.0/8", "::1"]'}
+    networks = load_config(path, environment).http.proxy_networks()
+    assert [str(network) for network in networks] == ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
+    assert load_config(path, {}).http.proxy_networks() == (), "nobody is believed by default"
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
@@ -39,6 +47,9 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ('[node]\nid = "street"\n[http]\nport = 70000\n', "65535"),
         ('[node]\nid = "street"\n[peers.owners]\nhost = "127.0.0.1"\n', "port"),
         ("[node\n", "TOML"),
+        ('[node]\nid = "street"\n[http]\ntrusted_proxies = ["nginx"]\n', "http.trusted_proxies"),
+        ('[node]\nid = "street"\n[http]\ntrusted_proxies = ["10.0.0.1/8"]\n', "host bits"),
+        ('[node]\nid = "street"\n[http]\ntrusted_proxies = "10.0.0.1"\n', "array"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(tmp_path: Path, text: str, what: str) -> None:

@@ -23,6 +23,7 @@ from server.api import (
     tickets,
     tiles,
 )
+from server.api.address import TRUSTED_PROXIES
 from server.api.call import NODE
 from server.api.cluster import METRICS, METRICS_CLOCK, Metrics, measure
 from server.api.docs import DOCUMENTS, TITLE, make_documents
@@ -65,6 +66,7 @@ def make_app(node: NodeService) -> web.Application:
     app[METRICS], app[METRICS_CLOCK] = Metrics(), node.clock
     app[DOCUMENTS] = make_documents(described())
     app[POSTING] = Posting()
+    app[TRUSTED_PROXIES] = node.config.http.proxy_networks()
     app[SITE] = Site(node.config.http.static)
     for endpoint in ENDPOINTS:
         if endpoint.method == "GET":

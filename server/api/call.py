@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from server.api.address import TRUSTED_PROXIES, client_of
 from server.api.language import choose_language
 from server.api.needs import NodeService
 from server.record.kind import Role
@@ -55,4 +56,5 @@ class Call:
     @property
     def address(self) -> str:
         """A name for where the call comes from, for rate limits: a digest, so that no address is stored."""
-        return hashlib.sha256((self.request.remote or "").encode()).hexdigest()[:32]
+        client = client_of(self.request, self.request.app[TRUSTED_PROXIES])
+        return hashlib.sha256(client.encode()).hexdigest()[:32]
