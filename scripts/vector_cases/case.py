@@ -16,6 +16,18 @@ def bad(name: str, reason: str, **members: Any) -> Case:
     return {"name": name, **members, "valid": False, "reason": reason}
 
 
+def next_character(character: str) -> str:
+    """The next character of base64url: as the last one of a text, another spelling of the same bytes."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return alphabet[alphabet.index(character) + 1]
+
+
+def respelled(text: str) -> str:
+    """The same bytes with a trailing bit that is not zero; base64 with padding or base64url without."""
+    bare = text.rstrip("=")
+    return bare[:-1] + next_character(bare[-1]) + text[len(bare) :]
+
+
 def vector_file(description: str, cases: Sequence[Case], **shared: Any) -> dict[str, Any]:
     """A file of vectors; `shared` is what several cases refer to. Raises ValueError when a name stands twice."""
     names = [case["name"] for case in cases]

@@ -7,7 +7,7 @@ from server.ledger.checkpoint import b64_encode
 from server.record.canonical import b64u_encode, decode, encode
 from server.record.shape import seal
 from server.record.signature import commitment_of
-from vector_cases.case import Case, bad, good, vector_file
+from vector_cases.case import Case, bad, good, respelled, vector_file
 
 GOOD_VALUES: tuple[tuple[str, Any], ...] = (
     ("an empty object", {}),
@@ -146,6 +146,8 @@ def _thumbprints() -> dict[str, Any]:
         bad("another curve", "curve", jwk={**jwk, "crv": "P-384"}),
         bad("another type", "curve", jwk={**jwk, "kty": "OKP"}),
         bad("a padded coordinate", "coordinate", jwk={**jwk, "x": jwk["x"] + "="}),
+        bad("trailing bits of x", "coordinate", jwk={**jwk, "x": respelled(jwk["x"])}),
+        bad("trailing bits of y", "coordinate", jwk={**jwk, "y": respelled(jwk["y"])}),
         bad("a coordinate of 31 bytes", "coordinate", jwk={**jwk, "x": b64u_encode(bytes(31))}),
         bad("a coordinate of 33 bytes", "coordinate", jwk={**jwk, "y": b64u_encode(bytes(33))}),
         bad("a coordinate that is a number", "coordinate", jwk={**jwk, "y": 1}),
@@ -206,10 +208,18 @@ def _openings() -> dict[str, Any]:
         cases.append(good(name, commitment=commitment, opening=b64u_encode(opening), value=value))
     commitment, opening = seal("for", salt)
     other, _ = seal("against", salt)
+    number, seven = seal(7, salt)
     raw = salt + b'"for" '
     cases += [
         bad("the opening of another value", "commitment", commitment=other, opening=b64u_encode(opening)),
         bad("another salt", "commitment", commitment=commitment, opening=b64u_encode(bytes(16) + opening[16:])),
+        bad(
+            "trailing bits of the commitment",
+            "spelling",
+            commitment=respelled(commitment),
+            opening=b64u_encode(opening),
+        ),
+        bad("trailing bits of the opening", "spelling", commitment=number, opening=respelled(b64u_encode(seven))),
         bad("a salt only", "value", commitment=_commit(salt), opening=b64u_encode(salt)),
         bad("a value in another spelling", "value", commitment=_commit(raw), opening=b64u_encode(raw)),
         bad("a padded opening", "spelling", commitment=_commit(bytes(17)), opening=b64u_encode(bytes(17)) + "="),

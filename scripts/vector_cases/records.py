@@ -5,7 +5,7 @@ from typing import Any
 from samples import CREATED_MS, ESTATE, LI, bind_record, payload, seed
 from server.record.canonical import b64u_encode, decode, encode
 from server.record.envelope import Payload, header_bytes, parse_record, sign_jws, sign_record
-from vector_cases.case import Case, bad, good, vector_file
+from vector_cases.case import Case, bad, good, respelled, vector_file
 
 BODY = {"revoked": LI.kid}
 PLAIN = payload("device.revoke", "m-li", BODY, "plain")
@@ -65,7 +65,7 @@ def _bad_texts() -> list[Case]:
         "a signature of 63 bytes": f"{header}.{content}.{b64u_encode(bytes(63))}",
         "a signature of 65 bytes": f"{header}.{content}.{b64u_encode(bytes(65))}",
         "a padded signature": f"{jws}==",
-        "trailing bits of the signature": jws[:-1] + _next(jws[-1]),
+        "trailing bits of the signature": respelled(jws),
         "a padded header": f"{header}=.{content}.{signature}",
         "a padded payload": f"{header}.{content}=.{signature}",
         "the other alphabet": f"{header}.{content}.{'+' + signature[1:]}",
@@ -74,12 +74,6 @@ def _bad_texts() -> list[Case]:
         "JSON serialisation": encode({"payload": content, "protected": header, "signature": signature}).decode(),
     }
     return [bad(name, "jws", record=text) for name, text in texts.items()]
-
-
-def _next(character: str) -> str:
-    """The next character of the alphabet: another spelling of the same bytes."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    return alphabet[alphabet.index(character) + 1]
 
 
 def _bad_headers() -> list[Case]:
@@ -94,7 +88,7 @@ def _bad_headers() -> list[Case]:
         "no type": f'{{"alg":"ES256","kid":"{kid}"}}',
         "a kid of 42 characters": header_bytes(kid[:-1]).decode(),
         "a kid of 44 characters": header_bytes(kid + "A").decode(),
-        "trailing bits of the kid": header_bytes(kid[:-1] + _next(kid[-1])).decode(),
+        "trailing bits of the kid": header_bytes(respelled(kid)).decode(),
         "a quote in the kid": header_bytes('"' + kid[1:]).decode(),
         "an empty header": "{}",
     }
@@ -108,11 +102,21 @@ def _bad_payloads() -> list[Case]:
         "another payload member": {**MEMBERS, "note": "x"},
         **{f"without {name}": members for name, members in without.items()},
         "an author that is a number": {**MEMBERS, "author": 1},
+        "an author in capitals": {**MEMBERS, "author": "M-LI"},
+        "an author of nothing": {**MEMBERS, "author": ""},
+        "an author of 41 characters": {**MEMBERS, "author": "m" * 41},
+        "an author with a line end": {**MEMBERS, "author": "m-li\n"},
+        "a kind of one word": {**MEMBERS, "kind": "vote"},
+        "a kind in capitals": {**MEMBERS, "kind": "Device.revoke"},
+        "a kind with a line end": {**MEMBERS, "kind": "device.revoke\n"},
+        "an estate without a genesis": {**MEMBERS, "estate": ESTATE.partition(".")[0]},
+        "an estate in capitals": {**MEMBERS, "estate": ESTATE[0].upper() + ESTATE[1:]},
         "a body that is a list": {**MEMBERS, "body": []},
         "a time that is a text": {**MEMBERS, "made_ms": str(CREATED_MS)},
+        "a time before all times": {**MEMBERS, "made_ms": 0, "expires_ms": 1},
         "a nonce of 15 bytes": {**MEMBERS, "nonce": b64u_encode(seed("nonce")[:15])},
         "a nonce of 17 bytes": {**MEMBERS, "nonce": b64u_encode(seed("nonce")[:17])},
-        "trailing bits of the nonce": {**MEMBERS, "nonce": MEMBERS["nonce"][:-1] + _next(MEMBERS["nonce"][-1])},
+        "trailing bits of the nonce": {**MEMBERS, "nonce": respelled(MEMBERS["nonce"])},
     }
     lives = {
         "expired when made": CREATED_MS,

@@ -49,7 +49,7 @@ from server.ledger.policy import parse_policy, verify_checkpoint
 from server.ledger.receipt import BIND_KIND, receipt_text, verify_receipt
 from server.record.canonical import b64u_encode
 from server.record.envelope import sign_record
-from vector_cases.case import Case, bad, good, vector_file
+from vector_cases.case import Case, bad, good, respelled, vector_file
 
 ONE_WITNESS = VerifierKey(cosigner_name(ORIGIN, "property"), TYPE_COSIGNATURE, node_signer("property", "cosign").public)
 OTHER_LOG = VerifierKey("linli.example/other", TYPE_LOG, node_signer("street", "log of another estate").public)
@@ -73,7 +73,7 @@ def files() -> dict[str, dict[str, Any]]:
 
 
 def _genesis() -> list[Case]:
-    text = GENESIS_BYTES.decode()
+    text, a_key = GENESIS_BYTES.decode(), b64u_encode(node_signer("street", "cosign").public)
     return [
         good(
             "three organisations",
@@ -84,6 +84,8 @@ def _genesis() -> list[Case]:
         ),
         bad("another spelling", "genesis", text=text.replace(":", ": ", 1)),
         bad("another member", "genesis", text='{"a":1,' + text[1:]),
+        bad("trailing bits of a key", "genesis", text=_changed(text, a_key, respelled(a_key))),
+        bad("a key of 31 bytes", "genesis", text=_changed(text, a_key, b64u_encode(bytes(31)))),
         bad("no members", "genesis", text=re.sub(r'"members":\[.*\],"mode"', '"members":[],"mode"', text)),
     ]
 
@@ -187,7 +189,7 @@ def _good_checkpoint(name: str, note: str) -> Case:
 def _bad_checkpoints(ledger: SampleLedger) -> list[Case]:
     note, size, root = ledger.note(), len(ledger.entries), b64_encode(ledger.root(len(ledger.entries)))
     lines = note.split("\n\n")[1].splitlines()
-    another = ledger.checkpoint(ledger.boundaries[0])
+    another, stranger = ledger.checkpoint(ledger.boundaries[0]), "\u2014 witness.example/w1"
     other_origin = Checkpoint("linli.example/other", size, ledger.root(size))
     endless = Checkpoint(ORIGIN, 2**53, ledger.root(size))
     cases = {
@@ -201,6 +203,7 @@ def _bad_checkpoints(ledger: SampleLedger) -> list[Case]:
         "a size of 2^53, signed": ("size", note_of(endless, [sample_log_line(endless)])),
         "a size in other digits": ("size", _changed(note, f"\n{size}\n", "\n\u0661\u0663\n")),
         "a root without padding": ("root", _changed(note, root, root.rstrip("="))),
+        "trailing bits of the root": ("root", _changed(note, root, respelled(root))),
         "a root of 31 bytes": ("root", _changed(note, root, b64_encode(bytes(31)))),
         "no blank line": ("note_form", note.replace("\n\n", "\n")),
         "a control character": ("note_form", note + f"\u2014 witness\x01.example {b64_encode(bytes(76))}\n"),
@@ -209,6 +212,12 @@ def _bad_checkpoints(ledger: SampleLedger) -> list[Case]:
         "no signatures": ("signature_line", note.split("\n\n")[0] + "\n\n"),
         "a hyphen for the dash": ("signature_line", note.replace("\u2014", "-")),
         "two spaces in a line": ("signature_line", _changed(note, "\u2014 ", "\u2014  ")),
+        "trailing bits of the log's line": ("signature_line", _changed(note, lines[0], respelled(lines[0]))),
+        "trailing bits of a cosignature": ("signature_line", _changed(note, lines[-1], respelled(lines[-1]))),
+        "trailing bits of an unknown key's line": (
+            "signature_line",
+            note + respelled(f"{stranger} {b64_encode(bytes(76))}") + "\n",
+        ),
         "a line that is not base64": ("signature_line", note + "\u2014 witness.example/w1 ?\n"),
         "a signer twice": ("signer_twice", note + lines[-1] + "\n"),
         "the log twice": ("signer_twice", note + lines[0] + "\n"),
@@ -289,6 +298,8 @@ def _bad_proofs(ledger: SampleLedger) -> list[Case]:
         "line ends of another system": ("form", text.replace("\n", "\r\n")),
         "nothing": ("form", ""),
         "a record alone": ("form", ledger.entries[ACCEPTED_RECORD].decode()),
+        "trailing bits of a hash": ("form", _changed(text, lines[3], respelled(lines[3]))),
+        "trailing bits of the extra data": ("form", _changed(text, lines[1], respelled(lines[1]))),
         "extra data in another spelling": ("extra", _with_extra(text, lambda extra: extra.replace(b":", b": ", 1))),
         "extra data with another member": ("extra", _with_extra(text, lambda extra: b'{"a":1,' + extra[1:])),
         "extra data without an entry": ("extra", _with_extra(text, lambda _: b"{}")),

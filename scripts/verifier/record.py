@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,11 @@ PAYLOAD_BYTES_MAX = 45_000
 LIFE_MS_MAX = 86_400_000
 ACCEPTED = "accepted"
 BIND_KIND = "device.bind"
+_PATTERNS = {
+    "author": re.compile(r"[a-z0-9-]{1,40}"),
+    "estate": re.compile(r"[a-z0-9-]{1,32}\.[A-Za-z0-9_-]{22}"),
+    "kind": re.compile(r"[a-z]{2,20}\.[a-z]{2,20}(\.[0-9]{1,2})?"),
+}
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,13 @@ def parse_record(text: str, fault: str = "record") -> Record:
 
 
 def _check_payload(payload: dict[str, Any], fault: str) -> None:
-    texts = [payload[name] for name in ("author", "estate", "kind", "nonce")]
-    if not all(isinstance(text, str) for text in texts) or not isinstance(payload["body"], dict):
-        raise Rejected(fault, "a member of the payload has another type")
+    for name, pattern in _PATTERNS.items():
+        if not isinstance(payload[name], str) or not pattern.fullmatch(payload[name]):
+            raise Rejected(fault, f"{name} has another form")
+    if not isinstance(payload["body"], dict):
+        raise Rejected(fault, "the body is no object")
     made, expires = payload["made_ms"], payload["expires_ms"]
-    if not (is_count(made) and is_count(expires) and 0 < expires - made <= LIFE_MS_MAX):
+    if not (is_count(made) and is_count(expires) and made > 0 and 0 < expires - made <= LIFE_MS_MAX):
         raise Rejected(fault, "expires_ms must lie at most 24 hours after made_ms")
     unb64u(payload["nonce"], fault, 16)
 

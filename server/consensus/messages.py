@@ -14,12 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from server.limits import INTEGER_MAX
-from server.record.canonical import Malformed, encode
+from server.record.canonical import Malformed, b64u_pattern, encode
 
 Member = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,16}$(?!\n)")]
-BlockId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$(?!\n)")]
-"""SHA-256 in base64url; as every id is compared with one computed here, a second spelling gains nothing."""
-OptionalDigest = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{43})?$(?!\n)")]
+_DIGEST = b64u_pattern(32)
+BlockId = Annotated[str, Meta(pattern=rf"^{_DIGEST}$(?!\n)")]
+"""SHA-256 in base64url, strict: roots are decoded, and each digest has one spelling."""
+OptionalDigest = Annotated[str, Meta(pattern=rf"^({_DIGEST})?$(?!\n)")]
 Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 Members = Annotated[tuple[Member, ...], Meta(max_length=16)]
 

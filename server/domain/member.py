@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from server.limits import DAY_MS
-from server.record.canonical import b64u_decode, b64u_encode, encode
+from server.record.canonical import b64u_decode, b64u_encode, b64u_pattern, encode
 from server.record.kind import Context, RecordKind, Role, Signed, Trust
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import Digest, MemberId, Name, NodeId, Shape, TimeMs
@@ -84,7 +84,7 @@ class Attestation(Shape, frozen=True):
 
     evidence: Literal["document", "phone", "wechat"]
     node: NodeId
-    signature: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{85}[AQgw]$(?!\n)", description="64 bytes in base64url")]
+    signature: Annotated[str, Meta(pattern=rf"^{b64u_pattern(64)}$(?!\n)", description="64 bytes in base64url")]
     time_ms: TimeMs
 
 

@@ -24,10 +24,6 @@ PARTS_MAX = 100
 HEAD_MEMBERS_MAX = 10
 
 
-Leaf = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$(?!\n)", description="SHA-256 in base64url")]
-"""Strict: the rule decodes it, and a rule must never meet bytes that do not decode."""
-
-
 class Roll(Row, frozen=True):
     """A roll in the making or in force. `peaks` is the frontier of the leaves published so far."""
 
@@ -59,7 +55,7 @@ class Head(Shape, frozen=True):
     """A head as it is published: pseudonyms, area, and the salted leaf of its private details."""
 
     area_cm2: AreaCm2
-    leaf: Leaf
+    leaf: Digest
     members: Annotated[tuple[MemberId, ...], Meta(min_length=1, max_length=HEAD_MEMBERS_MAX)]
 
 

@@ -89,6 +89,15 @@ def b64u_decode(text: str, length: int | None = None) -> bytes:
     return data
 
 
+def b64u_pattern(length: int) -> str:
+    """Regular expression, unanchored, of exactly the texts that `b64u_encode` makes of `length` bytes (RFC 4648 3.5).
+
+    The last character of an incomplete group has four or two bits that must be zero.
+    """
+    last = ("", "[AQgw]", "[AEIMQUYcgkosw048]")[length % 3]
+    return f"[A-Za-z0-9_-]{{{length * 4 // 3}}}{last}"
+
+
 def digest(data: bytes) -> str:
     """SHA-256 in base64url, 43 characters."""
     return b64u_encode(hashlib.sha256(data).digest())

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from server.limits import PAYLOAD_BYTES_MAX, RECORD_BYTES_MAX, RECORD_LIFE_MS_MAX
-from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, digest, encode
+from server.record.canonical import Malformed, b64u_decode, b64u_encode, b64u_pattern, decode, digest, encode
 from server.record.shape import Digest, MemberId, TimeMs, parse
 from server.record.signature import DeviceSigner, verify
 
@@ -32,7 +32,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     expires_ms: TimeMs
     kind: Annotated[str, Meta(pattern=r"^[a-z]{2,20}\.[a-z]{2,20}(\.[0-9]{1,2})?$(?!\n)")]
     made_ms: TimeMs
-    nonce: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$(?!\n)")]
+    nonce: Annotated[str, Meta(pattern=rf"^{b64u_pattern(16)}$(?!\n)")]
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -72,7 +72,6 @@ def parse_record(jws: str, estate: str) -> Envelope:
     if len(content) > PAYLOAD_BYTES_MAX:
         raise Malformed("the payload is too large", "record")
     payload = parse(Payload, decode(content))
-    b64u_decode(payload.nonce, 16)
     if payload.estate != estate:
         raise Malformed("the record is for another estate", "estate")
     if not 0 < payload.expires_ms - payload.made_ms <= RECORD_LIFE_MS_MAX:

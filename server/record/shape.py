@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from server.limits import INTEGER_MAX, PHOTOS_MAX
-from server.record.canonical import Malformed, b64u_decode, decode, encode
+from server.record.canonical import Malformed, b64u_decode, b64u_pattern, decode, encode
 from server.record.signature import commitment_of
 
 T = TypeVar("T")
@@ -31,10 +31,11 @@ class Opens:
     value: Any
 
 
-Digest = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$(?!\n)")]
-"""SHA-256 in base64url: record ids, kids, commitments."""
-RecordId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$(?!\n)", description="Id of an ordered record")]
-OptionalRecordId = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{43})?$(?!\n)", description="Id of a record, or empty")]
+_DIGEST = b64u_pattern(32)
+Digest = Annotated[str, Meta(pattern=rf"^{_DIGEST}$(?!\n)")]
+"""SHA-256 in base64url: record ids, kids, commitments. Strict: a rule decodes them, and each has one spelling."""
+RecordId = Annotated[str, Meta(pattern=rf"^{_DIGEST}$(?!\n)", description="Id of an ordered record")]
+OptionalRecordId = Annotated[str, Meta(pattern=rf"^({_DIGEST})?$(?!\n)", description="Id of a record, or empty")]
 Hex256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 MemberId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$(?!\n)", description="Pseudonym of a person on the ledger")]
 NodeId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,16}$(?!\n)", description="Member organisation that runs a node")]

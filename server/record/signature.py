@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from msgspec import Meta
 
-from server.record.canonical import Malformed, b64u_decode, b64u_encode, digest, encode
+from server.record.canonical import Malformed, b64u_decode, b64u_encode, b64u_pattern, digest, encode
 
 _ES256 = ec.ECDSA(hashes.SHA256())
 _P256_BYTES = 32
+Coordinate = Annotated[str, Meta(pattern=rf"^{b64u_pattern(_P256_BYTES)}$(?!\n)", description="32 bytes in base64url")]
 _PARSED_KEYS = 4096
 """Parsed keys kept: parsing costs 7-24 us of the 90 us that a verification takes (performance.md 4)."""
 
@@ -29,8 +31,8 @@ class DeviceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     crv: str
     kty: str
-    x: str
-    y: str
+    x: Coordinate
+    y: Coordinate
 
     def thumbprint(self) -> str:
         """RFC 7638: b64u(SHA-256(canonical JWK)); this is the `kid`."""
@@ -143,8 +145,10 @@ def _parse_node_key(public_key: bytes) -> Ed25519PublicKey | None:
 
 def verify_node(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Ed25519: False for every bad input, never an exception."""
+    if not all(isinstance(part, bytes) for part in (public_key, message, signature)) or len(signature) != 64:
+        return False
     key = _parse_node_key(public_key)
-    if key is None or len(signature) != 64:
+    if key is None:
         return False
     try:
         key.verify(signature, message)

@@ -1,5 +1,6 @@
 """Frames: what is encoded is read back; any other bytes are Malformed and nothing else."""
 
+import re
 from functools import cache
 
 import pytest
@@ -10,10 +11,18 @@ from server.consensus.block import unpack_attachments, unpack_block
 from server.consensus.certificates import read_certificate
 from server.consensus.config import FRAME_BYTES_MAX
 from server.consensus.frames import decode_frame, encode_frame, frame_name
-from server.consensus.messages import Commit, Executed, Prepare, Suspect, ViewChange, decode_body
+from server.consensus.messages import (
+    Commit,
+    Executed,
+    Prepare,
+    Suspect,
+    ViewChange,
+    decode_body,
+)
 from server.consensus.packing import pack, unpack
 from server.record.canonical import Malformed, decode, encode
 from tests.consensus.cluster import CLUSTER_ID, Bench
+from vector_cases.case import respelled
 
 
 @cache
@@ -70,6 +79,16 @@ def test_a_frame_cut_anywhere_is_malformed(name: str) -> None:
             decode_frame(frame[:end])
 
 
+@pytest.mark.parametrize("name", ["pre-prepare", "prepare", "commit", "executed", "view-change", "cosign"])
+def test_a_digest_in_another_spelling_is_malformed(name: str) -> None:
+    frame = every_frame()[name].decode("latin-1")
+    digests = re.findall(r'"(?:block_id|root|last_block|state_digest)":"([\w-]{43})"', frame)
+    assert digests
+    for text in digests:
+        with pytest.raises(Malformed):
+            decode_frame(frame.replace(text, respelled(text)).encode("latin-1"))
+
+
 @given(st.data())
 def test_a_changed_frame_is_malformed_or_another_frame_but_never_an_error(data: st.DataObject) -> None:
     frame = bytearray(every_frame()[data.draw(st.sampled_from(NAMES))])
@@ -118,9 +137,9 @@ def test_a_frame_over_the_limit_is_malformed() -> None:
 
 
 BODIES = [
-    Prepare(block_id="x" * 43, epoch=0, height=1, sender="owners", view=0),
-    Commit(block_id="x" * 43, epoch=0, height=1, new_view="", sender="owners", view=0),
-    Executed(epoch=0, height=1, root="x" * 43, sender="owners", size=2, state_digest="y" * 43),
+    Prepare(block_id="w" * 43, epoch=0, height=1, sender="owners", view=0),
+    Commit(block_id="w" * 43, epoch=0, height=1, new_view="", sender="owners", view=0),
+    Executed(epoch=0, height=1, root="w" * 43, sender="owners", size=2, state_digest="8" * 43),
     Suspect(epoch=0, height=1, reason="record", sender="owners", view=0),
     ViewChange(epoch=0, last_block="", last_height=0, prepared_block="", prepared_view=0, sender="owners", view=1),
 ]
@@ -136,14 +155,14 @@ def test_a_signed_body_is_canonical_json_with_epoch_sender_and_view(body: Prepar
 @pytest.mark.parametrize(
     "raw",
     [
-        b'{"block_id":"%s","epoch":0,"height":1,"sender":"a","view":0 }' % (b"x" * 43),
-        b'{"epoch":0,"block_id":"%s","height":1,"sender":"a","view":0}' % (b"x" * 43),
-        b'{"block_id":"%s","epoch":0,"height":1,"sender":"a","view":0,"more":1}' % (b"x" * 43),
-        b'{"block_id":"%s","epoch":0,"height":-1,"sender":"a","view":0}' % (b"x" * 43),
-        b'{"block_id":"%s","epoch":0,"height":9007199254740992,"sender":"a","view":0}' % (b"x" * 43),
-        b'{"block_id":"%s","epoch":0,"height":1.0,"sender":"a","view":0}' % (b"x" * 43),
+        b'{"block_id":"%s","epoch":0,"height":1,"sender":"a","view":0 }' % (b"w" * 43),
+        b'{"epoch":0,"block_id":"%s","height":1,"sender":"a","view":0}' % (b"w" * 43),
+        b'{"block_id":"%s","epoch":0,"height":1,"sender":"a","view":0,"more":1}' % (b"w" * 43),
+        b'{"block_id":"%s","epoch":0,"height":-1,"sender":"a","view":0}' % (b"w" * 43),
+        b'{"block_id":"%s","epoch":0,"height":9007199254740992,"sender":"a","view":0}' % (b"w" * 43),
+        b'{"block_id":"%s","epoch":0,"height":1.0,"sender":"a","view":0}' % (b"w" * 43),
         b'{"block_id":"short","epoch":0,"height":1,"sender":"a","view":0}',
-        b'{"block_id":"%s","epoch":0,"height":1,"sender":"a"}' % (b"x" * 43),
+        b'{"block_id":"%s","epoch":0,"height":1,"sender":"a"}' % (b"w" * 43),
     ],
 )
 def test_a_body_has_one_spelling_only(raw: bytes) -> None:

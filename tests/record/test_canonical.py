@@ -1,6 +1,7 @@
 """Canonical JSON and base64url: one value has one byte string, and nothing but Malformed comes out of bad bytes."""
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samples import seed
 from server.limits import INTEGER_MAX, JSON_DEPTH_MAX
-from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, digest, encode
+from server.record.canonical import Malformed, b64u_decode, b64u_encode, b64u_pattern, decode, digest, encode
 from tests.vector_files import vector_cases
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789_.", min_size=1, max_size=8)
@@ -104,6 +106,21 @@ def test_only_the_one_spelling_of_base64url_is_accepted(text: str) -> None:
     except Malformed:
         return
     assert b64u_encode(data) == text
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 16, 31, 32, 33, 64])
+def test_the_pattern_of_a_length_fits_exactly_what_is_decoded_to_it(length: int) -> None:
+    good = b64u_encode(seed("pattern") + seed("more"))[: -(-length * 4 // 3)]
+    pattern, decided = re.compile(b64u_pattern(length)), set()
+    for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/= \n\u0661":
+        for text in (good[:-1] + last, good + last, good[:-1]):
+            try:
+                fits = len(b64u_decode(text)) == length
+            except Malformed:
+                fits = False
+            assert (pattern.fullmatch(text) is not None) is fits, text
+            decided.add(fits)
+    assert decided == {True, False}
 
 
 def test_base64url_of_another_length_is_malformed() -> None:

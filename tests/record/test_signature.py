@@ -174,6 +174,17 @@ def test_bad_keys_and_signatures_of_nodes_are_false(key: bytes, signature: bytes
     assert verify_node(key, MESSAGE, signature) is False
 
 
+def test_bad_input_about_a_node_is_false_and_never_an_exception() -> None:
+    signer = node_signer("street", "log")
+    good = signer.public, MESSAGE, signer.sign(MESSAGE)
+    assert verify_node(*good)
+    for place in range(3):
+        for garbage in GARBAGE:
+            bent: list[Any] = [*good]
+            bent[place] = garbage
+            assert verify_node(*bent) is False, (place, garbage)
+
+
 def test_fixed_devices_are_fixed() -> None:
     assert FixedDevice("li").sign(MESSAGE) == SIGNATURE
     assert verify(POINT, MESSAGE, SIGNATURE)

@@ -80,6 +80,9 @@ export function parseRecord(text: string): { jws: Jws; payload: RecordPayload } 
   return { jws, payload }
 }
 
+const AUTHOR = /^[a-z0-9-]{1,40}$/
+const ESTATE = /^[a-z0-9-]{1,32}\.[A-Za-z0-9_-]{22}$/
+const KIND = /^[a-z]{2,20}\.[a-z]{2,20}(\.[0-9]{1,2})?$/
 const MEMBERS = 'author,body,estate,expires_ms,kind,made_ms,nonce'
 
 function checkShape(payload: RecordPayload): void {
@@ -92,6 +95,10 @@ function checkShape(payload: RecordPayload): void {
 }
 
 function checkPayload(payload: RecordPayload, size: number): void {
+  if (!AUTHOR.test(payload.author) || !ESTATE.test(payload.estate) || !KIND.test(payload.kind)) {
+    throw new RecordError('author, estate or kind')
+  }
+  if (payload.made_ms < 1) throw new RecordError('time')
   const lifetime = payload.expires_ms - payload.made_ms
   if (lifetime <= 0 || lifetime > LIFETIME_MS_MAX) throw new RecordError('lifetime')
   if (size > PAYLOAD_BYTES_MAX) throw new RecordError('payload too long')
