@@ -69,7 +69,14 @@ def run_npm(arguments: Sequence[str]) -> None:
     """Run npm in miniapp. Raises SetupError with what it said when it fails."""
     command, variables = npm_command(arguments)
     done = subprocess.run(
-        command, cwd=MINIAPP, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        cwd=MINIAPP,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if done.returncode != 0:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("npm warn")]
@@ -122,4 +129,4 @@ def _read(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    environment.finish(main)

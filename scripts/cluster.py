@@ -220,12 +220,13 @@ def tail(path: Path, lines: int = 20) -> str:
 def find_port_base(nodes: int = 3) -> int:
     """A first public port such that it and those that a cluster takes after it are free now; another one each time."""
     for base in random.sample(PORTS, len(PORTS)):
-        if all(_is_free(base + place + above) for place in range(nodes) for above in (0, PEER_PORTS_ABOVE)):
+        if all(is_free(base + place + above) for place in range(nodes) for above in (0, PEER_PORTS_ABOVE)):
             return base
     raise SystemExit("no free ports on this machine")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Can a program of this machine listen on this port now?"""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

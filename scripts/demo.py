@@ -5,172 +5,187 @@
     python3 scripts/demo.py --stop --data DIR
 
 The first run makes the environment and builds the mini-app. Each node is a process with its own key, database and
-photos.
+photos. A demo that was interrupted while it was made is made anew; one that runs already is used and left running.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
 import os
+import shutil
 import signal
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import environment
+from cluster import Cluster
+from demo_processes import (
+    PORT_BASES,
+    Obstacle,
+    is_running,
+    outbox_url,
+    read_port_base,
+    require_free_ports,
+    start,
+    stop,
+)
 
 DATA = ROOT / "demo-data"
-SMS_TOKEN = "demo"  # noqa: S105 - of the simulator on this machine
-SIMULATOR_S = 20.0
+PORT_BASE = 8101
+UNFINISHED = "unfinished"
+"""A file in the demo's folder for as long as the estate is being made."""
 
 
 def parse_options() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description="Run the demo estate on three node processes of this machine.")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the demo (demo-data)")
-    parser.add_argument("--port-base", type=int, default=8101, help="port of the first node; the others follow (8101)")
+    parser.add_argument(
+        "--port-base", type=_port_base, help=f"port of a new demo's first node; the others follow ({PORT_BASE})"
+    )
     parser.add_argument("--check", action="store_true", help="drive the main job as a client and exit 0 or 1")
     parser.add_argument("--no-wait", action="store_true", help="return once the cluster is ready, leave it running")
     parser.add_argument("--stop", action="store_true", help="stop a demo that was left running")
     return parser.parse_args()
 
 
+def _port_base(text: str) -> int:
+    if not text.isdecimal() or int(text) not in PORT_BASES:
+        raise argparse.ArgumentTypeError(f"a number from {PORT_BASES.start} to {PORT_BASES.stop - 1} is needed")
+    return int(text)
+
+
 def main() -> int:
     """Make, start, check or stop."""
     options = parse_options()
-    environment.ensure("runtime")
     environment.reexec_in_environment()
     import build
 
-    options.data = options.data.resolve()
+    data = options.data.resolve()
     if options.stop:
-        return stop(options.data)
+        stop(data)
+        return 0
     build.build("web")
-    is_new = not (options.data / "cluster.json").exists()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
-        cluster = start(options.data, options.port_base)
-        if is_new:
-            asyncio.run(_load(options.data, options.port_base))
-    except BaseException:
-        stop(options.data)
-        raise
-    _tell(options.data, cluster.urls, outbox_url(options.port_base))
-    if options.check:
-        return _check(options)
-    if not options.no_wait:
-        _wait()
-        stop(options.data)
-    return 0
+        return run(data, options)
+    except OSError as error:
+        raise Obstacle(f"The demo in {data} cannot run: {error}.") from None
 
 
-def _check(options: argparse.Namespace) -> int:
-    from demo_check import check
+def _end(number: int, _: object) -> NoReturn:
+    """A closed terminal or a `kill` ends the demo as Ctrl-C does: nothing is left running."""
+    raise SystemExit(128 + number)
 
+
+def run(data: Path, options: argparse.Namespace) -> int:
+    """Bring the demo up, do what the options ask for, and stop what was started here. Returns the exit code."""
+    stays = True
     try:
-        return asyncio.run(check(options.data, outbox_url(options.port_base)))
+        with _held(data):
+            discard_unfinished(data)
+            port_base = choose_port_base(data, options.port_base)
+            was_running = is_running(data)
+            if not was_running:
+                require_free_ports(data, port_base)
+            stays = was_running
+            cluster = bring_up(data, port_base)
+        _tell(cluster, port_base, was_running=was_running)
+        code = _check(data, port_base) if options.check else 0
+        if not (options.check or options.no_wait or was_running):
+            _wait()
+        stays = was_running or options.no_wait
+        return code
     finally:
-        if not options.no_wait:
-            stop(options.data)
+        if not stays:
+            stop(data)
 
 
-def outbox_url(port_base: int) -> str:
-    """Where the simulated text messages can be read."""
-    return f"http://127.0.0.1:{port_base + 2000}"
-
-
-def wechat_url(port_base: int) -> str:
-    """Where the simulated WeChat answers."""
-    return f"http://127.0.0.1:{port_base + 2001}"
-
-
-def start(data: Path, port_base: int):  # type: ignore[no-untyped-def] # Cluster is imported once the environment stands
-    """Start simulators and nodes; make the cluster first if there is none."""
-    import cluster
-
-    if not (data / "cluster.json").exists():
-        settings = {
-            "sms": {"url": f"{outbox_url(port_base)}/messages", "token": SMS_TOKEN},
-            "wechat": {"url": wechat_url(port_base), "appid": "demo", "secret": "demo"},
-            "estate": {"phone": "021-5555 0100"},
-        }
-        cluster.init_cluster(data, 3, port_base, settings)
-    _simulate(data, "sms", ["--port", str(port_base + 2000), "--token", SMS_TOKEN], outbox_url(port_base) + "/outbox")
-    wechat = ["--port", str(port_base + 2001)]
-    _simulate(data, "wechat", wechat, wechat_url(port_base) + "/simulator/calls")
-    running = cluster.Cluster(data)
-    print("Starting three nodes ...", file=sys.stderr, flush=True)
-    running.start_all()
-    return running
-
-
-def _simulate(data: Path, name: str, arguments: list[str], url: str) -> None:
-    import cluster
-
-    pid_file = data / f"{name}.pid"
-    if not cluster.running_pid(pid_file, name):
-        with (data / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, str(ROOT / "scripts" / "simulators" / f"{name}.py"), *arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        pid_file.write_text(str(process.pid))
-    deadline = time.monotonic() + SIMULATOR_S
-    while not _answers(url):
-        if time.monotonic() > deadline:
-            raise SystemExit(
-                f"the {name} simulator does not answer; the end of its log:\n{cluster.tail(data / f'{name}.log')}"
-            )
-        time.sleep(0.05)
-
-
-def _answers(url: str) -> bool:
+@contextlib.contextmanager
+def _held(data: Path) -> Iterator[None]:
+    """One process at a time makes or starts a demo; its folder is the lock."""
+    data.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(data, os.O_RDONLY)
     try:
-        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own loopback address
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            environment.say(f"Another process is starting the demo in {data}; waiting for it.")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
-async def _load(data: Path, port_base: int) -> None:
+def discard_unfinished(data: Path) -> None:
+    """Remove an estate that was interrupted while it was made. Raises Obstacle where something else than a demo is."""
+    if (data / UNFINISHED).exists():
+        environment.say(f"The demo in {data} was not finished: making it anew.")
+        stop(data)
+        for path in [path for path in data.iterdir() if path.name != UNFINISHED]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    elif any(data.iterdir()) and not all((data / name).exists() for name in ("cluster.json", "logins.json")):
+        raise Obstacle(f"{data} holds something that is no demo. Name an empty or a new folder with --data.")
+
+
+def choose_port_base(data: Path, wanted: int | None) -> int:
+    """The first port of this demo, which never changes. Raises Obstacle when another one is wanted."""
+    made = read_port_base(data)
+    if made is not None and wanted not in (None, made):
+        raise Obstacle(f"The demo in {data} has the ports from {made}. For other ports name a new folder with --data.")
+    return made or wanted or PORT_BASE
+
+
+def bring_up(data: Path, port_base: int) -> Cluster:
+    """Start simulators and nodes; of a new demo, make the cluster first and the estate then."""
+    is_new = read_port_base(data) is None
+    if is_new:
+        (data / UNFINISHED).touch()
+    cluster = start(data, port_base)
+    if is_new:
+        asyncio.run(_load(cluster, port_base))
+        (data / UNFINISHED).unlink()
+    return cluster
+
+
+async def _load(cluster: Cluster, port_base: int) -> None:
     import aiohttp
 
-    from cluster import Cluster
+    from client import ApiError
     from demo_estate import DemoEstate, load_estate
+    from server.gateway.roster_file import RosterError
 
-    print("Loading the demo estate, as signed records:", file=sys.stderr, flush=True)
+    environment.say("Loading the demo estate, as signed records:")
     async with aiohttp.ClientSession() as http:
-        await load_estate(DemoEstate(Cluster(data), http, outbox_url(port_base)))
+        try:
+            await load_estate(DemoEstate(cluster, http, outbox_url(port_base)))
+        except (ApiError, RosterError, TimeoutError, aiohttp.ClientError) as error:
+            logs = cluster.data / "*" / "node.log"
+            raise Obstacle(f"\nThe demo estate could not be loaded: {error}\nThe nodes' logs are {logs}.") from None
 
 
-def stop(data: Path) -> int:
-    """Stop nodes and simulators of a demo."""
-    import cluster
+def _check(data: Path, port_base: int) -> int:
+    from demo_check import check
 
-    if (data / "cluster.json").exists():
-        cluster.Cluster(data).stop_all()
-    for name in ("sms", "wechat"):
-        pid = cluster.running_pid(data / f"{name}.pid", name)
-        if pid:
-            os.kill(pid, signal.SIGTERM)
-    return 0
+    return asyncio.run(check(data, outbox_url(port_base)))
 
 
-def _tell(data: Path, urls: list[str], outbox: str) -> None:
-    print("\n  邻里 Linli: the demo estate is running.\n")
-    for url in urls:
+def _tell(cluster: Cluster, port_base: int, *, was_running: bool) -> None:
+    state = "was running already, and goes on" if was_running else "is running"
+    print(f"\n  邻里 Linli: the demo estate {state}.\n")
+    for url in cluster.urls:
         print(f"    {url}/")
-    print(f"\n  Text messages (sign-in codes): {outbox}/outbox")
-    print(f"  Logins of every role: {data / 'logins.json'}\n", flush=True)
+    print(f"\n  Text messages (sign-in codes): {outbox_url(port_base)}/outbox")
+    print(f"  Logins of every role: {cluster.data / 'logins.json'}\n", flush=True)
 
 
 def _wait() -> None:
@@ -182,4 +197,4 @@ def _wait() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    environment.finish(main)

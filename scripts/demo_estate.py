@@ -50,8 +50,13 @@ class Steps:
     def step(self, text: str) -> Iterator[None]:
         """Time one step."""
         begin = time.perf_counter()
-        print(f"  … {text}", end="\r", file=sys.stderr, flush=True)
-        yield
+        if sys.stderr.isatty():  # in a file the line could not be written over
+            print(f"  … {text}", end="\r", file=sys.stderr, flush=True)
+        try:
+            yield
+        except BaseException:
+            print(f"  ✗ {text}", file=sys.stderr, flush=True)
+            raise
         seconds = time.perf_counter() - begin
         self.done.append((text, seconds))
         print(f"  ✓ {text}  ({seconds:.1f} s)", file=sys.stderr, flush=True)

@@ -11,15 +11,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,6 +36,11 @@ FREE_BYTES_MIN = {"runtime": 400_000_000, "dev": 900_000_000, "node": 400_000_00
 _REEXEC_MARK = "LINLI_REEXECUTED"
 _REASONS = (
     (r"No space left on device|Errno 28\b", "The disk is full."),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|SSLError|invalid peer certificate",
+        "The package index shows a certificate that this machine does not trust: behind a proxy of your organisation,"
+        " set PIP_CERT to the file of its certificate.",
+    ),
     (
         r"name resolution|Name or service not known|Network is unreachable|NewConnectionError|Connection refused"
         r"|ConnectTimeout|Read timed out|ProxyError|error sending request|dns error|Could not find a version",
@@ -187,15 +194,40 @@ def run(command: Sequence[str], total: int = 0) -> str | None:
     tail: deque[str] = deque(maxlen=25)
     collected = 0
     with subprocess.Popen(
-        command, env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=clean,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            tail.append(line.rstrip())
-            collected += line.startswith("Collecting ")
-            if total and line.startswith("Collecting ") and collected % max(total // 5, 1) == 0:
-                say(f"  {collected} of {total} found")
+        try:
+            for line in process.stdout:
+                tail.append(line.rstrip())
+                collected += line.startswith("Collecting ")
+                if total and line.startswith("Collecting ") and collected % max(total // 5, 1) == 0:
+                    say(f"  {collected} of {total} found")
+        except BaseException:
+            process.kill()
+            raise
     return None if process.returncode == 0 else "\n".join(tail) or f"exit code {process.returncode}"
+
+
+def finish(main: Callable[[], int | None]) -> NoReturn:
+    """Run a program's `main` and exit with what it returns; Ctrl-C ends it with a word instead of a traceback.
+
+    A terminal that has no Chinese letters shows question marks for them rather than ending the program.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        say("\nInterrupted.")
+        sys.exit(128 + signal.SIGINT)
 
 
 def say(sentence: str) -> None:

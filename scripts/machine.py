@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 APT_SECONDS_MAX = 1_200
 """The browser and the font are 250 MB; a slow mirror needs minutes, a dead one must not hold CI until its end."""
+TIMED_OUT = 124
+"""Exit code of `timeout` when the time was up."""
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
 
@@ -100,26 +104,42 @@ def install_command(programs: Iterable[Program]) -> str:
 
 
 def _apt_get(*arguments: str) -> None:
-    """Run apt-get; on failure say why and go on: the caller sees what is still missing."""
+    """Run apt-get, telling how far it is; on failure say why and go on: the caller sees what is still missing."""
     # RUNLEVEL=1: without systemd the packages then start no service of their own; the tests start private ones.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    command = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=APT_SECONDS_MAX,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "LC_ALL": "C.UTF-8"}
+    tail: deque[str] = deque(maxlen=12)
+    with subprocess.Popen(
+        ["timeout", f"{APT_SECONDS_MAX}", "apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in _with_progress(process.stdout):
+            tail.append(line.rstrip())
+    if process.returncode == TIMED_OUT:
         print(f"`apt-get {arguments[0]}` did not end within {APT_SECONDS_MAX // 60} minutes.", flush=True)
-        return
-    if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
-        print(f"`apt-get {' '.join(arguments)}` failed:\n{tail}", flush=True)
+    elif process.returncode != 0:
+        print(f"`apt-get {' '.join(arguments)}` failed:\n" + "\n".join(tail), flush=True)
+
+
+def _with_progress(lines: Iterable[str]) -> Iterator[str]:
+    """The same lines; on the way it says a few times how many of the announced packages are there."""
+    total, done = 0, {"Unpacking": 0, "Setting up": 0}
+    for line in lines:
+        if announced := re.search(r"(\d+) upgraded, (\d+) newly installed", line):
+            total = int(announced[1]) + int(announced[2])
+        elif fetched := re.match(r"Need to get (.*) of archives|Fetched .*", line):
+            print(f"  fetching {fetched[1]}" if fetched[1] else "  fetched; unpacking", flush=True)
+        for word in done:
+            if line.startswith(f"{word} "):
+                done[word] += 1
+                if done[word] % max(total // 3, 1) == 0 and total:
+                    print(f"  {word.lower()} package {done[word]} of {total}", flush=True)
+        yield line
 
 
 def _which(*names: str) -> Path | None:

@@ -7,7 +7,10 @@ fails; a table of what ran closes the output, and the program ends with 1 unless
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +26,9 @@ from environment import ROOT, SetupError
 
 WORKERS = 2
 """Each worker has a database server of its own; two fit the smallest machine that we support."""
+
+END_S = 60
+"""What the test runners may take to end their servers and processes after Ctrl-C."""
 
 SHARED_DATA = ROOT.parent / "shared" / "data"
 """Real files and independent vectors, beside the project where they are at hand; not part of the repository."""
@@ -128,9 +134,9 @@ def _run_pytest(only: str | None, xml: Path, *, browser: bool) -> tuple[bool, st
         command += [only] if (ROOT / only.partition("::")[0]).exists() else ["-k", only]
     if not browser:
         command += ["-m", "not browser"]
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
+    code = _run_patiently(command, ROOT, dict(os.environ))
     counted = count_cases(xml)
-    return done.returncode == 0 and bool(counted), counted or "no test ran"
+    return code == 0 and bool(counted), counted or "no test ran"
 
 
 def _run_vitest(xml: Path) -> tuple[bool, str]:
@@ -139,10 +145,23 @@ def _run_vitest(xml: Path) -> tuple[bool, str]:
     command, variables = build.npm_command(arguments)
     if SHARED_DATA.is_dir():
         variables["LINLI_SHARED_DATA"] = str(SHARED_DATA)
-    done = subprocess.run(command, cwd=build.MINIAPP, env=variables, stdin=subprocess.DEVNULL, check=False)
+    code = _run_patiently(command, build.MINIAPP, variables)
     counted = count_cases(xml)
-    return done.returncode == 0 and bool(counted), counted or "no test ran"
+    return code == 0 and bool(counted), counted or "no test ran"
+
+
+def _run_patiently(command: Sequence[str], folder: Path, variables: dict[str, str]) -> int:
+    """Run a command on this screen and return its exit code; on Ctrl-C it has time to end the servers it started."""
+    with subprocess.Popen(command, cwd=folder, env=variables, stdin=subprocess.DEVNULL) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.wait(END_S)
+            process.kill()
+            raise
 
 
 if __name__ == "__main__":
-    main()
+    environment.finish(main)
