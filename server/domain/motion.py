@@ -62,7 +62,7 @@ class Motion(Row, frozen=True):
     """A motion on a frozen roll. `questions` is canonical JSON; `state` is open, tallied or final."""
 
     table: ClassVar[str] = "motion"
-    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("state", "close_ms"),)
+    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("close_ms",), ("state", "close_ms"))
     title: str
     text: str
     matter: str

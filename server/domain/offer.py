@@ -35,7 +35,7 @@ class Offer(Row, frozen=True):
     """A one-time code: its id is the code's SHA-256. `redeemed_by` is empty while it is open."""
 
     table: ClassVar[str] = "offer"
-    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("shop", "made_ms"), ("redeemed_by",))
+    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("shop", "made_ms"), ("state", "made_ms"))
     shop: str
     amount: int
     due_ms: int

@@ -49,7 +49,12 @@ class Ticket(Row, frozen=True):
     """A ticket as it stands. `completion` is the record that last said it was done; empty once that is undone."""
 
     table: ClassVar[str] = "ticket"
-    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("state", "changed_ms"), ("reporter",), ("handler",))
+    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("changed_ms",),
+        ("state", "changed_ms"),
+        ("reporter", "changed_ms"),
+        ("handler",),
+    )
     reporter: str
     category: str
     home: bool

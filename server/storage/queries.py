@@ -62,8 +62,9 @@ class Queries:
         column = _column(row, order)
         if cursor:
             before, name = _read_cursor(cursor)
-            where += f' AND ({column} < ? OR ({column} = ? AND "id" < ?))'
-            values += [before, before, name]
+            # As a pair, so that the index is entered at the cursor: an OR would walk to it from the newest row.
+            where += f' AND ({column}, "id") < (?, ?)'
+            values += [before, name]
         limit = _bounded(limit)
         found = await self._rows(row, f'{where} ORDER BY {column} DESC, "id" DESC LIMIT ?', [*values, limit + 1])
         return _page(found, limit, order)
