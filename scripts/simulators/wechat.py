@@ -1,6 +1,6 @@
 """The part of WeChat's server API that signing in needs, with users and codes that are made on demand.
 
-    python3 scripts/simulators/wechat.py [--port 0] [--appid wxdemo] [--secret secret]
+    python3 scripts/simulators/wechat.py [--port 0] [--appid demo] [--secret demo]
 
     GET  /sns/jscode2session           as WeChat's auth.code2Session
     POST /cgi-bin/stable_token         as WeChat's getStableAccessToken
@@ -196,8 +196,8 @@ def make_app(appid: str, secret: str) -> web.Application:
 def main() -> None:
     """Read the command line and serve."""
     parser = make_parser("The part of WeChat's server API that signing in needs, with users made on demand.")
-    parser.add_argument("--appid", default="wxdemo")
-    parser.add_argument("--secret", default="secret")
+    parser.add_argument("--appid", default="demo")
+    parser.add_argument("--secret", default="demo")
     options = parser.parse_args()
     serve(make_app(options.appid, options.secret), options.port)
 

@@ -23,6 +23,7 @@ from server.api.paging import LIMIT_DEFAULT, Limit, Page
 from server.api.privacy import Notice, newest_notice, notice_of
 from server.api.route import PUBLIC, Body, Path, Query, Routes, roles
 from server.domain.member import Attestation
+from server.gateway.wechat import WechatFailed, WechatFault
 from server.limits import DAY_MS
 from server.record.canonical import b64u_encode
 from server.record.kind import Role
@@ -39,6 +40,17 @@ SEND_S = 0.5
 """The answer to who asks for a code comes after this time whatever was found: timing tells nothing."""
 CHINA_MS = 8 * 3_600_000
 """A day of tries begins at midnight in China."""
+
+_WECHAT_FAULTS = {
+    WechatFault.CODE_INVALID: "wechat_code_invalid",
+    WechatFault.CODE_USED: "wechat_code_invalid",
+    WechatFault.LIMITED: "wechat_limited",
+    WechatFault.BLOCKED: "wechat_blocked",
+    WechatFault.UNAVAILABLE: "wechat_unavailable",
+    WechatFault.MISCONFIGURED: "wechat_off",
+}
+"""What each of WeChat's faults means for the person who signs in."""
+_WECHAT_PAUSE_S = {WechatFault.LIMITED: 60, WechatFault.UNAVAILABLE: 5}
 
 Phone = Annotated[str, Meta(pattern=r"^1[3-9][0-9]{9}$(?!\n)", description="Mobile number in China")]
 PersonName = Annotated[str, Meta(pattern=r"^[^\u0000-\u001f\u007f\u2028\u2029]{1,60}$(?!\n)")]
@@ -203,17 +215,21 @@ async def attest_phone(call: Call, body: Annotated[PhoneShown, Body]) -> Atteste
     "POST",
     "/api/v1/identity/wechat-attestation",
     access=PUBLIC,
-    declines=("evidence_mismatch", "tries_used_up", "wechat_off"),
+    declines=tuple(sorted({"tries_used_up", "wechat_phone_unknown", *_WECHAT_FAULTS.values()})),
 )
 async def attest_wechat(call: Call, body: Annotated[WechatShown, Body]) -> Attested:
-    """Attest a key to the person whose number WeChat vouches for, if this organisation's roll has it."""
+    """Attest a key to the person whose number WeChat vouches for, if this organisation's roll has it.
+
+    Both codes work once, at one node: the next organisation wants new ones. Who holds a number may know whether it is
+    on the roll; so this answer, unlike that to a typed number, says it.
+    """
     await count(call.node, QUESTIONS, call.address)
     kid = _kid(body.device_key)
     phone = await _ask_wechat(call, body)
     await _count_try(call, "proof-phone", phone)
     member = await call.node.people.member_of_phone(phone)
     if member is None:
-        raise Declined("evidence_mismatch")
+        raise Declined("wechat_phone_unknown")
     return _attest(call, member, kid, "wechat")
 
 
@@ -221,10 +237,13 @@ async def _ask_wechat(call: Call, shown: WechatShown) -> str:
     """The number that WeChat vouches for. The account itself is checked and not kept: nobody needs it."""
     if not call.node.config.wechat.appid:
         raise Declined("wechat_off")
-    account = await call.node.wechat.login(shown.login_code)
-    phone = await call.node.wechat.phone_number(shown.phone_code) if account else None
-    if phone is None:
-        raise Declined("evidence_mismatch")
+    try:
+        await call.node.wechat.login(shown.login_code)
+        phone = await call.node.wechat.phone_number(shown.phone_code)
+    except WechatFailed as failed:
+        raise Declined(_WECHAT_FAULTS[failed.fault], retry_after_s=_WECHAT_PAUSE_S.get(failed.fault, 0)) from None
+    if not phone:
+        raise Declined("wechat_phone_unknown")
     return phone
 
 

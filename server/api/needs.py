@@ -48,10 +48,15 @@ class CodeMessages(Protocol):
 
 
 class WechatQuestions(Protocol):
-    """What sign-in asks of WeChat; None when it does not vouch."""
+    """What sign-in asks of WeChat. Raises WechatFailed."""
 
-    async def login(self, code: str) -> str | None: ...
-    async def phone_number(self, code: str) -> str | None: ...
+    async def login(self, code: str) -> str:
+        """The account behind a login code."""
+        ...
+
+    async def phone_number(self, code: str) -> str:
+        """The number in China behind a phone code; empty for another country's."""
+        ...
 
 
 class NodeService(Protocol):

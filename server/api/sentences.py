@@ -40,7 +40,15 @@ API_SENTENCES: dict[str, Sentence] = {
     "evidence_mismatch": Sentence(
         401, "验证码不正确或已过期，请核对后重试。", "The code is wrong or has expired; please check and try again."
     ),
+    "wechat_code_invalid": Sentence(
+        401, "微信授权已过期或已用过，请再点一次微信核实。", "WeChat's code has expired or was used; please tap again."
+    ),
     # 403
+    "wechat_blocked": Sentence(
+        403,
+        "微信暂时不能为您核实，请改用短信验证码或找工作人员。",
+        "WeChat does not vouch for this account now; use a text message or ask staff.",
+    ),
     "role_needed": Sentence(403, "您没有查看或办理此事的权限。", "You do not hold the role that this needs."),
     "device_unverified": Sentence(
         403,
@@ -61,6 +69,11 @@ API_SENTENCES: dict[str, Sentence] = {
     "photo_unknown": Sentence(404, "没有这张照片，或您无权查看。", "This photo is not known, or not yours to see."),
     "offer_unknown": Sentence(404, "没有这个兑换码，请核对后重试。", "This code is not known; please check it."),
     "person_unknown": Sentence(404, "名册中没有这个人。", "This person is not on the roll."),
+    "wechat_phone_unknown": Sentence(
+        404,
+        "您的微信手机号不在本单位名册中，或与家人共用。请改用短信验证码，或请工作人员当面核实。",
+        "The number of your WeChat is not on this roll, or shared with family; use a text message or ask staff.",
+    ),
     "import_unknown": Sentence(
         404, "导入已过期，请重新上传清册。", "This import has expired; please upload the roster again."
     ),
@@ -101,6 +114,11 @@ API_SENTENCES: dict[str, Sentence] = {
         "今天的尝试次数已用完，请明天再试，或联系工作人员。",
         "No tries are left for today; come back tomorrow or ask staff.",
     ),
+    "wechat_limited": Sentence(
+        429,
+        "微信核实太频繁，请一分钟后再试，或改用短信。",
+        "WeChat was asked too often; try in a minute, or use a text message.",
+    ),
     "photo_quota": Sentence(
         429, "今天上传的照片太多，请明天再试。", "Too many photos today; please come back tomorrow."
     ),
@@ -125,6 +143,11 @@ API_SENTENCES: dict[str, Sentence] = {
         503,
         "本单位暂时不能发送短信验证码，请换一家单位或找工作人员。",
         "This organisation sends no codes now; use another or ask staff.",
+    ),
+    "wechat_unavailable": Sentence(
+        503,
+        "微信暂时没有回应，请稍后再试，或改用短信验证码。",
+        "WeChat does not answer at the moment; try again soon, or use a text message.",
     ),
     "wechat_off": Sentence(
         503,

@@ -14,7 +14,7 @@ from server.gateway.cache import Cache, MemoryCache, RedisCache
 from server.gateway.clock import Clock, SystemClock
 from server.gateway.photo_workshop import PhotoWorkshop
 from server.gateway.sms import HttpSms, SmsFailed, SmsMessage
-from server.gateway.wechat import WechatClient, WechatFailed
+from server.gateway.wechat import WechatClient, WechatFailed, WechatFault
 
 log = structlog.get_logger()
 CODE_TEMPLATE = "sign-in-code"
@@ -38,27 +38,33 @@ class CodeMessages:
 
 
 class WechatQuestions:
-    """What sign-in asks of WeChat; None when WeChat does not vouch."""
+    """What sign-in asks of WeChat. Raises WechatFailed, whose fault says what the person can do; it is logged here."""
 
     def __init__(self, client: WechatClient) -> None:
         self._client = client
 
-    async def login(self, code: str) -> str | None:
+    async def login(self, code: str) -> str:
         """The openid behind a login code."""
         try:
             return (await self._client.identify(code)).openid
         except WechatFailed as error:
-            log.info("wechat_login_failed", fault=error.fault.value, errcode=error.errcode)
-            return None
+            _log_fault("wechat_login_failed", error)
+            raise
 
-    async def phone_number(self, code: str) -> str | None:
-        """The number behind a phone code; another country's is not one of the roll's, however its digits look."""
+    async def phone_number(self, code: str) -> str:
+        """The number behind a phone code; empty for another country's, which is not on the roll, however it looks."""
         try:
             phone = await self._client.phone_number(code)
-            return phone.number if phone.country_code == COUNTRY_CODE else None
         except WechatFailed as error:
-            log.info("wechat_phone_failed", fault=error.fault.value, errcode=error.errcode)
-            return None
+            _log_fault("wechat_phone_failed", error)
+            raise
+        return phone.number if phone.country_code == COUNTRY_CODE else ""
+
+
+def _log_fault(event: str, error: WechatFailed) -> None:
+    """A wrong app id or secret is the operator's to mend, so it must stand out; the rest happens every day."""
+    level = log.error if error.fault is WechatFault.MISCONFIGURED else log.info
+    level(event, fault=error.fault.value, errcode=error.errcode)
 
 
 @dataclass(frozen=True, slots=True)

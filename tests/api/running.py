@@ -5,6 +5,7 @@ With one organisation each record is ordered as soon as it comes, so a test sees
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +19,15 @@ import msgspec
 from client import Person
 from keys import Founding, make_genesis, officer_id
 from server.api.app import listen, make_app
-from server.config import Config, EstateSettings, HttpSettings, NodeSettings, SmsSettings, TransportSettings
+from server.config import (
+    Config,
+    EstateSettings,
+    HttpSettings,
+    NodeSettings,
+    SmsSettings,
+    TransportSettings,
+    WechatSettings,
+)
 from server.ledger.merkle import root_of
 from server.node.node import Node
 from server.node.opening import open_node
@@ -83,6 +92,19 @@ class Site:
         await self.officer.do("roll.publish", body)
         return str(body["roll"])
 
+    async def import_roster(self, text: str) -> None:
+        """The officer imports a roster of one's own, signs it, and it is in use."""
+        form = aiohttp.FormData()
+        form.add_field("file", text.encode(), filename="roster.csv")
+        preview = await self.officer.call("POST", "/api/v1/roll/preview", data=form)
+        assert preview["bad_lines"] == []
+        chosen = {"import_id": preview["import_id"]}
+        for record in (await self.officer.call("POST", "/api/v1/roll/apply", json=chosen))["records"]:
+            await self.officer.do(record["kind"], record["body"])
+        async with asyncio.timeout(5):
+            while await self.node.people.staged() is not None:
+                await asyncio.sleep(0.02)
+
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Mapping[str, str], Any]:
         """A bare request: status, headers, and the body as JSON or text."""
         async with self.http.request(method, self.url + path, **options) as response:
@@ -100,7 +122,9 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running_site(folder: Path, *, sms_url: str = "", **http: Any) -> AsyncIterator[Site]:
+async def running_site(
+    folder: Path, *, sms_url: str = "", wechat: WechatSettings | None = None, **http: Any
+) -> AsyncIterator[Site]:
     """A node, its API and an officer with a session."""
     make_genesis(folder / "genesis", Founding(("garden", "花园小区"), "linli.test/garden"), {ME: "居委会"})
     config = Config(
@@ -114,6 +138,7 @@ async def running_site(folder: Path, *, sms_url: str = "", **http: Any) -> Async
         transport=TransportSettings(port=free_port()),
         estate=EstateSettings(phone=PHONE),
         sms=SmsSettings(url=sms_url),
+        wechat=wechat or WechatSettings(),
     )
     async with open_node(config) as node:
         runner = await listen(make_app(node), "127.0.0.1", 0)

@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import msgspec
 import pytest
 import pytest_asyncio
@@ -66,16 +65,7 @@ async def gateway() -> AsyncIterator[SmsGateway]:
 async def site(gateway: SmsGateway, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """A node that sends codes, with a roll of two owners in use."""
     async with running_site(tmp_path_factory.mktemp("identity"), sms_url=gateway.url) as running:
-        form = aiohttp.FormData()
-        form.add_field("file", ROSTER.encode(), filename="roster.csv")
-        preview = await running.officer.call("POST", "/api/v1/roll/preview", data=form)
-        assert preview["bad_lines"] == []
-        body = {"import_id": preview["import_id"]}
-        for record in (await running.officer.call("POST", "/api/v1/roll/apply", json=body))["records"]:
-            await running.officer.do(record["kind"], record["body"])
-        async with asyncio.timeout(5):
-            while await running.node.people.member_of_phone("13800000001") is None:
-                await asyncio.sleep(0.02)
+        await running.import_roster(ROSTER)
         yield running
 
 

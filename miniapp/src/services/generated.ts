@@ -856,7 +856,12 @@ export type Code =
   | "too_slow"
   | "tries_used_up"
   | "undo_too_late"
+  | "wechat_blocked"
+  | "wechat_code_invalid"
+  | "wechat_limited"
   | "wechat_off"
+  | "wechat_phone_unknown"
+  | "wechat_unavailable"
 
 /** Every endpoint: what it takes and what it answers when all is well. */
 export interface Endpoints {

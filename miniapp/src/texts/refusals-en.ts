@@ -105,5 +105,10 @@ export const refusalsEn: Record<RefusalCode, string> = {
   tries_used_up: 'No tries are left for today; come back tomorrow or ask staff.',
   unavailable: 'The service is not available just now. Please try later.',
   undo_too_late: 'It is too late to undo this; correct it in the settlement.',
+  wechat_blocked: 'WeChat does not vouch for this account now. Use a text message or ask staff.',
+  wechat_code_invalid: "WeChat's permission has expired or was used. Please tap again.",
+  wechat_limited: 'WeChat was asked too often. Try again in a minute, or use a text message.',
   wechat_off: 'Sign-in by WeChat is not available here; use a code or ask staff.',
+  wechat_phone_unknown: 'The number of your WeChat is not on this organisation’s roll, or shared with family. Use a text message, or ask staff in person.',
+  wechat_unavailable: 'WeChat does not answer at the moment. Try again soon, or use a text message.',
 }

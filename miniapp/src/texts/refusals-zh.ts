@@ -105,5 +105,10 @@ export const refusalsZh: Record<RefusalCode, string> = {
   tries_used_up: '今天的尝试次数已用完，请明天再试，或联系工作人员。',
   unavailable: '服务暂时不可用，请稍后再试。',
   undo_too_late: '超过十分钟，不能撤销，请走结算更正。',
+  wechat_blocked: '微信暂时不能为您核实，请改用短信验证码或找工作人员。',
+  wechat_code_invalid: '微信授权已过期或已用过，请再点一次微信核实。',
+  wechat_limited: '微信核实太频繁，请一分钟后再试，或改用短信。',
   wechat_off: '本单位暂时不能使用微信核验，请改用短信或找工作人员。',
+  wechat_phone_unknown: '您的微信手机号不在这家单位的名册中，或与家人共用。请改用短信验证码，或请工作人员当面核实。',
+  wechat_unavailable: '微信暂时没有回应，请稍后再试，或改用短信验证码。',
 }
