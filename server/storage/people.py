@@ -7,14 +7,15 @@ then taken over whole or not at all. It must not know why somebody asks; the API
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
+from server.storage.added_people import AddedPeople
 from server.storage.database import Database
+from server.storage.person_rows import PersonRows
 from server.storage.private_tables import HOME, OWNERSHIP, PERSON, PERSON_PHONE, ROLL_IMPORT, SHOP
 from server.storage.roll_heads import (
     HeadDraft,
@@ -24,13 +25,12 @@ from server.storage.roll_heads import (
     make_heads,
     owner_lines,
 )
-from server.storage.statements import Connection, Table, add_rows, change, fetch, find_rows, put_rows
+from server.storage.statements import Connection, add_rows, change, fetch, find_rows, put_rows
 from server.storage.vault import Cell, Vault
 
 SEARCH_MAX = 50
 _PHONE_TAIL = 4
 _STAGED, _ACTIVE, _REPLACED = "staged", "active", "replaced"
-_ROOM_SIGNS = str.maketrans("", "", "-－—–‐ 室")
 
 
 class ImportNotFound(LookupError):
@@ -84,6 +84,8 @@ class PeopleStore:
         self._database = database
         self._vault = vault
         self._roll_key = roll_key
+        self._rows = PersonRows(vault)
+        self.added = AddedPeople(database, self._rows, roll_key)
 
     async def stage(self, lines: Iterable[RosterLineLike], staged_ms: int) -> StagedRoll:
         """Keep a roster beside the copy in use, and say what it would change. Raises RollFault."""
@@ -159,11 +161,11 @@ class PeopleStore:
             people = await find_rows(connection, PERSON, members)
             rooms = await self._rooms(connection, members)
             phones = sorted(await find_rows(connection, PERSON_PHONE, members, "member"), key=lambda row: str(row[0]))
-            numbers = {row[1]: self._open(PERSON_PHONE, "sealed_phone", row[0], row[3]) for row in phones}
+            numbers = {row[1]: self._rows.open(PERSON_PHONE, "sealed_phone", row[0], row[3]) for row in phones}
             return {
                 row[0]: Person(
                     row[0],
-                    self._open(PERSON, "sealed_name", row[0], row[3]),
+                    self._rows.open(PERSON, "sealed_name", row[0], row[3]),
                     tuple(rooms[row[0]]),
                     numbers.get(row[0], "")[-_PHONE_TAIL:],
                 )
@@ -179,7 +181,7 @@ class PeopleStore:
             shares = {row[1]: row for row in await find_rows(connection, OWNERSHIP, [member], "member")}
             homes = await find_rows(connection, HOME, shares)
             return [
-                OwnedHome(unit, self._open(HOME, "sealed_room", unit, sealed), area_cm2, *shares[unit][3:5])
+                OwnedHome(unit, self._rows.open(HOME, "sealed_room", unit, sealed), area_cm2, *shares[unit][3:5])
                 for unit, sealed, _, area_cm2 in homes
             ]
 
@@ -195,8 +197,8 @@ class PeopleStore:
 
         async def work(connection: Connection) -> set[str]:
             callers = await self._members_of_phone(connection, phone)
-            named = await find_rows(connection, PERSON, [self._name_hash(name)], "name_hash")
-            homes = await find_rows(connection, HOME, [self._room_hash(room)], "room_hash")
+            named = await find_rows(connection, PERSON, [self._rows.name_hash(name)], "name_hash")
+            homes = await find_rows(connection, HOME, [self._rows.room_hash(room)], "room_hash")
             owners = await find_rows(connection, OWNERSHIP, [home[0] for home in homes], "unit")
             return callers & {row[0] for row in named} & {row[2] for row in owners}
 
@@ -211,15 +213,15 @@ class PeopleStore:
     async def phones(self, member: str) -> list[str]:
         """A member's numbers, to send to; never to show."""
         found = await self._database.read(lambda connection: find_rows(connection, PERSON_PHONE, [member], "member"))
-        return sorted(self._open(PERSON_PHONE, "sealed_phone", row[0], row[3]) for row in found)
+        return sorted(self._rows.open(PERSON_PHONE, "sealed_phone", row[0], row[3]) for row in found)
 
     async def search(self, query: str, limit: int) -> list[Person]:
         """People whose name, phone, room or pseudonym is exactly this, for staff at the counter."""
 
         async def work(connection: Connection) -> set[str]:
-            named = await find_rows(connection, PERSON, [self._name_hash(query)], "name_hash")
+            named = await find_rows(connection, PERSON, [self._rows.name_hash(query)], "name_hash")
             known = await find_rows(connection, PERSON, [query])
-            homes = await find_rows(connection, HOME, [self._room_hash(query)], "room_hash")
+            homes = await find_rows(connection, HOME, [self._rows.room_hash(query)], "room_hash")
             owners = await find_rows(connection, OWNERSHIP, [home[0] for home in homes], "unit")
             by_phone = await self._members_of_phone(connection, query)
             return by_phone | {row[0] for row in (*named, *known)} | {row[2] for row in owners}
@@ -234,8 +236,13 @@ class PeopleStore:
 
     async def shop_name(self, member: str) -> str:
         """The name under which a merchant is shown; empty when none was set."""
-        found = await self._database.read(lambda connection: find_rows(connection, SHOP, [member]))
-        return str(found[0][1]) if found else ""
+        return (await self.shop_names([member])).get(member, "")
+
+    async def shop_names(self, members: Iterable[str]) -> dict[str, str]:
+        """The names of those merchants that have one, by their pseudonyms."""
+        wanted = tuple(members)
+        found = await self._database.read(lambda connection: find_rows(connection, SHOP, wanted))
+        return {str(row[0]): str(row[1]) for row in found}
 
     async def _lines(self, state: str) -> list[OwnerLine]:
         sql = 'SELECT "id", "sealed_lines" FROM "roll_import" WHERE "state" = ?'
@@ -249,54 +256,28 @@ class PeopleStore:
         for table in (PERSON, PERSON_PHONE, HOME, OWNERSHIP):
             await change(connection, f'DELETE FROM "{table.name}"')  # noqa: S608 - names of our own tables
         people = {line.member: line for line in lines}
-        await add_rows(connection, PERSON, [self._person_row(line) for line in people.values()])
-        phones = {self._phone_row_id(line): line for line in lines if line.phone}
-        await add_rows(connection, PERSON_PHONE, [self._phone_row(name, line) for name, line in phones.items()])
+        rows = [self._rows.person(*_person_of(line)) for line in people.values()]
+        await add_rows(connection, PERSON, rows)
+        phones = {row[0]: row for row in (self._rows.phone(line.member, line.phone) for line in lines if line.phone)}
+        await add_rows(connection, PERSON_PHONE, list(phones.values()))
         homes = {line.unit: line for line in lines}
-        await add_rows(connection, HOME, [self._home_row(line) for line in homes.values()])
+        await add_rows(connection, HOME, [self._rows.home(line) for line in homes.values()])
         await add_rows(connection, OWNERSHIP, [_ownership_row(line) for line in lines])
-
-    def _person_row(self, line: OwnerLine) -> tuple[str, str, bytes, bytes, str]:
-        identity = self._seal(PERSON, "sealed_identity", line.member, line.identity_masked)
-        name = self._seal(PERSON, "sealed_name", line.member, line.name)
-        return line.member, line.identity_kind, identity, name, self._name_hash(line.name)
-
-    def _phone_row_id(self, line: OwnerLine) -> str:
-        return f"{line.member}/{self._vault.keyed_hash('phone', line.phone)}"
-
-    def _phone_row(self, name: str, line: OwnerLine) -> tuple[str, str, str, bytes]:
-        sealed = self._seal(PERSON_PHONE, "sealed_phone", name, line.phone)
-        return name, line.member, name.partition("/")[2], sealed
-
-    def _home_row(self, line: OwnerLine) -> tuple[str, bytes, str, int]:
-        sealed = self._seal(HOME, "sealed_room", line.unit, line.room)
-        return line.unit, sealed, self._room_hash(line.room), line.area_cm2
+        await self.added.restore(connection, people.keys())
 
     async def _members_of_phone(self, connection: Connection, phone: str) -> set[str]:
-        wanted = [self._vault.keyed_hash("phone", _fold(phone))]
+        wanted = [self._rows.phone_hash(phone)]
         return {row[1] for row in await find_rows(connection, PERSON_PHONE, wanted, "phone_hash")}
 
     async def _rooms(self, connection: Connection, members: Sequence[str]) -> defaultdict[str, list[str]]:
         shares = await find_rows(connection, OWNERSHIP, members, "member")
         homes = await find_rows(connection, HOME, {row[1] for row in shares})
-        labels = {unit: self._open(HOME, "sealed_room", unit, sealed) for unit, sealed, _, _ in homes}
+        labels = {unit: self._rows.open(HOME, "sealed_room", unit, sealed) for unit, sealed, _, _ in homes}
         rooms: defaultdict[str, list[str]] = defaultdict(list)
         # A home may be missing when a new roster was applied between the two questions.
         for label, member in sorted((labels[row[1]], row[2]) for row in shares if row[1] in labels):
             rooms[member].append(label)
         return rooms
-
-    def _name_hash(self, name: str) -> str:
-        return self._vault.keyed_hash("name", _fold(name))
-
-    def _room_hash(self, room: str) -> str:
-        return self._vault.keyed_hash("room", _fold(room).translate(_ROOM_SIGNS))
-
-    def _seal(self, table: Table, column: str, name: str, value: str) -> bytes:
-        return self._vault.seal(Cell(table.name, column, name), value.encode())
-
-    def _open(self, table: Table, column: str, name: str, sealed: bytes) -> str:
-        return self._vault.unseal(Cell(table.name, column, name), bytes(sealed)).decode()
 
 
 def _differences(old: Sequence[OwnerLine], new: Sequence[OwnerLine]) -> tuple[LineChange, ...]:
@@ -315,14 +296,13 @@ def _differences(old: Sequence[OwnerLine], new: Sequence[OwnerLine]) -> tuple[Li
     return tuple(sorted(changes, key=lambda change: (change.room, change.name, change.change)))
 
 
+def _person_of(line: OwnerLine) -> tuple[str, str, str, str]:
+    return line.member, line.name, line.identity_kind, line.identity_masked
+
+
 def _ownership_row(line: OwnerLine) -> tuple[str, str, str, int, int]:
     return f"{line.unit}/{line.member}", line.unit, line.member, line.share_numerator, line.share_denominator
 
 
 def _lines_cell(import_id: str) -> Cell:
     return Cell(ROLL_IMPORT.name, "sealed_lines", import_id)
-
-
-def _fold(text: str) -> str:
-    """One spelling for comparing: width, case and blanks aside."""
-    return "".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -40,6 +40,18 @@ class PersonPhone(Model):
         indexes = (("phone_hash",), ("member",))
 
 
+class AddedPerson(Model):
+    """A person whom an officer added by hand, with all that is known of him sealed: a new roster leaves him there."""
+
+    member = fields.CharField(max_length=40, primary_key=True)
+    sealed_details = fields.BinaryField()
+    added_by = fields.CharField(max_length=40)
+    added_ms = fields.BigIntField()
+
+    class Meta:
+        table = "added_person"
+
+
 class Home(Model):
     """A home of the estate. Its room as written stays sealed: a unit id is a pseudonym too."""
 
@@ -194,6 +206,7 @@ class VaultCheck(Model):
 
 PERSON = table_of(Person)
 PERSON_PHONE = table_of(PersonPhone)
+ADDED_PERSON = table_of(AddedPerson)
 HOME = table_of(Home)
 OWNERSHIP = table_of(Ownership)
 ROLL_IMPORT = table_of(RollImport)
