@@ -12,7 +12,7 @@ from verifier.invariants import Invariant, Seen, invariants
 from verifier.policy import parse_policy
 from verifier.record import parse_entry, parse_record
 from verifier.report import Report, Result
-from verifier.source import Source
+from verifier.source import Source, SourceError
 
 HEAD_CHECKS = ("genesis", "policy", "checkpoint", "quorum", "entries")
 CHECKS = (
@@ -30,10 +30,22 @@ def examine(source: Source, sample: int | None, seed: int, fingerprint: str) -> 
         return report
     genesis, checkpoint = head
     watched = invariants(genesis, checkpoint.size, checkpoint.root, sample, seed)
-    if _walk(report, islice(source.entries(), checkpoint.size), watched):
+    try:
+        is_whole = _walk(report, islice(source.entries(), checkpoint.size), watched)
+    except SourceError as error:
+        _leave_unchecked(report, watched, str(error))
+        return report
+    if is_whole:
         for name, invariant in watched.items():
             _settle(report, name, invariant.conclude)
     return report
+
+
+def _leave_unchecked(report: Report, watched: dict[str, Invariant], why: str) -> None:
+    """The entries cannot be read, or not to their end: what has failed before stays failed."""
+    report.say("entries", Result.NOT_CHECKED, why)
+    for name in watched:
+        report.say(name, Result.NOT_CHECKED, "the entries were not read to their end")
 
 
 def _examine_head(report: Report, source: Source, fingerprint: str) -> tuple[Genesis, Checkpoint] | None:

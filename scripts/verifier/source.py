@@ -1,12 +1,14 @@
 """Where a log is read from: a folder with an export of it, or a running node. Gives bytes, judges nothing.
 
-A folder holds `genesis.json`, `policy.txt`, `checkpoint` and `entries.jsonl`, one entry a line. A node serves the first
-three under the same names, and entries from number N at `/api/v1/log?from=N`, again one a line, a page at a time.
+A folder holds `genesis.json`, `policy.txt`, `checkpoint` and `entries.jsonl` (`scripts/export.py` makes one). A node
+serves the first three under the same names, and the entries at `/api/v1/log?begin=N&end=M`. A line is `{"index": N,
+"entry": "<the entry's text>"}`, as a node writes it, or the entry's text itself.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 TIMEOUT_S = 30
+ENTRIES_AT_ONCE = 2_000
 
 
 class SourceError(Exception):
@@ -47,7 +50,7 @@ class Folder:
         try:
             with path.open("rb") as file:
                 for line in file:
-                    yield line.removesuffix(b"\n")
+                    yield entry_of(line.removesuffix(b"\n"))
         except OSError as error:
             raise SourceError(f"cannot read {path}: {error.strerror}") from None
 
@@ -76,7 +79,9 @@ class Node:
                 content: bytes = answer.read()
                 return content
         except urllib.error.HTTPError as error:
-            hint = "; give a token with --token" if error.code in (401, 403) else ""
+            hint = (
+                "; fetch them with scripts/export.py, or give a token with --token" if error.code in (401, 403) else ""
+            )
             raise SourceError(f"{url} answers {error.code}{hint}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise SourceError(f"cannot read {url}: {error}") from None
@@ -84,12 +89,21 @@ class Node:
     def entries(self) -> Iterator[bytes]:
         """Page after page, until one is empty."""
         begin = 0
-        while True:
-            page = self.read(f"api/v1/log?from={begin}").splitlines()
-            if not page:
-                return
-            yield from page
-            begin += len(page)
+        while page := self.read(f"api/v1/log?begin={begin}&end={begin + ENTRIES_AT_ONCE}"):
+            lines = page.removesuffix(b"\n").split(b"\n")
+            yield from map(entry_of, lines)
+            begin += len(lines)
+
+
+def entry_of(line: bytes) -> bytes:
+    """The entry's bytes from a line; of a line that is neither form, the line itself, which is then no entry."""
+    if not line.startswith(b'{"index":'):
+        return line
+    try:
+        value = json.loads(line)
+        return str(value["entry"]).encode() if value.keys() == {"index", "entry"} else line
+    except (ValueError, RecursionError):
+        return line
 
 
 def open_source(place: str, token: str) -> Source:

@@ -708,20 +708,27 @@ def test_no_text_breaks_the_verifier(text: str) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves an export as a node does: three files, and entries a page at a time, with a token."""
+    """Serves an export as a node does: three files, and entries in pages and with a token. It may cut a page short."""
 
     export: ClassVar[dict[str, bytes]] = {}
     page = 4
+    fails_at = 1_000
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        if self.headers.get("Authorization") != "Bearer secret":
-            self.send_error(401)
-        elif url.path == "/api/v1/log":
-            begin = int(parse_qs(url.query)["from"][0])
-            self._answer(b"".join(lines_of(self.export)[begin : begin + self.page]))
+        if url.path == "/api/v1/log":
+            self._answer_entries(**{name: int(values[0]) for name, values in parse_qs(url.query).items()})
         else:
             self._answer(self.export[url.path.removeprefix("/")])
+
+    def _answer_entries(self, begin: int, end: int) -> None:
+        if self.headers.get("Authorization") != "Bearer secret":
+            return self.send_error(401)
+        if begin >= self.fails_at:
+            return self.send_error(503)
+        chosen = list(enumerate(lines_of(self.export)))[begin : min(end, begin + self.page)]
+        lines = [json.dumps({"index": index, "entry": line.decode().strip()}) for index, line in chosen]
+        return self._answer("".join(f"{line}\n" for line in lines).replace('{"index": ', '{"index":').encode())
 
     def _answer(self, content: bytes) -> None:
         self.send_response(200)
@@ -734,7 +741,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def node(sample: SampleLedger) -> Iterator[str]:
-    Handler.export = sample.export()
+    Handler.export, Handler.fails_at = sample.export(), 1_000
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -748,5 +755,42 @@ def test_a_log_is_read_from_a_node_page_by_page(tmp_path: Path, node: str, capsy
     (tmp_path / "token").write_text("secret\n")
     assert verify.main(["log", node, "--token", str(tmp_path / "token")]) == OK
     assert "14 entries" in capsys.readouterr().out
+
+
+def test_what_a_node_shows_to_everybody_is_checked_without_a_token(
+    node: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert verify.main(["log", node]) == NOT_CHECKED
-    assert "give a token" in capsys.readouterr().err
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("ok")] == ["genesis", "policy", "checkpoint", "quorum"]
+    assert "give a token" in lines[4]
+    assert verify.main(["log", node, "--only", "genesis,policy,checkpoint,quorum"]) == OK
+
+
+def test_a_lie_found_before_a_node_stops_answering_stays_found(
+    tmp_path: Path, node: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    Handler.fails_at = 8
+    options = ["log", node, "--token", str(tmp_path / "token")]
+    assert verify.main(options) == NOT_CHECKED
+    assert "FAILED" not in capsys.readouterr().out
+    tampered = with_text("entries.jsonl", b'"time_ms":1790000001000', b'"time_ms":1790000001001')
+    Handler.export = tampered(Handler.export)
+    assert verify.main(options) == FAILED
+    assert "FAILED       time " in capsys.readouterr().out
+
+
+def test_an_export_may_hold_the_lines_as_a_node_writes_them(tmp_path: Path, sample: SampleLedger) -> None:
+    export = sample.export()
+    lines = [encode({"entry": line.decode().strip()})[1:] for line in lines_of(export)]
+    export["entries.jsonl"] = b"".join(b'{"index":%d,%s\n' % pair for pair in enumerate(lines))
+    assert examine(tmp_path, export)[0] == OK
+    for broken in (
+        b'{"index":0',
+        b'{"index":0,"entry":1}',
+        b'{"index":0,"entry":"\\ud800"}',
+        b'{"index":' + b"[" * 9999,
+    ):
+        code, results = examine(tmp_path, export | {"entries.jsonl": broken + b"\n" + export["entries.jsonl"]})
+        assert (code, failed(results)) == (FAILED, {"entries"})
