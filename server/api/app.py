@@ -10,15 +10,19 @@ from aiohttp.log import access_logger
 
 from server.api import (
     cluster,
+    counter,
     docs,
     events,
     identity,
     log,
     motions,
+    offices,
+    people,
     photos,
     points,
     records,
     roll,
+    shops,
     signin,
     tickets,
     tiles,
@@ -38,7 +42,25 @@ from server.api.session import Challenges, Tokens
 from server.api.signin import CHALLENGES, TOKENS, authenticate
 from server.limits import REQUEST_BYTES_MAX
 
-_MODULES = (records, signin, identity, roll, motions, tickets, photos, points, log, tiles, cluster, events, docs)
+_MODULES = (
+    records,
+    signin,
+    identity,
+    counter,
+    people,
+    offices,
+    roll,
+    motions,
+    tickets,
+    photos,
+    points,
+    shops,
+    log,
+    tiles,
+    cluster,
+    events,
+    docs,
+)
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for module in _MODULES for endpoint in module.routes.endpoints)
 """Every endpoint, in the order of the documentation."""
 STREAMS = frozenset({"text/event-stream", "application/jsonl"})

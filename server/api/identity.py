@@ -18,10 +18,9 @@ from msgspec import Meta
 
 from server.api.call import Call
 from server.api.errors import Declined
-from server.api.limit import QUESTIONS, SEARCHES, count
-from server.api.paging import LIMIT_DEFAULT, Limit, Page
+from server.api.limit import QUESTIONS, count
 from server.api.privacy import Notice, newest_notice, notice_of
-from server.api.route import PUBLIC, Body, Path, Query, Routes, roles
+from server.api.route import PUBLIC, Body, Path, Routes, roles
 from server.domain.member import Attestation
 from server.gateway.wechat import WechatFailed, WechatFault
 from server.limits import DAY_MS
@@ -128,15 +127,6 @@ class Attested(msgspec.Struct, frozen=True):
     attestation: Attestation
 
 
-class PersonFound(msgspec.Struct, frozen=True):
-    """A person of this organisation's own roll, for staff at the counter."""
-
-    member: str
-    name: str
-    rooms: tuple[str, ...]
-    phone_tail: str
-
-
 @routes.route("GET", "/api/v1/estate", access=PUBLIC)
 async def show_estate(call: Call) -> EstateView:
     """The estate, its organisations, and what their signatures mean."""
@@ -208,7 +198,7 @@ async def attest_phone(call: Call, body: Annotated[PhoneShown, Body]) -> Atteste
     member = await call.node.phone_codes.take(body.phone, body.code, call.node.clock.now_ms())
     if member is None:
         raise Declined("evidence_mismatch")
-    return _attest(call, member, kid, "phone")
+    return attest_key(call, member, kid, "phone")
 
 
 @routes.route(
@@ -230,7 +220,7 @@ async def attest_wechat(call: Call, body: Annotated[WechatShown, Body]) -> Attes
     member = await call.node.people.member_of_phone(phone)
     if member is None:
         raise Declined("wechat_phone_unknown")
-    return _attest(call, member, kid, "wechat")
+    return attest_key(call, member, kid, "wechat")
 
 
 async def _ask_wechat(call: Call, shown: WechatShown) -> str:
@@ -251,37 +241,32 @@ async def _ask_wechat(call: Call, shown: WechatShown) -> str:
     "POST",
     "/api/v1/identity/document-attestation",
     access=roles(Role.STAFF, Role.OFFICER),
-    declines=("person_unknown", "role_needed"),
+    declines=("person_unknown", "role_needed", "self_attestation"),
 )
 async def attest_document(call: Call, body: Annotated[DocumentSeen, Body]) -> Attested:
     """Attest a key to a person whose document the caller has seen. For staff and officers of this organisation only."""
     kid = _kid(body.device_key)
-    me = call.node.config.node.id
-    if me not in call.caller.organisations(Role.STAFF) | call.caller.organisations(Role.OFFICER):
-        raise Declined("role_needed")
-    if await call.node.people.person(body.member) is None:
-        raise Declined("person_unknown")
+    await check_document_seen(call, body.member)
     log.info("document_seen", staff=call.caller.member, member=body.member, kid=kid)
-    return _attest(call, body.member, kid, "document")
+    return attest_key(call, body.member, kid, "document")
 
 
-@routes.route("GET", "/api/v1/people", access=roles(Role.STAFF, Role.OFFICER), declines=("role_needed",))
-async def search_people(
-    call: Call,
-    query: Annotated[PersonName, Query],
-    limit: Annotated[Limit, Query] = LIMIT_DEFAULT,
-) -> Page[PersonFound]:
-    """Search this organisation's own copy of the roll by name or home. For its own staff; each search is logged."""
+async def check_document_seen(call: Call, member: str) -> None:
+    """May the caller say that he saw this member's document? Staff and officers of this organisation, of others.
+
+    Raises Declined. Nobody attests himself: whoever holds a clerk's phone for a minute would bind a key of his own.
+    """
     me = call.node.config.node.id
     if me not in call.caller.organisations(Role.STAFF) | call.caller.organisations(Role.OFFICER):
         raise Declined("role_needed")
-    await count(call.node, SEARCHES, call.caller.member)
-    found = await call.node.people.search(query, limit)
-    log.info("people_searched", staff=call.caller.member, found=len(found))
-    return Page([PersonFound(one.member, one.name, one.rooms, one.phone_tail) for one in found])
+    if member == call.caller.member:
+        raise Declined("self_attestation")
+    if await call.node.people.person(member) is None:
+        raise Declined("person_unknown")
 
 
-def _attest(call: Call, member: str, kid: str, evidence: Literal["document", "phone", "wechat"]) -> Attested:
+def attest_key(call: Call, member: str, kid: str, evidence: Literal["document", "phone", "wechat"]) -> Attested:
+    """This organisation's word that the key is the member's. The evidence is the caller's to have seen."""
     log.info("device_attested", member=member, kid=kid, evidence=evidence)
     return Attested(member, call.node.attest(member, kid, evidence))
 

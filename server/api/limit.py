@@ -27,6 +27,8 @@ SESSIONS = Limit("sessions", 3_000, 60)
 """Sessions opened or renewed from one address."""
 QUESTIONS = Limit("questions", 300, 60)
 """Identity questions from one address, such as the estate's wireless network on the day of a meeting."""
+POLLS = Limit("polls", 3_000, 60)
+"""Phones at a counter that ask every few seconds whether they were attested; they may share an address."""
 SEARCHES = Limit("searches", 120, 60)
 """Searches of people by one member of staff."""
 ALIASES = Limit("aliases", 5, 900)

@@ -21,7 +21,8 @@ from server.api.call import NODE, Call
 from server.api.errors import Declined
 from server.api.events import listen
 from server.api.needs import NodeService
-from server.api.route import Body, Query, Routes, Upload, roles
+from server.api.paging import Page
+from server.api.route import PUBLIC, Body, Query, Routes, Upload, roles
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll
 from server.gateway.roster import FILE_BYTES_MAX, read_roster
 from server.gateway.roster_file import RosterError
@@ -100,6 +101,83 @@ class UnsignedRecords(msgspec.Struct, frozen=True):
     root: str
     state: Literal["publish", "confirm", "confirmed", "in_force"]
     records: tuple[UnsignedPart | UnsignedConfirmation, ...]
+
+
+class RollView(msgspec.Struct, frozen=True):
+    """A roll that a motion may be opened on; `area_cm2` of all its heads together."""
+
+    id: str
+    heads: int
+    area_cm2: int
+    published_ms: int
+
+
+class RollWaiting(msgspec.Struct, frozen=True):
+    """A roll that is not in force yet: how far it is published, and who has signed that its own copy is the same."""
+
+    id: str
+    root: str
+    heads: int
+    area_cm2: int
+    parts: int
+    parts_published: int
+    confirmed_by: tuple[str, ...]
+    published_ms: int
+
+
+class RollStanding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the rolls stand for one organisation: the one in force, what waits, and which copy it uses itself.
+
+    `in_use` and `staged` are the names of the rolls of its own copies, empty when there is none.
+    """
+
+    approvals: int
+    waiting: tuple[RollWaiting, ...]
+    in_use: str
+    staged: str
+    in_force: RollView | None = None
+
+
+@routes.route("GET", "/api/v1/roll/standing", access=OFFICER, declines=("role_needed",))
+async def show_standing(call: Call) -> RollStanding:
+    """The newest roll in force, later ones that wait for signatures, and which copies this organisation has."""
+    _check_own_officer(call)
+    rolls = await call.node.queries.rolls()
+    newest = next((roll for roll in rolls if roll.in_force), None)
+    since_ms = newest.published_ms if newest else 0
+    waiting = tuple(_waiting(roll) for roll in rolls if not roll.in_force and roll.published_ms >= since_ms)
+    roots = await call.node.people.roots()
+    return RollStanding(
+        call.node.genesis.policy.approvals,
+        waiting,
+        roll_name(roots.in_use) if roots.in_use else "",
+        roll_name(roots.staged) if roots.staged else "",
+        _view(newest) if newest else None,
+    )
+
+
+def _waiting(roll: Roll) -> RollWaiting:
+    return RollWaiting(
+        roll.id,
+        roll.root,
+        roll.heads,
+        roll.area_cm2,
+        roll.parts,
+        roll.parts_published,
+        roll.confirmed_by,
+        roll.published_ms,
+    )
+
+
+def _view(roll: Roll) -> RollView:
+    return RollView(roll.id, roll.heads, roll.area_cm2, roll.published_ms)
+
+
+@routes.route("GET", "/api/v1/rolls", access=PUBLIC)
+async def list_rolls(call: Call) -> Page[RollView]:
+    """The rolls in force, the newest first: names nobody, and says what a committee puts a motion to."""
+    rolls = [roll for roll in await call.node.queries.rolls() if roll.in_force]
+    return Page([_view(roll) for roll in rolls])
 
 
 @routes.route(

@@ -25,6 +25,9 @@ class Sentence(NamedTuple):
 API_SENTENCES: dict[str, Sentence] = {
     # 400
     "malformed": Sentence(400, "提交的内容格式不对，请更新小程序后重试。", "The request is not of the expected form."),
+    "person_details_bad": Sentence(
+        400, "填写的内容不对，请核对证件后重填。", "This is not right; please compare it with the document."
+    ),
     "roster_unreadable": Sentence(400, "无法读取这份产权清册。", "This roster cannot be read."),
     # 401
     "session_missing": Sentence(401, "请先登录。", "Please sign in first."),
@@ -48,6 +51,9 @@ API_SENTENCES: dict[str, Sentence] = {
         403,
         "微信暂时不能为您核实，请改用短信验证码或找工作人员。",
         "WeChat does not vouch for this account now; use a text message or ask staff.",
+    ),
+    "self_attestation": Sentence(
+        403, "不能核实自己，请由另一位工作人员核实。", "Nobody can confirm himself; ask another member of staff."
     ),
     "role_needed": Sentence(403, "您没有查看或办理此事的权限。", "You do not hold the role that this needs."),
     "device_unverified": Sentence(
@@ -74,6 +80,11 @@ API_SENTENCES: dict[str, Sentence] = {
         "您的微信手机号不在本单位名册中，或与家人共用。请改用短信验证码，或请工作人员当面核实。",
         "The number of your WeChat is not on this roll, or shared with family; use a text message or ask staff.",
     ),
+    "counter_code_unknown": Sentence(
+        404,
+        "没有这个核对码，或已过期。请居民在手机上重新取一个。",
+        "There is no such code, or it has expired; ask for a new one on the phone.",
+    ),
     "import_unknown": Sentence(
         404, "导入已过期，请重新上传清册。", "This import has expired; please upload the roster again."
     ),
@@ -89,8 +100,19 @@ API_SENTENCES: dict[str, Sentence] = {
         "清册中有错误的行，请先改正，任何内容都没有导入。",
         "The roster has bad lines; correct them first, nothing was imported.",
     ),
+    "person_owns": Sentence(
+        409,
+        "此人已在名册中，直接查找即可；姓名和电话以名册为准。",
+        "This person is on the roll already; just search. Name and number are those of the roster.",
+    ),
+    "person_has_role": Sentence(
+        409, "此人还有岗位，请先收回岗位再移除。", "This person still holds a role; take it back first."
+    ),
     "roll_in_progress": Sentence(
         409, "另一份清册正在公布，请等它生效。", "Another roll is being published; wait until it is in force."
+    ),
+    "counter_code_used": Sentence(
+        409, "这个核对码已经核实给另一个人，请重新取一个。", "This code was used for somebody else; ask for a new one."
     ),
     "body_too_large": Sentence(413, "提交的内容太大。", "The request is too large."),
     "photo_too_large": Sentence(

@@ -77,6 +77,13 @@ class StagedRoll(msgspec.Struct, frozen=True):
     changes: tuple[LineChange, ...]
 
 
+class RollRoots(msgspec.Struct, frozen=True):
+    """The roots of the copy in use and of the staged one; empty where there is none."""
+
+    in_use: str
+    staged: str
+
+
 class PeopleStore:
     """The people of one node. `roll_key` is shared by the organisations, the vault's key is not."""
 
@@ -109,6 +116,13 @@ class PeopleStore:
             return None
         name, root, sealed = found[0]
         return await self._preview(name, root, self._open_lines(name, bytes(sealed)))
+
+    async def roots(self) -> RollRoots:
+        """Which rolls this organisation's own copies are, without opening them."""
+        sql = 'SELECT "state", "root" FROM "roll_import" WHERE "state" IN (?, ?)'
+        found = await self._database.read(lambda connection: fetch(connection, sql, _ACTIVE, _STAGED))
+        roots = {row[0]: str(row[1]) for row in found}
+        return RollRoots(roots.get(_ACTIVE, ""), roots.get(_STAGED, ""))
 
     async def staged_heads(self, import_id: str) -> list[HeadDraft]:
         """The heads of a roster that is staged or in use. Raises ImportNotFound."""

@@ -71,3 +71,31 @@ async def test_file_that_is_no_roster_is_refused_with_its_reason(site: Site, tex
     status, problem = await preview(site, text)
     assert (status, problem["code"]) == (400, "roster_unreadable")
     assert "(" in problem["detail"]
+
+
+async def test_rolls_in_force_are_listed_newest_first(site: Site) -> None:
+    older = await site.enrol((10_000, ("r-one",)))
+    newer = await site.enrol((10_000, ("r-one",)), (5_000, ("r-two",)))
+    _, _, answer = await site.ask("GET", "/api/v1/rolls")
+    listed = [roll["id"] for roll in answer["items"]]
+    assert listed.index(newer) < listed.index(older)
+    [shown] = [roll for roll in answer["items"] if roll["id"] == newer]
+    assert (shown["heads"], shown["area_cm2"]) == (2, 15_000)
+
+
+async def test_standing_says_what_is_in_force_what_waits_and_whose_copy_is_used(site: Site) -> None:
+    _, seen = await preview(site, HEAD + LI)
+    unsigned = await apply(site, seen["import_id"])
+    before = await site.officer.call("GET", "/api/v1/roll/standing")
+    assert (before["staged"], before["approvals"]) == (unsigned["roll"], 1)
+    for record in unsigned["records"]:
+        await site.officer.do(record["kind"], record["body"])
+    async with asyncio.timeout(5):
+        while (standing := await site.officer.call("GET", "/api/v1/roll/standing"))["staged"]:
+            await asyncio.sleep(0.02)
+    assert (standing["in_use"], standing["in_force"]["id"], standing["waiting"]) == (
+        unsigned["roll"],
+        unsigned["roll"],
+        [],
+    )
+    assert (standing["in_force"]["heads"], standing["in_force"]["area_cm2"]) == (1, 900_000)

@@ -10,6 +10,15 @@ export interface Accepted {
   readonly receipt: string
 }
 
+/** A person whom an officer added: the document's number masked, of the phone the last four digits. */
+export interface AddedPersonView {
+  readonly member: string
+  readonly name: string
+  readonly document_kind: string
+  readonly document_masked: string
+  readonly phone_tail: string
+}
+
 /** Eight characters that a person can type. */
 export interface Alias {
   readonly alias: string
@@ -149,6 +158,12 @@ export interface Count {
   readonly area_cm2?: number
 }
 
+/** What the phone shows to staff, as a picture and as eight characters, and until when it holds. */
+export interface CounterCodeGiven {
+  readonly code: string
+  readonly expires_ms: number
+}
+
 /** A P-256 public key as a JWK (RFC 7517), only the members that its thumbprint covers. */
 export interface DeviceKey {
   readonly crv: string
@@ -221,6 +236,11 @@ export interface Head {
 /** The import to publish or confirm. */
 export interface ImportChosen {
   readonly import_id: string
+}
+
+/** The key of the phone that stands at the counter. */
+export interface KeyShown {
+  readonly device_key: DeviceKey
 }
 
 /** A merchant offers to take an amount of points for a code that he shows. */
@@ -336,6 +356,13 @@ export interface OfferView {
   readonly state: "expired" | "open" | "redeemed" | "undone"
 }
 
+/** All roles but resident, and what waits. `approvals` organisations must sign for a change to hold. */
+export interface Offices {
+  readonly approvals: number
+  readonly held: readonly RoleHeld[]
+  readonly waiting: readonly RoleChange[]
+}
+
 /** The committee puts questions to the owners of a roll that is in force; the roll is frozen by reference. */
 export interface OpenMotion {
   readonly close_ms: number
@@ -354,6 +381,12 @@ export interface OpenedSession {
   readonly refresh_token: string
   readonly member: string
   readonly roles: readonly string[]
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_AddedPersonView_ {
+  readonly items: readonly AddedPersonView[]
+  readonly cursor?: string
 }
 
 /** Items, and the cursor of the next page; no cursor: this was the last. */
@@ -387,6 +420,18 @@ export interface Page_PersonFound_ {
 }
 
 /** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_RollView_ {
+  readonly items: readonly RollView[]
+  readonly cursor?: string
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
+export interface Page_Shop_ {
+  readonly items: readonly Shop[]
+  readonly cursor?: string
+}
+
+/** Items, and the cursor of the next page; no cursor: this was the last. */
 export interface Page_TicketSummary_ {
   readonly items: readonly TicketSummary[]
   readonly cursor?: string
@@ -398,12 +443,25 @@ export interface Pending {
   readonly state?: "pending"
 }
 
+/** A person as his document names him. The phone may be empty: then WeChat cannot vouch for him. */
+export interface PersonAdded {
+  readonly name: string
+  readonly document_kind: "company_code" | "foreign_resident_card" | "hong_kong_macao_permit" | "passport" | "resident_card" | "taiwan_permit"
+  readonly document_number: string
+  readonly phone: string
+}
+
 /** A person of this organisation's own roll, for staff at the counter. */
 export interface PersonFound {
   readonly member: string
   readonly name: string
   readonly rooms: readonly string[]
   readonly phone_tail: string
+}
+
+/** The person whose document staff have seen. */
+export interface PersonSeen {
+  readonly member: string
 }
 
 /** The code that came to the phone, and the key to attest. */
@@ -434,6 +492,7 @@ export interface PointsEntry {
   readonly amount: number
   readonly at_ms: number
   readonly counterpart: string
+  readonly shop: string
   readonly reason: string
 }
 
@@ -585,6 +644,60 @@ export interface RevokeRole {
   readonly role: "auditor" | "committee" | "merchant" | "staff"
 }
 
+/** A grant or revocation that lacks signatures; `approved_by` are the organisations whose officers signed. */
+export interface RoleChange {
+  readonly change: "grant" | "revoke"
+  readonly member: string
+  readonly name: string
+  readonly role: string
+  readonly organisation: string
+  readonly approved_by: readonly string[]
+}
+
+/** A member's role for an organisation. `name` is empty where this organisation does not know him. */
+export interface RoleHeld {
+  readonly member: string
+  readonly name: string
+  readonly role: string
+  readonly organisation: string
+  readonly devices: number
+}
+
+/** Where the rolls stand for one organisation: the one in force, what waits, and which copy it uses itself. */
+export interface RollStanding {
+  readonly approvals: number
+  readonly waiting: readonly RollWaiting[]
+  readonly in_use: string
+  readonly staged: string
+  readonly in_force?: RollView | null
+}
+
+/** A roll that a motion may be opened on; `area_cm2` of all its heads together. */
+export interface RollView {
+  readonly id: string
+  readonly heads: number
+  readonly area_cm2: number
+  readonly published_ms: number
+}
+
+/** A roll that is not in force yet: how far it is published, and who has signed that its own copy is the same. */
+export interface RollWaiting {
+  readonly id: string
+  readonly root: string
+  readonly heads: number
+  readonly area_cm2: number
+  readonly parts: number
+  readonly parts_published: number
+  readonly confirmed_by: readonly string[]
+  readonly published_ms: number
+}
+
+/** Staff's answer: whom the phone is now tied to, by this organisation's word. */
+export interface SeenAtCounter {
+  readonly member: string
+  readonly kid: string
+}
+
 /** Who the caller is, and the server's time, by which a phone corrects its own. */
 export interface SessionInfo {
   readonly member: string
@@ -596,9 +709,15 @@ export interface SessionInfo {
   readonly server_ms: number
 }
 
-/** A merchant, as the organisation that knows him names him; a pseudonym where it does not. */
+/** A merchant, as the organisation that was asked names him; empty where it has not named him. */
 export interface Shop {
   readonly id: string
+  readonly name: string
+}
+
+/** A merchant and the name of his shop. */
+export interface ShopNamed {
+  readonly shop: string
   readonly name: string
 }
 
@@ -698,6 +817,12 @@ export interface UploadedPhoto {
   readonly thumbnail: string
 }
 
+/** What became of a code; `attested` once staff have named the person. */
+export interface Waiting {
+  readonly kid: string
+  readonly attested?: Attested | null
+}
+
 /** WeChat's login code and phone-number code, and the key to attest. */
 export interface WechatShown {
   readonly login_code: string
@@ -753,6 +878,27 @@ export interface RecordRefusals {
 
 export type Refusal = RecordRefusals[RecordKind]
 
+/** What the private texts of a record may hold, by kind and field. */
+export const PRIVATE_TEXTS = {
+  "ballot.cast": {
+    "choice": "^[a-z0-9][a-z0-9_-]{0,31}$"
+  },
+  "ticket.complete": {
+    "note": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]{0,1000}$"
+  },
+  "ticket.progress": {
+    "note": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]{0,1000}$"
+  },
+  "ticket.reopen": {
+    "note": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]{0,1000}$"
+  },
+  "ticket.report": {
+    "contact": "^[^\\u0000-\\u001f\\u007f\\u2028\\u2029]{0,100}$",
+    "place": "^[^\\u0000-\\u001f\\u007f\\u2028\\u2029]{0,100}$",
+    "text": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]{0,1000}$"
+  }
+} as const
+
 /** Every code of a problem. */
 export type Code =
   | "already_approved"
@@ -772,6 +918,8 @@ export type Code =
   | "challenge_unknown"
   | "closes_too_soon"
   | "commitment_already_used"
+  | "counter_code_unknown"
+  | "counter_code_used"
   | "device_ended"
   | "device_not_found"
   | "device_not_verified"
@@ -815,6 +963,9 @@ export type Code =
   | "offer_too_long"
   | "offer_unknown"
   | "over_grant_cap"
+  | "person_details_bad"
+  | "person_has_role"
+  | "person_owns"
   | "person_unknown"
   | "phone_codes_off"
   | "photo_damaged"
@@ -841,6 +992,7 @@ export type Code =
   | "roster_has_bad_lines"
   | "roster_too_large"
   | "roster_unreadable"
+  | "self_attestation"
   | "self_grant"
   | "self_redemption"
   | "session_expired"
@@ -880,7 +1032,16 @@ export interface Endpoints {
   readonly "POST /api/v1/identity/phone-attestation": { body: PhoneShown; answer: Attested }
   readonly "POST /api/v1/identity/wechat-attestation": { body: WechatShown; answer: Attested }
   readonly "POST /api/v1/identity/document-attestation": { body: DocumentSeen; answer: Attested }
+  readonly "POST /api/v1/identity/counter": { body: KeyShown; answer: CounterCodeGiven }
+  readonly "GET /api/v1/identity/counter/{code}": { path: { code: string }; answer: Waiting }
+  readonly "POST /api/v1/identity/counter/{code}": { path: { code: string }; body: PersonSeen; answer: SeenAtCounter }
   readonly "GET /api/v1/people": { query: { query: string; limit?: number }; answer: Page_PersonFound_ }
+  readonly "GET /api/v1/people/added": { answer: Page_AddedPersonView_ }
+  readonly "POST /api/v1/people/added": { body: PersonAdded; answer: PersonFound }
+  readonly "DELETE /api/v1/people/added/{member}": { path: { member: string }; answer: undefined }
+  readonly "GET /api/v1/roles": { answer: Offices }
+  readonly "GET /api/v1/roll/standing": { answer: RollStanding }
+  readonly "GET /api/v1/rolls": { answer: Page_RollView_ }
   readonly "POST /api/v1/roll/preview": { query: { leave_out?: number }; answer: Preview }
   readonly "POST /api/v1/roll/apply": { body: ImportChosen; answer: UnsignedRecords }
   readonly "GET /api/v1/motions": { query: { cursor?: string; limit?: number }; answer: Page_MotionSummary_ }
@@ -895,6 +1056,9 @@ export interface Endpoints {
   readonly "GET /api/v1/offers/{code}": { path: { code: string }; answer: OfferView }
   readonly "POST /api/v1/offers/alias": { body: AliasAsked; answer: Alias }
   readonly "GET /api/v1/merchant/offers": { query: { cursor?: string; limit?: number }; answer: Page_MerchantOffer_ }
+  readonly "GET /api/v1/merchant/shop": { answer: Shop }
+  readonly "GET /api/v1/shops": { query: { cursor?: string; limit?: number }; answer: Page_Shop_ }
+  readonly "POST /api/v1/shops": { body: ShopNamed; answer: Shop }
   readonly "GET /checkpoint": { answer: string }
   readonly "GET /genesis.json": { answer: string }
   readonly "GET /policy.txt": { answer: string }
