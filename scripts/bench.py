@@ -123,6 +123,7 @@ async def measure(voters: Electorate, places: Sequence[cluster.NodePlace], clien
     v_before = measure_v()
     cpu_before, _ = node_usage(places)
     height_before = await _height(voters)
+    print(f"{clients} clients post {len(records)} ballots ...", file=sys.stderr, flush=True)
     own_before = resource.getrusage(resource.RUSAGE_SELF)
     seconds, answers = await run_load(places, records, clients)
     own_after = resource.getrusage(resource.RUSAGE_SELF)

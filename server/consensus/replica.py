@@ -95,7 +95,10 @@ class Replica:
         state = self._state
         state.now_ms = max(now_ms, state.now_ms)
         _HANDLERS[type(event)](state, event)
-        _go_on(state)
+        if type(event) not in _ABOUT_POOL:
+            _go_on(state)
+        elif state.phase != "stopped":
+            normal.propose(state)
         effects, state.out = state.out, []
         return effects
 
@@ -256,6 +259,9 @@ _MESSAGES: dict[type, Callable[[State, str, Any], None]] = {
     SyncRequest: sync.on_sync_request,
     SyncReplyMessage: lambda state, _carrier, message: sync.on_sync_reply(state, message),
 }
+
+_ABOUT_POOL = frozenset({events.Submitted, events.Admitted, events.Rejected})
+"""Events that change the pending records only, several for each record: all they can make possible is to propose."""
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     events.Start: _on_start,

@@ -52,7 +52,7 @@ class Device(Row, frozen=True):
 
     def point(self) -> bytes:
         """The public key as a SEC 1 point. It was checked when the device was bound."""
-        return b"\x04" + b64u_decode(self.x) + b64u_decode(self.y)
+        return self.key().point()
 
 
 class Nonce(Row, frozen=True):

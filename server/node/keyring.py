@@ -5,6 +5,7 @@ Private keys are read once from the organisation's folder; they are never logged
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,8 @@ from server.record.canonical import Malformed, b64u_decode, b64u_encode
 from server.record.signature import NodeSigner, verify_node
 
 SEED_BYTES = 32
+GOOD_KEPT = 256
+"""Cosignatures found good: each comes alone, and again in the seal of a block soon after."""
 
 
 class KeyFault(ValueError):
@@ -74,6 +77,7 @@ class NodeKeyring:
     def __init__(self, keys: Keys, genesis: Genesis, cluster_id: bytes, node: str) -> None:
         self._keys = keys
         self._node = node
+        self._good: OrderedDict[tuple[str, int, bytes, str], None] = OrderedDict()
         self._genesis = genesis
         self._prefix = b"linli/pbft/v1\n"
         self._cluster = b"\n" + b64u_encode(cluster_id).encode() + b"\n"
@@ -95,8 +99,15 @@ class NodeKeyring:
 
     def verify_cosignature(self, member: str, size: int, root: bytes, line: str) -> bool:
         """Whether `line` is `member`'s cosignature of (size, root)."""
-        public = self._cosign.get(member)
-        return public is not None and verify_cosign_line(public, self._genesis.origin, member, size, root, line)
+        public, statement = self._cosign.get(member), (member, size, root, line)
+        if statement in self._good:
+            return True
+        if public is None or not verify_cosign_line(public, self._genesis.origin, member, size, root, line):
+            return False
+        self._good[statement] = None
+        if len(self._good) > GOOD_KEPT:
+            self._good.popitem(last=False)
+        return True
 
     def _statement(self, type: str, body: bytes) -> bytes:
         return self._prefix + type.encode() + self._cluster + body

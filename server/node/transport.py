@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._peers = peers
         self._expected = expected
         self._received = bytearray()
+        self._wanted = 0
         self._corked: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -93,18 +94,29 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut frames; a frame over the bound ends the connection."""
-        self._received += data
-        while len(self._received) >= _HEAD.size:
-            length, channel = _HEAD.unpack_from(self._received)
+        if self._received:
+            self._received += data
+            if len(self._received) < self._wanted:
+                return
+            data, self._received = bytes(self._received), bytearray()
+        begin = 0
+        while len(data) - begin >= _HEAD.size:
+            length, channel = _HEAD.unpack_from(data, begin)
             if length > FRAME_BYTES_MAX:
                 log.warning("peer_frame_too_large", member=self.member, length=length)
                 self.abort()
                 return
-            if len(self._received) < _HEAD.size + length:
-                return
-            frame = bytes(self._received[_HEAD.size : _HEAD.size + length])
-            del self._received[: _HEAD.size + length]
-            self._peers.on_frame(self, channel, frame)
+            end = begin + _HEAD.size + length
+            if end > len(data):
+                break
+            self._peers.on_frame(self, channel, data[begin + _HEAD.size : end])
+            begin = end
+        self._keep_rest(data[begin:])
+
+    def _keep_rest(self, rest: bytes) -> None:
+        """The beginning of a frame waits until the whole of it is here: no byte is looked at twice."""
+        self._received += rest
+        self._wanted = _HEAD.size + (_HEAD.unpack_from(rest)[0] if len(rest) >= _HEAD.size else 0)
 
     def send(self, channel: int, *parts: bytes) -> bool:
         """Queue a frame; False when the connection is down or its queue is full."""

@@ -40,12 +40,17 @@ class DeviceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def point(self) -> bytes:
         """SEC 1 uncompressed point. Raises Malformed when the members are not of a P-256 key."""
-        if (self.crv, self.kty) != ("P-256", "EC"):
-            raise Malformed("not a P-256 key", "device_key")
-        point = b"\x04" + b64u_decode(self.x, _P256_BYTES) + b64u_decode(self.y, _P256_BYTES)
-        if _parse_point(point) is None:
-            raise Malformed("not a point of P-256", "device_key")
-        return point
+        return _point_of(self)
+
+
+@lru_cache(maxsize=_PARSED_KEYS)
+def _point_of(key: DeviceKey) -> bytes:
+    if (key.crv, key.kty) != ("P-256", "EC"):
+        raise Malformed("not a P-256 key", "device_key")
+    point = b"\x04" + b64u_decode(key.x, _P256_BYTES) + b64u_decode(key.y, _P256_BYTES)
+    if _parse_point(point) is None:
+        raise Malformed("not a point of P-256", "device_key")
+    return point
 
 
 def device_key_of(point: bytes) -> DeviceKey:

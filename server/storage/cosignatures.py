@@ -66,7 +66,7 @@ class CosignatureStore:
             lines = list(self._unwritten)
             batch = Batch()
             self.write(batch, lines)
-            await self._database.run(batch.run)
+            await self._database.write(batch)
             self.written(lines)
 
     def unwritten(self) -> list[CosignatureLine]:

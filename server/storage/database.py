@@ -23,7 +23,7 @@ from tortoise.exceptions import ConfigurationError, DBConnectionError
 
 from server.storage import ledger_tables, private_tables, tables
 from server.storage.migration import MigrationFault, migrate
-from server.storage.statements import POSTGRES, Connection, change, fetch, is_postgres, put_rows
+from server.storage.statements import POSTGRES, Batch, Connection, change, fetch, is_postgres, put_rows
 from server.storage.tables import FINGERPRINTS, ROW_TABLES, creation_statements
 from server.storage.uow import UnitsOfWork, Work
 
@@ -89,6 +89,10 @@ class Database:
     async def run(self, work: Work[T]) -> T:
         """Run a unit of work in one transaction, to its end even when the caller is cancelled."""
         return await self._units.run(work)
+
+    async def write(self, batch: Batch) -> None:
+        """Run a batch in one transaction, to its end even when the caller is cancelled."""
+        await self._units.write(batch)
 
     async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine that uses `run` and then changes memory, to its end even when the caller is cancelled."""

@@ -7,6 +7,7 @@ verifies no signature: consensus has.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -30,7 +31,7 @@ from server.storage.openings import OpeningStore
 from server.storage.photos import settle_photos
 from server.storage.rows import RowStore
 from server.storage.seen import SeenRecords
-from server.storage.statements import Batch, Connection, fetch, find_rows
+from server.storage.statements import Batch, Connection, Unexpected, fetch, find_rows
 from server.storage.stored import (
     Commitment,
     FoundRecord,
@@ -51,6 +52,8 @@ __all__ = ["Commitment", "FoundRecord", "Ledger", "StoredBlock", "StoredEntry", 
 SYNC_BLOCKS_MAX = 64
 SYNC_BYTES_MAX = 1024 * 1024
 """What one answer to a node that catches up holds at most (one block always fits)."""
+_LAST_BLOCK = 'SELECT "block_id" FROM "block" ORDER BY "height" DESC LIMIT 1'
+"""The database itself must agree with the node: a restored backup or a second process would not."""
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
@@ -58,6 +61,8 @@ class WrongTip(Exception):
     """A block does not extend what is stored. The node must stop: it is on another branch, or runs twice."""
 
 
+ROOTS_KEPT = 64
+"""Roots in memory: each block seals a boundary a few blocks back."""
 SEEN_PAGE = 50_000
 """Entries read at once when the filter of ordered records is filled."""
 
@@ -74,6 +79,7 @@ class Ledger:
         self._cluster_id = cluster_id
         self._tip: Tip | None = None
         self._seen = SeenRecords()
+        self._roots: OrderedDict[int, bytes] = OrderedDict()
         self._writing = asyncio.Lock()
 
     @classmethod
@@ -146,6 +152,8 @@ class Ledger:
 
     async def root_at(self, size: int) -> bytes | None:
         """The root that this node stored for a block boundary, 32 bytes; None when no block ended there."""
+        if size in self._roots:
+            return self._roots[size]
         found = await self.database.read(lambda connection: find_rows(connection, BLOCK, [size], "size"))
         return bytes(found[0][BLOCK.columns.index("root")]) if found else None
 
@@ -225,6 +233,7 @@ class Ledger:
             tiles = self._tiles.grow(executed.nodes)
             lines = self.cosignatures.unwritten()
             batch = Batch()
+            batch.expect(_LAST_BLOCK, self.tip.block_id)
             batch.add(BLOCK, [_block_row(executed, tip, commitment)])
             batch.add(ENTRY, self._entry_rows(executed, works))
             batch.put(TILE, sorted(tiles.items()))
@@ -233,13 +242,11 @@ class Ledger:
             settle_photos(batch, works)
             self.cosignatures.write(batch, lines)
             prune(batch, tip.height)
-
-            async def work(connection: Connection) -> None:
-                await _check_stored_tip(connection, self.tip)
-                await batch.run(connection)
-
-            await self.database.run(work)
-            self._tip = tip
+            try:
+                await self.database.write(batch)
+            except Unexpected:
+                raise WrongTip("the database no longer ends where this node left it") from None
+            self._take_tip(tip)
             self._tiles.take(tiles)
             self.rows.take(executed.changed)
             self.cosignatures.written(lines)
@@ -247,6 +254,12 @@ class Ledger:
                 if isinstance(work_, RecordWork):
                     self._seen.add(work_.signed.id)
             return tip
+
+    def _take_tip(self, tip: Tip) -> None:
+        self._tip = tip
+        self._roots[tip.size] = tip.root
+        if len(self._roots) > ROOTS_KEPT:
+            self._roots.popitem(last=False)
 
     def _check_extends(self, executed: Executed) -> None:
         header, tip = executed.header, self.tip
@@ -275,7 +288,7 @@ class Ledger:
         batch = Batch()
         batch.add(BLOCK, [row])
         self.rows.flush(batch, rows, tip.time_ms)
-        await self.database.run(batch.run)
+        await self.database.write(batch)
         await self.database.keep_derived()
         self._tip = tip
         await self._tiles.load_edge(0)
@@ -311,13 +324,6 @@ def _block_row(executed: Executed, tip: Tip, commitment: Commitment) -> tuple[An
         tip.state_digest,
         tip.time_ms,
     )
-
-
-async def _check_stored_tip(connection: Connection, tip: Tip) -> None:
-    """The database itself must agree: a restored backup or a second process would not."""
-    found = await fetch(connection, 'SELECT "block_id" FROM "block" ORDER BY "height" DESC LIMIT 1')
-    if not found or found[0][0] != tip.block_id:
-        raise WrongTip("the database no longer ends where this node left it")
 
 
 async def _read_page(sql: str, begin: int, connection: Connection) -> Sequence[Any]:

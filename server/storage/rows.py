@@ -32,26 +32,35 @@ class RowStore:
         self._cached_max = cached_max
         self._next_due_ms: int | None = None
         self._timers_known = False
+        self._waits: tuple[SealWait, ...] | None = None
         self.guard = asyncio.Lock()
         """Held while a block is stored: nothing read before it may enter the cache after it."""
 
     async def load(self, keys: Iterable[Key]) -> Rows:
         """The rows of these keys, absent ones as None: one query for each table that the cache does not answer."""
-        async with self.guard:
-            loaded: dict[Key, Row | None] = {}
-            missing: defaultdict[str, list[str]] = defaultdict(list)
-            for name in keys:
-                found = self._cached.get(name, _UNKNOWN)
-                if found is _UNKNOWN:
-                    missing[name.table].append(name.id)
-                else:
-                    self._cached.move_to_end(name)
-                    loaded[name] = found
-            if missing:
-                read = await self._database.read(lambda connection: _read(connection, missing))
-                loaded.update(read)
-                self._remember(read)
-            return Rows(loaded)
+        names = tuple(keys)
+        loaded, missing = self._at_hand(names)
+        if missing:
+            async with self.guard:
+                loaded, missing = self._at_hand(names)
+                if missing:
+                    read = await self._database.read(lambda connection: _read(connection, missing))
+                    loaded.update(read)
+                    self._remember(read)
+        return Rows(loaded)
+
+    def _at_hand(self, names: Sequence[Key]) -> tuple[dict[Key, Row | None], Mapping[str, list[str]]]:
+        """What the cache answers, of one moment, and the ids that it does not know, by table."""
+        loaded: dict[Key, Row | None] = {}
+        missing: defaultdict[str, list[str]] = defaultdict(list)
+        for name in names:
+            found = self._cached.get(name, _UNKNOWN)
+            if found is _UNKNOWN:
+                missing[name.table].append(name.id)
+            else:
+                self._cached.move_to_end(name)
+                loaded[name] = found
+        return loaded, missing
 
     def peek(self, name: Key) -> Row | None:
         """A row as the cache has it, without waiting; None when it is absent or not in the cache."""
@@ -66,6 +75,9 @@ class RowStore:
 
     async def due_timers(self, time_ms: int, limit: int = BLOCK_TIMERS_MAX) -> list[Timer]:
         """Timers due at a block time, the earliest first, in the order of a block (decisions 4)."""
+        first_ms = await self.next_due_ms()
+        if first_ms is None or first_ms > time_ms:
+            return []
         return await self._database.read(lambda connection: _due_timers(connection, time_ms, limit))
 
     async def next_due_ms(self) -> int | None:
@@ -78,12 +90,19 @@ class RowStore:
 
     async def awaiting_size(self) -> int | None:
         """The smallest size of the log that, once sealed, lets a waiting row go on; None when none waits."""
-        first = await self._database.read(_first_wait)
-        return None if first is None else first + 1
+        waits = await self.seal_waits()
+        return waits[0].index + 1 if waits else None
 
     async def seal_waits(self, below: int = INTEGER_MAX) -> list[SealWait]:
-        """Rows that wait for a seal, oldest first: those that a seal of size `below` makes final, or all."""
-        return await self._database.read(lambda connection: _seal_waits(connection, below))
+        """Rows that wait for a seal, oldest first: those that a seal of size `below` makes final, or all.
+
+        They are few, one a closed motion at most, and asked for with every seal: memory knows them between blocks.
+        """
+        waits = self._waits
+        if waits is None:
+            async with self.guard:
+                waits = self._waits = await self._database.read(_seal_waits)
+        return [wait for wait in waits if wait.index < below]
 
     def flush(self, batch: Batch, changed: Mapping[Key, Row], time_ms: int) -> None:
         """Have the rows that a block changed written, one statement a table, and what is forgotten by then deleted."""
@@ -105,13 +124,17 @@ class RowStore:
     def take(self, changed: Mapping[Key, Row]) -> None:
         """After the block is durable: the cache takes the changed rows."""
         self._remember(changed)
-        if any(name.table == Timer.table for name in changed):
+        tables = {name.table for name in changed}
+        if Timer.table in tables:
             self._timers_known = False
+        if SealWait.table in tables:
+            self._waits = None
 
     def clear(self) -> None:
         """Forget everything: the tables were filled anew."""
         self._cached.clear()
         self._timers_known = False
+        self._waits = None
 
     def _remember(self, rows: Mapping[Key, Row | None] | Mapping[Key, Row]) -> None:
         """A row that is soon forgotten is asked for once in its life: it would only push others out."""
@@ -155,15 +178,10 @@ async def _first_due(connection: Connection) -> int | None:
     return cast("int | None", due_ms)
 
 
-async def _first_wait(connection: Connection) -> int | None:
-    [(index,)] = await fetch(connection, 'SELECT MIN("index") FROM "seal_wait" WHERE "done" = ?', False)
-    return cast("int | None", index)
-
-
-async def _seal_waits(connection: Connection, below: int) -> list[SealWait]:
-    where = f'"done" = ? AND "index" < ? ORDER BY "index", {_id_order(connection)}'
-    found = await fetch(connection, _select(SealWait.table, where), False, below)
-    return [cast("SealWait", ROW_TABLES[SealWait.table].row(record)) for record in found]
+async def _seal_waits(connection: Connection) -> tuple[SealWait, ...]:
+    where = f'"done" = ? ORDER BY "index", {_id_order(connection)}'
+    found = await fetch(connection, _select(SealWait.table, where), False)
+    return tuple(cast("SealWait", ROW_TABLES[SealWait.table].row(record)) for record in found)
 
 
 def _select(table: str, where: str) -> str:

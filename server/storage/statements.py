@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar, cast
 
 from tortoise import fields
@@ -24,6 +25,9 @@ from server.record.canonical import encode
 Connection = BaseDBAsyncClient
 """A connection of Tortoise's, inside or outside a transaction."""
 POSTGRES = "postgres"
+_ROWS_TOGETHER = (64, 8, 1)
+"""Rows of one SQLite INSERT; few sizes, so that its prepared statements are used again."""
+_ROW_MARK = "{rows}"
 T = TypeVar("T")
 
 _SQL_TYPES: dict[type[fields.Field[Any]], str] = {
@@ -70,6 +74,10 @@ def is_postgres(connection: Connection) -> bool:
     return connection.capabilities.dialect == POSTGRES
 
 
+class Unexpected(Exception):
+    """The database does not hold what a batch stands on; nothing of the batch was done."""
+
+
 class Batch:
     """Mutable. Statements of one transaction that run together: one hop to SQLite's thread, one trip to PostgreSQL.
 
@@ -78,6 +86,11 @@ class Batch:
 
     def __init__(self) -> None:
         self._statements: list[tuple[_Sql, Sequence[Any]]] = []
+        self._expected: list[tuple[str, str]] = []
+
+    def expect(self, sql: str, value: str) -> None:
+        """Running raises Unexpected unless this query, before all statements, gives the one value."""
+        self._expected.append((sql, value))
 
     def put(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows, or replace those with the same key. Values stand in the order of the table's columns."""
@@ -110,19 +123,38 @@ class Batch:
             async with connection.acquire_connection() as raw:
                 await _on_thread(raw, self._run_in_turn)
 
+    async def run_alone(self, connection: Connection) -> None:
+        """Execute the statements as one transaction of SQLite's, begun and ended in one hop to its thread."""
+        async with connection.acquire_connection() as raw:
+            await _on_thread(raw, self._transact)
+
+    def _transact(self, raw: sqlite3.Connection) -> None:
+        raw.execute("BEGIN IMMEDIATE")
+        try:
+            self._run_in_turn(raw)
+            raw.execute("COMMIT")
+        except BaseException:
+            if raw.in_transaction:  # a full disk has rolled it back already
+                raw.execute("ROLLBACK")
+            raise
+
     def _insert(self, table: Table, rows: Sequence[Sequence[Any]], conflict: str) -> None:
         if rows:
             self._statements.append((_insert_sql(table, conflict), rows))
 
     def _run_in_turn(self, raw: sqlite3.Connection) -> None:
+        for query, value in self._expected:
+            _compare(raw.execute(query).fetchall(), value)
         for sql, values in self._statements:
             if sql.many:
-                raw.executemany(sql.sqlite, values)
+                _insert_in_turn(raw, sql.sqlite, values)
             else:
                 raw.execute(sql.sqlite, [encode(value).decode() if type(value) is list else value for value in values])
 
     async def _run_together(self, connection: Connection) -> None:
         """As parts of one WITH: PostgreSQL executes them all, whatever the SELECT behind them reads."""
+        for query, value in self._expected:
+            _compare(await fetch(connection, query), value)
         values: list[Any] = []
         parts: list[str] = []
         for place, (sql, given) in enumerate(self._statements):
@@ -130,6 +162,25 @@ class Batch:
             values.extend([list(column) for column in zip(*given, strict=True)] if sql.many else given)
         if parts:
             await connection.execute_query(placed(connection, f"WITH {', '.join(parts)} SELECT 1"), values)
+
+
+def _compare(found: Sequence[Any], value: str) -> None:
+    if [tuple(row) for row in found] != [(value,)]:
+        raise Unexpected(f"{value} is not what the database holds")
+
+
+def _insert_in_turn(raw: sqlite3.Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Many rows a statement: SQLite gives the interpreter's lock up for each, and takes it back from a busy loop."""
+    begin = 0
+    for together in _ROWS_TOGETHER:
+        many = sql.replace(_ROW_MARK, ",".join([_placeholders(len(rows[0]))] * together))
+        while len(rows) - begin >= together:
+            raw.execute(many, list(chain.from_iterable(rows[begin : begin + together])))
+            begin += together
+
+
+def _placeholders(columns: int) -> str:
+    return f"({','.join('?' * columns)})"
 
 
 async def put_rows(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -192,7 +243,7 @@ def _insert_sql(table: Table, conflict: str) -> _Sql:
     ending = _conflict_clause(table, conflict)
     arrays = ",".join(f"?::{kind}[]" for kind in table.types)
     postgres = f"{into} SELECT * FROM unnest({arrays}){ending}"  # noqa: S608 - names and types of our own models
-    return _Sql(f"{into} VALUES ({','.join('?' * len(table.columns))}){ending}", postgres, many=True)
+    return _Sql(f"{into} VALUES {_ROW_MARK}{ending}", postgres, many=True)
 
 
 def _conflict_clause(table: Table, conflict: str) -> str:

@@ -13,9 +13,10 @@ import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
-from server.storage.statements import Connection
+from server.storage.statements import Batch, Connection, is_postgres
 
 T = TypeVar("T")
 Work = Callable[[Connection], Awaitable[T]]
@@ -37,6 +38,10 @@ class UnitsOfWork:
         """
         return await self.finish(self._transact(work))
 
+    async def write(self, batch: Batch) -> None:
+        """Run a batch as a transaction of its own: on SQLite in one hop, as each takes up to 4 ms when it is busy."""
+        await self.finish(self._write(batch))
+
     async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, also when the caller is cancelled meanwhile."""
         task = asyncio.create_task(coroutine, context=self._scope.copy(), name="storage-unit-of-work")
@@ -52,3 +57,11 @@ class UnitsOfWork:
     async def _transact(self, work: Work[T]) -> T:
         async with self._turn, in_transaction(self._connection_name) as connection:
             return await work(connection)
+
+    async def _write(self, batch: Batch) -> None:
+        connection = get_connection(self._connection_name)
+        if is_postgres(connection):
+            await self._transact(batch.run)
+        else:
+            async with self._turn:
+                await batch.run_alone(connection)

@@ -187,7 +187,7 @@ def test_a_claim_of_another_block_without_certificate_changes_nothing() -> None:
     bench.drop()
     for _ in range(5):
         bench.now += 50
-        bench.receive("b", "c", encode_frame(msgspec.structs.replace(status, tip="x" * 43)))
+        bench.receive("b", "c", encode_frame(msgspec.structs.replace(status, tip="w" * 43)))
     asked = [frame for source, target, frame in bench.wire if isinstance(decode_frame(frame), SyncRequest)]
     assert len(asked) == 2
     assert bench["b"].state.phase == "normal"
