@@ -75,7 +75,7 @@ def test_one_sender_counts_once_however_often_it_commits() -> None:
 def test_a_committed_block_that_follows_another_chain_stops_the_replica() -> None:
     bench = Bench()
     bench.agree()
-    frame = proposal(bench, prev="x" * 43)
+    frame = proposal(bench, prev="w" * 43)
     bench.receive("b", "a", frame)
     assert bench["b"].state.slot.vote is None
     bench.receive("b", "a", commit_frame("a", held(bench)))
@@ -103,7 +103,7 @@ def test_store_carries_a_certificate_that_others_can_check() -> None:
     store = bench["c"].asked(effects.Store)[-1]
     assert bench["a"].state.certifier.committed(store.certificate, 1, store.block.block_id)
     assert not bench["a"].state.certifier.committed(store.certificate, 2, store.block.block_id)
-    assert not bench["a"].state.certifier.committed(store.certificate, 1, "x" * 43)
+    assert not bench["a"].state.certifier.committed(store.certificate, 1, "w" * 43)
 
 
 def test_a_certificate_of_one_member_twice_is_none() -> None:

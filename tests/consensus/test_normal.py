@@ -72,11 +72,11 @@ def test_the_vote_is_durable_with_its_block_before_it_is_sent() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"prev": "x" * 43},
+        {"prev": "w" * 43},
         {"height": 3},
         {"epoch": 1},
         {"proposer": "b"},
-        {"state_digest_prev": "x" * 43},
+        {"state_digest_prev": "w" * 43},
         {"time_ms": 0},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -136,13 +136,13 @@ def decode_body(raw: bytes) -> Prepare:
 
 def test_a_signature_of_another_epoch_is_no_vote() -> None:
     bench = Bench()
-    bench.receive("b", "c", encode_frame(signed(Prepare(block_id="x" * 43, epoch=1, height=1, sender="c", view=0))))
+    bench.receive("b", "c", encode_frame(signed(Prepare(block_id="w" * 43, epoch=1, height=1, sender="c", view=0))))
     assert "c" not in bench["b"].state.slot.prepares
 
 
 def test_a_stranger_is_no_voter() -> None:
     bench = Bench()
-    bench.receive("b", "c", encode_frame(signed(Prepare(block_id="x" * 43, epoch=0, height=1, sender="z", view=0))))
+    bench.receive("b", "c", encode_frame(signed(Prepare(block_id="w" * 43, epoch=0, height=1, sender="z", view=0))))
     assert "z" not in bench["b"].state.slot.prepares
 
 
@@ -232,7 +232,7 @@ def test_prepares_for_other_blocks_or_views_do_not_add_up() -> None:
     bench.receive("b", "a", proposal(bench))
     vote = bench["b"].state.slot.vote
     assert vote is not None
-    bench.receive("b", "c", encode_frame(signed(Prepare(block_id="x" * 43, epoch=0, height=1, sender="c", view=0))))
+    bench.receive("b", "c", encode_frame(signed(Prepare(block_id="w" * 43, epoch=0, height=1, sender="c", view=0))))
     bench.receive(
         "b", "d", encode_frame(signed(Prepare(block_id=vote.block_id, epoch=0, height=1, sender="d", view=1)))
     )

@@ -184,7 +184,7 @@ def test_a_ledger_whose_root_is_not_the_one_cosigned_stops_the_node() -> None:
         JournalEntry(Entry.VOTE, b"x"),
         JournalEntry(Entry.PREPARED, b""),
         JournalEntry(
-            Entry.VIEW_CHANGE, encode_frame(signed(Prepare(block_id="x" * 43, epoch=0, height=1, sender="a", view=0)))
+            Entry.VIEW_CHANGE, encode_frame(signed(Prepare(block_id="w" * 43, epoch=0, height=1, sender="a", view=0)))
         ),
         JournalEntry(Entry.NEW_VIEW, b"\x00\x00\x00\x01x"),
     ],

@@ -112,9 +112,9 @@ def test_a_view_change_without_a_quorum_of_suspicions_is_refused(suspects: bytes
 @pytest.mark.parametrize(
     "claims",
     [
-        {"last_height": 4, "last_block": "x" * 43},
-        {"last_block": "x" * 43},
-        {"prepared_block": "x" * 43},
+        {"last_height": 4, "last_block": "w" * 43},
+        {"last_block": "w" * 43},
+        {"prepared_block": "w" * 43},
         {"epoch": 1},
     ],
     ids=["a block without certificate", "a block at height 0", "prepared without certificate", "another epoch"],
@@ -248,7 +248,7 @@ def test_a_new_view_is_recomputed_by_everybody() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"base_height": 1}, {"block_id": "x" * 43}, {"sender": "c"}, {"epoch": 1}, {"view": 4}, {"view_changes": ()}],
+    [{"base_height": 1}, {"block_id": "w" * 43}, {"sender": "c"}, {"epoch": 1}, {"view": 4}, {"view_changes": ()}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_a_new_view_that_says_something_else_than_its_view_changes_is_refused(changes: dict[str, Any]) -> None:
