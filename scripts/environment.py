@@ -72,6 +72,11 @@ class Environment:
         same_python = stamp.get("python") == os.path.realpath(self.python) and self.python.exists()
         return same_python and stamp.get("lists", {}).get(kind) == self._digest(kind)
 
+    def needed_programs(self) -> tuple[machine.Program, ...]:
+        """What the machine must have to make this environment: nothing more once it stands."""
+        stands = any(self.is_current(kind) for kind in LISTS) or self._is_usable()
+        return () if stands else (machine.VENV_MODULE,)
+
     def update(self, kind: str) -> None:
         """Make the environment and install the list of this kind; waits for another process that does the same."""
         with self._locked():
@@ -101,8 +106,6 @@ class Environment:
         inside = _same_file(Path(sys.prefix), self.folder)
         if inside or self._is_usable():
             return
-        if machine.provide([machine.VENV_MODULE]):
-            raise SetupError("Python's venv module is missing: see the command above.")
         say(f"Making {self.folder} with Python {sys.version.split()[0]}.")
         output = run([sys.executable, "-m", "venv", "--clear", str(self.folder)])
         if output is not None:
@@ -157,13 +160,15 @@ def ensure(kind: str = "runtime", *, browser: bool = False, database: bool = Fal
     """
     if sys.version_info < PYTHON_MIN:
         raise SetupError(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]} ({sys.executable}).")
+    environment = Environment()
     wanted = (*(machine.DATABASES if database else ()), *(machine.BROWSERS if browser else ()))
-    missing = machine.provide(wanted)
+    missing = machine.provide([*environment.needed_programs(), *wanted])
+    if machine.VENV_MODULE in missing:
+        raise SetupError(f"Without {machine.VENV_MODULE.name} nothing can be installed: first run the command above.")
     if missing and os.environ.get("CI") == "true":
         raise SetupError("CI needs everything: " + ", ".join(program.name for program in missing) + " is missing.")
     if missing:
         say("Going on without; tests that need it are skipped and counted.")
-    environment = Environment()
     if not environment.is_current(kind):
         try:
             environment.update(kind)

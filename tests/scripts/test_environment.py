@@ -157,6 +157,20 @@ def test_what_a_machine_lacks_is_demanded_in_ci_and_said_elsewhere(
     assert "Going on without" in said.err
 
 
+def test_one_command_brings_all_that_a_machine_lacks(
+    lacking_machine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent = environment.machine.Program("Python's venv module", "no-venv-package", lambda: None)
+    monkeypatch.setattr(environment.machine, "VENV_MODULE", absent)
+    fresh = Environment(tmp_path)
+    monkeypatch.setattr(environment, "Environment", lambda: fresh)
+    with pytest.raises(SetupError, match="first run the command above"):
+        environment.ensure("dev", database=True)
+    assert (
+        "sudo apt-get update && sudo apt-get install --yes no-venv-package no-such-package" in capsys.readouterr().out
+    )
+
+
 @pytest.fixture
 def lacking_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which a program is missing, used by somebody who may not install it."""
