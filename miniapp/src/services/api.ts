@@ -14,11 +14,14 @@ import type {
   PersonFound,
   PointsAccount,
   RecordState,
+  RollView,
   SessionInfo,
+  Shop,
   Ticket,
   TicketSummary,
   UploadedPhoto,
 } from './api-types'
+import type { CounterCodeGiven, Waiting } from './generated'
 import type { PublicJwk } from '../core/device-key'
 import { parseAnswer, upload } from './http'
 import { askAny, askAsMember, askNode, askOrganisation, tryNodes, withSession } from './nodes'
@@ -45,6 +48,17 @@ export const api = {
     parseAnswer<Attested>(
       await askNode(node, '/identity/phone-attestation', { method: 'POST', data: { phone, code, device_key } }),
     ),
+  attestWechat: async (node: NodeAddress, login_code: string, phone_code: string, device_key: PublicJwk) =>
+    parseAnswer<Attested>(
+      await askNode(node, '/identity/wechat-attestation', {
+        method: 'POST',
+        data: { login_code, phone_code, device_key },
+      }),
+    ),
+  counterCode: async (node: NodeAddress, device_key: PublicJwk) =>
+    parseAnswer<CounterCodeGiven>(await askNode(node, '/identity/counter', { method: 'POST', data: { device_key } })),
+  counterWord: async (node: NodeAddress, code: string) =>
+    parseAnswer<Waiting>(await askNode(node, '/identity/counter/' + encodeURIComponent(code))),
 
   postRecord: async (record: string, openings: readonly string[]) => {
     const data = openings.length > 0 ? { record, openings } : { record }
@@ -59,6 +73,8 @@ export const api = {
   motions: () => listOf<MotionSummary>('/motions?limit=50'),
   motion: (id: string) => get<Motion>('/motions/' + encodeURIComponent(id)),
   matters: () => listOf<Matter>('/matters'),
+  /** Those in force, the newest first. */
+  rolls: () => listOf<RollView>('/rolls'),
   people: async (organisation: string, query: string) =>
     parseAnswer<Page<PersonFound>>(await askOrganisation(organisation, '/people?query=' + encodeURIComponent(query))),
   myTickets: () => listOf<TicketSummary>('/tickets?limit=50&mine=true'),
@@ -67,6 +83,11 @@ export const api = {
   account: () => get<PointsAccount>('/points/account'),
   offer: (code: string) => get<Offer>('/offers/' + encodeURIComponent(code)),
   merchantOffers: () => listOf<MerchantOffer>('/merchant/offers'),
+  ownShop: () => get<Shop>('/merchant/shop'),
+  shops: async (organisation: string) =>
+    parseAnswer<Page<Shop>>(await askOrganisation(organisation, '/shops?limit=200')),
+  nameShop: async (organisation: string, shop: string, name: string) =>
+    parseAnswer<Shop>(await askOrganisation(organisation, '/shops', { method: 'POST', data: { shop, name } })),
   makeAlias: async (offer: string, code: string) =>
     parseAnswer<{ alias: string }>(await askAsMember('/offers/alias', { method: 'POST', data: { offer, code } })),
 

@@ -50,8 +50,14 @@ export async function exchange(url: string, options: Exchange = {}): Promise<Ans
   return checkAnswer({ status: response.statusCode, text: response.data })
 }
 
-export async function upload(url: string, filePath: string, header: Record<string, string>): Promise<Answer> {
-  const response = await reach(() => call(wx.uploadFile, { url, filePath, name: 'photo', header }))
+/** One file as the `name` part of a form. */
+export async function upload(
+  url: string,
+  filePath: string,
+  header: Record<string, string>,
+  name = 'photo',
+): Promise<Answer> {
+  const response = await reach(() => call(wx.uploadFile, { url, filePath, name, header }))
   return checkAnswer({ status: response.statusCode, text: response.data })
 }
 

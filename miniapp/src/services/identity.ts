@@ -1,10 +1,11 @@
 /** Proving to two organisations who one is, and binding this phone's key (decisions 13). */
 
 import { api, type Claim } from './api'
-import type { Attested, NodeAddress, SessionInfo } from './api-types'
+import type { Attested, Device, NodeAddress, SessionInfo } from './api-types'
 import { deviceKey, forgetDeviceKey } from './device'
 import { joinDraft } from './drafts'
 import type { Settlement } from './outbox'
+import { keepWord } from './proofs'
 import { noteServerTime, submit } from './records'
 import { dropAllTokens } from './session'
 import { store } from './store'
@@ -37,6 +38,19 @@ export function organisationOf(roles: readonly string[], role: string): string {
   return roles.find((held) => held.startsWith(role + '@'))?.slice(role.length + 1) ?? ''
 }
 
+/** This phone as the ledger has it; undefined before it was bound, or when nobody can be asked. */
+export async function ownDevice(): Promise<Device | undefined> {
+  if (!isMember()) return undefined
+  const [{ kid }, page] = await Promise.all([deviceKey(), api.devices().catch(() => undefined)])
+  return page?.items.find((one) => one.kid === kid)
+}
+
+/** Organisations that have given their word for this phone: bound already, or kept in the draft. */
+export async function vouchedFor(): Promise<readonly string[]> {
+  const bound = (await ownDevice())?.attested_by ?? []
+  return [...new Set([...bound, ...joinDraft().attested.map((one) => one.attestation.node)])]
+}
+
 export async function sendCode(node: NodeAddress, claim: Claim): Promise<void> {
   await api.sendCode(node, claim)
 }
@@ -44,11 +58,7 @@ export async function sendCode(node: NodeAddress, claim: Claim): Promise<void> {
 /** The organisation's word that this key is this person's, kept in the draft until the key is bound. */
 export async function attest(node: NodeAddress, phone: string, code: string): Promise<Attested> {
   const key = await deviceKey()
-  const attested = await api.attestPhone(node, phone, code, key.jwk)
-  const draft = joinDraft()
-  const others = draft.attested.filter((one) => one.attestation.node !== attested.attestation.node)
-  store.write('join', { ...draft, attested: [...others, attested] })
-  return attested
+  return keepWord(await api.attestPhone(node, phone, code, key.jwk))
 }
 
 export async function bindDevice(title: string): Promise<Settlement> {

@@ -35,10 +35,20 @@ export async function askNode(node: NodeAddress, path: string, options: Exchange
 }
 
 /** At one organisation's own node: some questions are answered to its own staff only. */
-export async function askOrganisation(id: string, path: string): Promise<Answer> {
+export async function askOrganisation(id: string, path: string, options: Exchange = {}): Promise<Answer> {
   const node = (await nodesInOrder()).find((one) => one.id === id)
   if (!node) throw new NetworkError('no address of ' + id)
-  return withSession(node, (header) => exchange(node.url + API + path, withLanguage({ header })))
+  return withSession(node, (header) => exchange(node.url + API + path, withLanguage({ ...options, header })))
+}
+
+/** With this member's session at one organisation's node; `url` is that of its API. */
+export async function atOrganisation(
+  id: string,
+  action: (url: string, header: Record<string, string>) => Promise<Answer>,
+): Promise<Answer> {
+  const node = (await nodesInOrder()).find((one) => one.id === id)
+  if (!node) throw new NetworkError('no address of ' + id)
+  return withSession(node, (header) => action(node.url + API, header))
 }
 
 export async function tryNodes<Result>(action: (node: NodeAddress) => Promise<Result>): Promise<Result> {

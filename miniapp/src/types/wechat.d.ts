@@ -91,6 +91,11 @@ interface Wechat {
     WxMedia,
     { readonly tempFiles: readonly { readonly tempFilePath: string; readonly size: number }[] }
   >
+  /** In WeChat a file of a chat, in a browser one of the computer. */
+  chooseMessageFile: WxCall<
+    { readonly count: number; readonly type: 'file'; readonly extension: readonly string[] },
+    { readonly tempFiles: readonly { readonly path: string; readonly name: string; readonly size: number }[] }
+  >
   previewImage: WxCall<{ readonly urls: readonly string[]; readonly current?: string }>
   scanCode: WxCall<
     { readonly scanType?: readonly 'qrCode'[]; readonly onlyFromCamera?: boolean },
@@ -101,7 +106,8 @@ interface Wechat {
   setClipboardData: WxCall<{ readonly data: string }>
   makePhoneCall: WxCall<{ readonly phoneNumber: string }>
   vibrateShort: WxCall<{ readonly type: 'light' | 'medium' | 'heavy' }>
-  login: WxCall<object, { readonly code: string }>
+  /** Absent where there is no WeChat: its ways of proof are not offered there. */
+  login?: WxCall<object, { readonly code: string }>
   navigateTo: WxCall<WxUrl>
   redirectTo: WxCall<WxUrl>
   reLaunch: WxCall<WxUrl>
@@ -125,6 +131,11 @@ interface TapEvent {
 
 interface ValueEvent<Value = string> extends TapEvent {
   readonly detail: { readonly value: Value }
+}
+
+/** What a button with `open-type="getPhoneNumber"` gives: a code that a node exchanges once, none when it was refused. */
+interface PhoneNumberEvent {
+  readonly detail: { readonly code?: string; readonly errMsg?: string }
 }
 
 type PageQuery = Readonly<Record<string, string | undefined>>

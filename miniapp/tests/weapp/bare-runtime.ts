@@ -32,10 +32,12 @@ export class BareRuntime {
   constructor(
     private readonly folder: string,
     request: (options: WxRequest & WxCallbacks<WxResponse>) => void,
+    /** What else this WeChat offers. */
+    more: object = {},
   ) {
     this.context = createContext(
       {
-        wx: this.wx(request),
+        wx: { ...this.wx(request), ...more },
         setTimeout,
         clearTimeout,
         setInterval,

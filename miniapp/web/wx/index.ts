@@ -5,7 +5,7 @@ import { shell } from '../shell'
 import { asCall } from './callbacks'
 import { showModal, showToast } from './dialogs'
 import { getFileSystemManager, shareFileMessage } from './files'
-import { chooseMedia, previewImage } from './media'
+import { chooseMedia, chooseMessageFile, previewImage } from './media'
 import { downloadFile, getNetworkType, onNetworkStatusChange, request, uploadFile, watchEvents } from './network'
 import { scanCode } from './scan'
 import { hush, speakPage } from './speech'
@@ -43,6 +43,7 @@ export const wechat: Wechat = {
   uploadFile,
   downloadFile,
   chooseMedia,
+  chooseMessageFile,
   previewImage,
   scanCode,
   getFileSystemManager,
@@ -59,7 +60,6 @@ export const wechat: Wechat = {
     navigator.vibrate?.(20)
     return {}
   }),
-  login: asCall(() => Promise.reject(new Error('login:fail not in WeChat'))),
   navigateTo: move((url) => (hush(), navigateTo(url))),
   redirectTo: move((url) => (hush(), redirectTo(url))),
   reLaunch: move((url) => (hush(), reLaunch(url))),

@@ -4,10 +4,12 @@ import { make } from '../dom'
 import { asCall } from './callbacks'
 import { addressOf, resolvePicture } from './files'
 
-/** Rejects when the person cancels. */
-export function pickPictures(count: number): Promise<File[]> {
+export const pickPictures = (count: number): Promise<File[]> => pickFiles(count, 'image/*')
+
+/** Rejects when the person cancels. `accept` as an <input> has it. */
+function pickFiles(count: number, accept: string): Promise<File[]> {
   return new Promise((resolve, reject) => {
-    const input = make('input', { type: 'file', accept: 'image/*' })
+    const input = make('input', { type: 'file', accept })
     input.multiple = count > 1
     // Must be in the document, or Safari forgets the element before the picture is chosen.
     input.hidden = true
@@ -18,7 +20,7 @@ export function pickPictures(count: number): Promise<File[]> {
     })
     input.addEventListener('cancel', () => {
       input.remove()
-      reject(new Error('chooseMedia:fail cancel'))
+      reject(new Error('choose:fail cancel'))
     })
     input.click()
   })
@@ -27,6 +29,11 @@ export function pickPictures(count: number): Promise<File[]> {
 export const chooseMedia = asCall(async ({ count }: WxMedia) => {
   const files = await pickPictures(count)
   return { tempFiles: files.map((file) => ({ tempFilePath: addressOf(file), size: file.size })) }
+})
+
+export const chooseMessageFile = asCall(async ({ count, extension }: { count: number; extension: readonly string[] }) => {
+  const files = await pickFiles(count, extension.map((one) => '.' + one).join(','))
+  return { tempFiles: files.map((file) => ({ path: addressOf(file), name: file.name, size: file.size })) }
 })
 
 export const previewImage = asCall(async ({ urls, current }: { urls: readonly string[]; current?: string }) => {

@@ -29,7 +29,7 @@ export const request = asCall(async (options: WxRequest): Promise<WxResponse> =>
 
 export const uploadFile = asCall(async (options: WxUpload) => {
   const form = new FormData()
-  form.append(options.name, await readFile(options.filePath), 'photo.jpg')
+  form.append(options.name, await readFile(options.filePath), options.name)
   const response = await send(
     options.url,
     { method: 'POST', body: form, headers: { ...options.header } },

@@ -1,18 +1,29 @@
-/** Verifying identity with two organisations, one friendly step each, then registering this phone. */
+/**
+ * Verifying identity with two organisations, one friendly step each, then registering this phone. Three ways lead there,
+ * each chosen anew for each organisation: a code by text message, WeChat's word, a document at the counter.
+ */
 
-import { api } from '../../services/api'
 import type { NodeAddress } from '../../services/api-types'
-import { deviceKey } from '../../services/device'
 import { EMPTY_JOIN, joinDraft } from '../../services/drafts'
 import { sentenceOfSettlement } from '../../services/faults'
-import { NetworkError } from '../../services/http'
-import { ATTESTATIONS, attest, bindDevice, sendCode, whoAmI } from '../../services/identity'
+import { ApiProblem, NetworkError } from '../../services/http'
+import {
+  ATTESTATIONS,
+  attest,
+  bindDevice,
+  isMember,
+  ownDevice,
+  sendCode,
+  vouchedFor,
+  whoAmI,
+} from '../../services/identity'
 import { nodesInOrder } from '../../services/nodes'
+import { attestByWechat, offersWechat } from '../../services/proofs'
 import { serverNow } from '../../services/records'
 import { store } from '../../services/store'
 import { estate } from '../../services/trust'
 import { fill } from '../../texts'
-import { definePage, replaceWith } from '../../page'
+import { definePage, go, replaceWith } from '../../page'
 
 type Stage = 'claim' | 'code' | 'binding' | 'done'
 
@@ -31,6 +42,9 @@ definePage({
     stepText: '',
     codeTitle: '',
     codeHint: '',
+    hasWechat: false,
+    wechatText: '',
+    secondText: '',
     verified: [] as string[],
     canBindOne: false,
     steps: [1, 2, 3],
@@ -38,14 +52,22 @@ definePage({
     doneText: '',
   },
   node: undefined as NodeAddress | undefined,
+  /** Organisations that have vouched for this phone, in the draft or on the ledger. */
+  done: [] as readonly string[],
 
   async load() {
     const { privacy } = await estate()
     if (store.read('privacy')?.version !== privacy.version) return replaceWith('pages/privacy/index', { then: 'join' })
     const { name, room, phone } = joinDraft()
-    this.setData({ name, room, phone })
-    this.show('claim')
-    if (joinDraft().attested.length > 0) await this.run(() => this.askNext())
+    this.setData({ name, room, phone, hasWechat: offersWechat() })
+    this.done = await vouchedFor()
+    await this.show('claim')
+  },
+
+  /** Comes back from the counter with another organisation's word, perhaps the last one. */
+  shown(): void {
+    if (this.data.stage !== 'claim' || joinDraft().attested.length === 0) return
+    void this.run(() => this.goOn())
   },
 
   typed(event: ValueEvent) {
@@ -63,15 +85,20 @@ definePage({
     return this.run(() => this.askNext())
   },
 
+  async openNodes(): Promise<readonly NodeAddress[]> {
+    return (await nodesInOrder()).filter((node) => !this.done.includes(node.id))
+  },
+
   /** Asks the next organisation that has not vouched yet; one that cannot be reached is passed over. */
-  async askNext() {
-    const done = joinDraft().attested.map((one) => one.attestation.node)
-    if (done.length >= ATTESTATIONS) return this.bind()
-    const open = (await nodesInOrder()).filter((node) => !done.includes(node.id))
-    for (const node of open) {
+  async askNext(): Promise<void> {
+    for (const node of await this.openNodes()) {
       if (await this.sendTo(node)) return
     }
-    if (done.length === 0) throw new NetworkError('no node')
+    this.missAll()
+  },
+
+  missAll(): void {
+    if (joinDraft().attested.length === 0) throw new NetworkError('no node')
     this.setData({ canBindOne: true, note: this.texts.join.oneOnly })
   },
 
@@ -80,11 +107,11 @@ definePage({
     try {
       await sendCode(node, { name: name.trim(), phone: phone.replace(/\s/g, ''), room: room.trim() })
     } catch (error) {
-      if (error instanceof NetworkError) return false
+      if (isAway(error)) return false
       throw error
     }
     this.node = node
-    this.show('code')
+    await this.show('code')
     return true
   },
 
@@ -99,34 +126,69 @@ definePage({
     if (!node || !/^\d{6}$/.test(code)) return this.setData({ note: this.texts.join.badCode })
     return this.run(async () => {
       await attest(node, this.data.phone.replace(/\s/g, ''), code)
-      await this.askNext()
+      this.done = await vouchedFor()
+      return this.done.length >= ATTESTATIONS ? this.bind() : this.askNext()
     })
+  },
+
+  /** Bound by WeChat's button: the person said yes or no in WeChat's own window. */
+  gotPhone(event: PhoneNumberEvent) {
+    const { code } = event.detail
+    if (!code) return this.setData({ note: this.texts.join.wechatRefused })
+    return this.run(() => this.showWechat(code))
+  },
+
+  /** A node that is away has not spent the codes; any other answer may have. */
+  async showWechat(code: string): Promise<void> {
+    for (const node of await this.openNodes()) {
+      try {
+        await attestByWechat(node, code)
+        return this.goOn()
+      } catch (error) {
+        if (!isAway(error)) throw error
+      }
+    }
+    this.missAll()
+  },
+
+  counter() {
+    go('pages/join/counter')
+  },
+
+  claim(): Promise<void> {
+    return this.show('claim')
+  },
+
+  /** To the next organisation, or to the end. */
+  async goOn(): Promise<void> {
+    this.done = await vouchedFor()
+    return this.done.length >= ATTESTATIONS ? this.bind() : this.show('claim')
   },
 
   bindOne() {
     return this.run(() => this.bind())
   },
 
-  async bind() {
-    this.show('binding')
+  async bind(): Promise<void> {
+    await this.show('binding')
     const settlement = await bindDevice(this.texts.join.device)
     const sentence = sentenceOfSettlement(settlement, this.texts)
     if (settlement.kind === 'refused' || settlement.kind === 'distrusted') {
       // What the organisations said no longer helps: begin again, with what was typed.
       store.write('join', { ...EMPTY_JOIN, name: this.data.name, room: this.data.room, phone: this.data.phone })
-      this.show('claim')
+      this.done = []
+      await this.show('claim')
       return this.setData({ note: sentence })
     }
     await whoAmI().catch(() => undefined)
-    this.show('done')
+    await this.show('done')
     this.setData({ doneText: sentence || (await this.doneText()) })
   },
 
   /** What this phone may do now: beside or after another one, or with one organisation's word, it does not vote yet. */
   async doneText(): Promise<string> {
     const { devices, join } = this.texts
-    const [{ kid }, page] = await Promise.all([deviceKey(), api.devices().catch(() => undefined)])
-    const device = page?.items.find((one) => one.kid === kid)
+    const device = await ownDevice()
     if (device && device.attested_by.length < ATTESTATIONS) return devices.oneOrganisation
     return device && device.votes_from_ms > serverNow() ? join.doneWait : join.doneText
   },
@@ -135,11 +197,11 @@ definePage({
     wx.switchTab({ url: '/pages/home/index' })
   },
 
-  show(stage: Stage) {
+  async show(stage: Stage): Promise<void> {
     const texts = this.texts.join
-    const attested = joinDraft().attested
-    const number = attested.length + 1
-    const stepNow = stage === 'claim' ? 1 : stage === 'code' ? Math.min(number + 1, 3) : 4
+    const number = Math.min(this.done.length, 1) + 1
+    const stepNow = stage === 'claim' ? number : stage === 'code' ? Math.min(number + 1, 3) : 4
+    const next = (await this.openNodes())[0]?.name ?? ''
     const nodeName = this.node?.name ?? ''
     this.setData({
       stage,
@@ -147,19 +209,27 @@ definePage({
       stepNow,
       nodeName,
       code: '',
-      canBindOne: false,
+      wechatText: number === 1 ? texts.wechat : fill(texts.wechatBy, { node: next }),
+      secondText: number === 1 ? '' : fill(texts.secondLead, { node: next }),
+      // With one word a phone reports and pays already; the other can be got another day.
+      canBindOne: stage === 'claim' && joinDraft().attested.length > 0 && !isMember(),
       note: '',
       stepText: fill(this.texts.common.step, { n: Math.min(stepNow, 3), all: 3 }),
       codeTitle: fill(texts.codeTitle, { n: number, node: nodeName }),
       codeHint: fill(texts.codeHint, { phone: this.data.phone }),
+      verified: await this.verifiedBy(),
     })
-    void this.showVerified()
   },
 
-  async showVerified() {
+  async verifiedBy(): Promise<string[]> {
     const { nodes } = await estate()
     const nameOf = (id: string) => nodes.find((node) => node.id === id)?.name ?? id
-    const names = joinDraft().attested.map((one) => nameOf(one.attestation.node))
-    this.setData({ verified: names.map((node) => fill(this.texts.join.verified, { node })) })
+    return this.done.map((id) => fill(this.texts.join.verified, { node: nameOf(id) }))
   },
 })
+
+/** Nobody is there, or this organisation does not offer this way: the next one may. */
+function isAway(error: unknown): boolean {
+  const isOff = error instanceof ApiProblem && (error.code === 'wechat_off' || error.code === 'phone_codes_off')
+  return error instanceof NetworkError || isOff
+}
