@@ -36,6 +36,7 @@ OWN_ROSTER = ROOT / "scripts" / "samples" / "roster.csv"
 SHARED_PHOTOS = ROOT.parent / "shared" / "data" / "photos"
 PRIVACY_VERSION = 1
 CHOICES = [{"id": "for", "text": "同意"}, {"id": "against", "text": "反对"}, {"id": "abstain", "text": "弃权"}]
+SHOP = "东门便民早餐店"
 CODE_S = 10.0
 _CODE_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
@@ -113,6 +114,22 @@ class DemoEstate:
             officer = await self.officer(node.id)
             body = {"member": person.member, "organisation": organisation, "role": role}
             self.keep(await officer.do("role.grant", body))
+
+    async def name_shop(self, merchant: Person, name: str) -> None:
+        """Each organisation names a merchant's shop at its own node."""
+        for node in self.cluster.nodes:
+            officer = await self.officer(node.id)
+            await self._until_listed(officer, merchant)
+            await officer.call("POST", "/api/v1/shops", json={"shop": merchant.member, "name": name})
+
+    async def _until_listed(self, officer: Person, merchant: Person) -> None:
+        """A node that is a block behind does not know the merchant yet."""
+        for _ in range(100):
+            shops = await officer.call("GET", "/api/v1/shops")
+            if any(shop["id"] == merchant.member for shop in shops["items"]):
+                return
+            await asyncio.sleep(0.05)
+        raise TimeoutError(f"{officer.name} does not list the merchant {merchant.member}")
 
     # ---- people
 
@@ -320,6 +337,8 @@ async def load_estate(estate: DemoEstate) -> None:
     with step("两家机构授予岗位 / roles granted by officers of two organisations"):
         for role, (name, organisation) in ROLES.items():
             await estate.grant(estate.people[role], name, organisation)
+    with step("各机构登记商户名称 / the shop named by each organisation"):
+        await estate.name_shop(estate.people["merchant"], SHOP)
     estate.write_logins()
     with step("表决、诉求、积分 / motions, tickets and points"):
         await _fill(estate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from server.api.errors import Declined
 from server.api.limit import ALIASES, count, is_over
 from server.api.paging import LIMIT_DEFAULT, Cursor, Limit, Page
 from server.api.route import Body, Path, Query, Routes, roles
+from server.api.shops import Shop, find_shop
 from server.domain.offer import OFFER_LIFE_MS_MAX, OPEN, Offer
 from server.domain.points import MEMBER, MERCHANT, Transfer
 from server.record.kind import Role
@@ -22,13 +24,17 @@ OfferState = Literal["open", "redeemed", "undone", "expired"]
 
 
 class PointsEntry(msgspec.Struct, frozen=True):
-    """A movement as the wallet's owner sees it: positive came in, negative went out."""
+    """A movement as the wallet's owner sees it: positive came in, negative went out.
+
+    `counterpart` is the other account; `shop` the name of the merchant it belongs to, empty when it has none.
+    """
 
     record: str
     kind: str
     amount: int
     at_ms: int
     counterpart: str
+    shop: str
     reason: str
 
 
@@ -38,13 +44,6 @@ class PointsAccount(msgspec.Struct, frozen=True, omit_defaults=True):
     balance: int
     entries: tuple[PointsEntry, ...]
     cursor: str = ""
-
-
-class Shop(msgspec.Struct, frozen=True):
-    """A merchant, as the organisation that knows him names him; a pseudonym where it does not."""
-
-    id: str
-    name: str
 
 
 class OfferView(msgspec.Struct, frozen=True):
@@ -101,14 +100,25 @@ async def show_merchant_account(
 async def _account(call: Call, name: str, cursor: str, limit: int) -> PointsAccount:
     account = await call.node.queries.account(name)
     transfers, following = await call.node.queries.transfers(name, cursor, limit)
-    return PointsAccount(account.balance, tuple(_entry(transfer, name) for transfer in transfers), following)
+    shops = await call.node.people.shop_names({_merchant_of(_other(transfer, name)) for transfer in transfers} - {""})
+    return PointsAccount(account.balance, tuple(_entry(transfer, name, shops) for transfer in transfers), following)
 
 
-def _entry(transfer: Transfer, account: str) -> PointsEntry:
-    came_in = transfer.credit == account
-    amount = transfer.amount if came_in else -transfer.amount
-    other = transfer.debit if came_in else transfer.credit
-    return PointsEntry(transfer.id, transfer.kind, amount, transfer.at_ms, other, transfer.reason)
+def _entry(transfer: Transfer, account: str, shops: Mapping[str, str]) -> PointsEntry:
+    amount = transfer.amount if transfer.credit == account else -transfer.amount
+    other = _other(transfer, account)
+    shop = shops.get(_merchant_of(other), "")
+    return PointsEntry(transfer.id, transfer.kind, amount, transfer.at_ms, other, shop, transfer.reason)
+
+
+def _other(transfer: Transfer, account: str) -> str:
+    return transfer.debit if transfer.credit == account else transfer.credit
+
+
+def _merchant_of(account: str) -> str:
+    """The member whose shop the account is; empty for another's."""
+    owner, _, member = account.partition("/")
+    return member if owner == MERCHANT else ""
 
 
 @routes.route("GET", "/api/v1/offers/{code}", declines=("offer_unknown", "too_many"))
@@ -117,8 +127,8 @@ async def show_offer(call: Call, code: Annotated[CodeOrAlias, Path]) -> OfferVie
     offer = await _find_by_alias(call, code) if len(code) == ALIAS_LENGTH else await _find(call, hash_of(code))
     if offer is None:
         raise Declined("offer_unknown")
-    name = await call.node.people.shop_name(offer.shop)
-    return OfferView(offer.id, Shop(offer.shop, name or offer.shop), offer.amount, offer.due_ms, _state(call, offer))
+    shop = await find_shop(call.node, offer.shop)
+    return OfferView(offer.id, shop, offer.amount, offer.due_ms, _state(call, offer))
 
 
 async def _find(call: Call, offer_id: str) -> Offer | None:

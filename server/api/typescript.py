@@ -25,6 +25,7 @@ def render_client(described: Mapping[str, Any]) -> str:
     parts = [_HEAD, *(_declaration(name, schema) for name, schema in sorted(schemas.items()))]
     parts.append(_bodies(described["x-kinds"]))
     parts.append(_refusals(described["x-kinds"], schemas))
+    parts.append(_private_patterns(described["x-kinds"], schemas))
     parts.append(_union("Code", sorted(described["x-codes"]), "Every code of a problem."))
     parts.append(_endpoints(described["paths"]))
     return "\n".join(parts)
@@ -103,6 +104,18 @@ def _refusals(kinds: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
         "/** What each kind can be refused with, first one first. */\n"
         f"export interface RecordRefusals {{\n{lines}}}\n\n"
         "export type Refusal = RecordRefusals[RecordKind]\n"
+    )
+
+
+def _private_patterns(kinds: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
+    """Private texts are sealed on the phone: only a form that knows their patterns can say in time what is too long."""
+    private = {kind: _schema_of(reference, schemas).get("x-private", {}) for kind, reference in kinds.items()}
+    found = {
+        kind: {name: part["pattern"] for name, part in fields.items()} for kind, fields in private.items() if fields
+    }
+    return (
+        "/** What the private texts of a record may hold, by kind and field. */\n"
+        f"export const PRIVATE_TEXTS = {json.dumps(found, indent=2)} as const\n"
     )
 
 

@@ -236,6 +236,9 @@ async def test_shop_has_a_name(people: PeopleStore) -> None:
     assert await people.shop_name("m-1") == ""
     await people.name_shop("m-1", "彭浦菜场")
     assert await people.shop_name("m-1") == "彭浦菜场"
+    await people.name_shop("m-1", "彭浦集市")
+    assert await people.shop_names({"m-1", "m-2"}) == {"m-1": "彭浦集市"}
+    assert await people.shop_names(()) == {}
 
 
 async def test_nothing_personal_stands_in_clear(people: PeopleStore, database: Database, url: str) -> None:
