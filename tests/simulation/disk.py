@@ -73,7 +73,8 @@ class Disk:
         self.durable = Durable()
         self.blocks: list[StoredBlock] = []
         self.signer: SignerMark | None = None
-        self.photos: dict[str, None] = {}
+        self.held: dict[str, bytes] = {}
+        """Attachments by name."""
 
     def append(self, entries: tuple[JournalEntry, ...]) -> None:
         """Write without syncing."""

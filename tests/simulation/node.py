@@ -7,7 +7,7 @@ may come between any two effects.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from server.consensus import effects, events
@@ -16,8 +16,7 @@ from server.consensus.config import Config, Timeouts
 from server.consensus.events import Verdict
 from server.consensus.replica import Replica
 from server.consensus.restored import Boundary, Restored, Tip, restored_genesis
-from server.ledger.block import genesis_digest
-from tests.simulation.application import Application, Ledger
+from tests.simulation.application import Application, LedgerState, OpeningsMissing
 from tests.simulation.disk import Disk
 from tests.simulation.keyring import HashKeyring
 
@@ -53,14 +52,14 @@ class Node:
             timeouts=TIMEOUTS,
             truncate_every=options.truncate_every,
         )
-        self.application: Application = world.maker(world.members, genesis_digest(CLUSTER_ID))
+        self.application: Application = world.scene.application(address, self.disk.held)
         self.replica: Replica | None = None
         self.incarnation = 0
         self.paused_until = 0
         self.stopped = ""
         self.pool: dict[str, tuple[bytes, Attachments]] = {}
         self.seal: effects.PublishCheckpoint | None = None
-        self._results: dict[str, tuple[Ledger, list[str]]] = {}
+        self._results: dict[str, tuple[LedgerState, list[str]]] = {}
         self._queue: deque[effects.Effect] = deque()
         self._blocked = False
 
@@ -71,7 +70,7 @@ class Node:
 
     def clock(self) -> int:
         """This node's own clock."""
-        return EPOCH_MS + self.world.now + self._skew_ms + self.world.now * self._drift_ppm // 1_000_000
+        return self.world.time_ms + self._skew_ms + self.world.now * self._drift_ppm // 1_000_000
 
     # -- life
 
@@ -82,9 +81,11 @@ class Node:
         self._results.clear()
         self.pool.clear()
         self._blocked, self.seal = False, None
-        self.application = self.world.maker(self.world.members, genesis_digest(CLUSTER_ID))
+        self.application = self.world.scene.application(self.address, self.disk.held)
         for stored in self.disk.blocks:
-            self.application.ledger, _ = self.application.execute(stored.block)
+            ledger, _ = self.application.execute(stored.block)
+            self.application.keep(ledger)
+        self.world.watch.started(self)
         self.replica = Replica(self.config, HashKeyring(self.member), self._restored())
         self.step(events.Start())
         self.step(self.application.ledger.agenda())
@@ -200,7 +201,7 @@ class Node:
         def judge() -> None:
             record = effect.record
             good = self.application.record_id(record) == effect.record_id
-            if good and self.application.would_include(record, self.clock()):
+            if good and self.application.admits(record, effect.attachments, self.clock()):
                 self._keep(effect.record_id, record, effect.attachments)
                 answer = (effect.record_id, record, effect.attachments, self.application.expires_ms(record))
                 self.step(events.Admitted(*answer))
@@ -214,22 +215,24 @@ class Node:
         record_id = self.application.record_id(record)
         if self.replica is None or self.stopped or record_id is None or self.world.now < self.paused_until:
             return False
-        if self.application.would_include(record, self.clock()):
+        if self.application.admits(record, attachments, self.clock()):
             self._keep(record_id, record, attachments)
             self.step(events.Submitted(record_id, record, attachments, self.application.expires_ms(record)))
         return True
 
     def _keep(self, record_id: str, record: bytes, attachments: Attachments) -> None:
         self.pool[record_id] = (record, attachments)
-        for name, _ in attachments:
-            self.disk.photos[name] = None
+        self.disk.held.update(attachments)
 
     def _build(self, effect: effects.Build) -> None:
         def build() -> None:
             items: list[bytes] = []
             if effect.height == self.height + 1:
-                pending = [record for record, _ in self.pool.values() if self._lacks(record) is None]
-                items = self.application.build(effect.time_ms, pending, self.seal)
+                pending = [record for record, _ in self.pool.values() if not self._lacks(record)]
+                try:
+                    items = self.application.build(effect.time_ms, pending, self.seal)
+                except OpeningsMissing as missing:
+                    self._fetch(missing.names)
             ids = [self.application.record_id(item) for item in items]
             held = {name: data for key in ids if key in self.pool for name, data in self.pool[key][1]}
             attachments = tuple(sorted(held.items()))
@@ -237,35 +240,39 @@ class Node:
 
         self._later(self._work_ms(), build)
 
-    def _lacks(self, record: bytes) -> str | None:
-        name = self.application.attachment(record)
-        return name if name is not None and name not in self.disk.photos else None
+    def _lacks(self, record: bytes) -> list[str]:
+        return [name for name in self.application.attachments(record) if name not in self.disk.held]
 
     def _check(self, effect: effects.Check) -> None:
-        def judge() -> None:
-            block = effect.block
-            if effect.block.height != self.height + 1:
-                return
-            for name, _ in block.attachments:
-                self.disk.photos[name] = None
-            if not self.application.check(block.header, block.items):
-                self.step(events.Checked(block.block_id, Verdict.BAD))
-            elif any(self._lacks(item) for item in block.items):
-                self._later(self.world.random.randint(20, 600), lambda: self._look_again(block))
-            else:
-                self.step(events.Checked(block.block_id, Verdict.OK))
+        self._later(self._work_ms(), lambda: self._judge(effect.block, last=False))
 
-        self._later(self._work_ms(), judge)
+    def _judge(self, block: Block, *, last: bool) -> None:
+        """Check a proposal; what it lacks is fetched once."""
+        if block.height != self.height + 1:
+            return
+        self.disk.held.update(block.attachments)
+        lacking = [name for item in block.items for name in self._lacks(item)]
+        try:
+            good = self.application.check(block.header, block.items)
+        except OpeningsMissing as missing:
+            good, lacking = True, [*lacking, *missing.names]
+        if not good:
+            self.step(events.Checked(block.block_id, Verdict.BAD))
+        elif lacking and not last:
+            self._later(self.world.random.randint(20, 600), lambda: self._look_again(block, lacking))
+        else:
+            self.step(events.Checked(block.block_id, Verdict.ATTACHMENTS_MISSING if lacking else Verdict.OK))
 
-    def _look_again(self, block: Block) -> None:
-        """Fetch missing attachments from any node within reach that has them."""
-        for name in filter(None, map(self._lacks, block.items)):
+    def _look_again(self, block: Block, lacking: Sequence[str]) -> None:
+        self._fetch(lacking)
+        self._judge(block, last=True)
+
+    def _fetch(self, names: Sequence[str]) -> None:
+        """Get attachments from any node within reach that has them."""
+        for name in names:
             for other in self.world.nodes:
-                if other.replica is not None and name in other.disk.photos and self.world.reach(other, self):
-                    self.disk.photos[name] = None
-        missing = any(self._lacks(item) for item in block.items)
-        verdict = Verdict.ATTACHMENTS_MISSING if missing else Verdict.OK
-        self.step(events.Checked(block.block_id, verdict))
+                if other.replica is not None and name in other.disk.held and self.world.reach(other, self):
+                    self.disk.held[name] = other.disk.held[name]
 
     def _execute(self, effect: effects.Execute) -> None:
         def execute() -> None:
@@ -285,8 +292,10 @@ class Node:
             frontier = ledger.frontier
             boundary = Boundary(block.height, block.block_id, frontier.size, frontier.root())
             self.disk.store(effect, boundary, ledger.digest)
-            self.application.ledger = ledger
+            self.disk.held.update(block.attachments)
+            self.application.keep(ledger)
             self._results.clear()
+            self.world.watch.admitted(self, block)
             self.world.watch.stored(self, block, boundary, ledger, ids)
             for record_id in ids:
                 self.pool.pop(record_id, None)

@@ -44,6 +44,10 @@ class Options:
     truncate_every: int = 64
     work_ms: int = 2
     """Mean time of building, checking, executing, storing."""
+    leap: float = 0.0
+    """Probability, each half second, that all clocks leap forward: minutes or hours in which nobody did anything."""
+    waves: int = 0
+    """How often, after everything is done, some days pass and clients come again."""
 
 
 def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:
@@ -78,3 +82,11 @@ def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = fro
     if random.random() < 0.1:
         options = replace(options, mode="strict")
     return options if nodes > 1 else replace(options, partition=0, weather=Weather())
+
+
+def days(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:
+    """The options of a seed with leaps of time: for rules that know deadlines."""
+    random = Random(f"days {nodes} {seed} {twins}")
+    options = swarm(nodes, seed, twins, skip)
+    records, leap, waves = random.choice([30, 45, 60]), random.choice([0, 0.05, 0.15]), random.choice([0, 1, 2])
+    return replace(options, records=records, leap=leap, waves=waves)

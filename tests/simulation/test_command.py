@@ -32,6 +32,12 @@ def test_a_failing_seed_is_one_line_with_the_command_that_replays_it() -> None:
     assert lines[0].endswith("replay: python3 scripts/simulate.py --nodes 3 --seeds 1..1 --skip vote --trace")
 
 
+def test_the_rules_of_the_platform_can_be_run() -> None:
+    done = simulate("--nodes", "1", "--seeds", "1..2", "--rules")
+    assert done.returncode == 0, done.stderr
+    assert "2 seeds of 1 nodes with the platform's rules" in done.stdout
+
+
 def test_json_is_one_object() -> None:
     done = simulate("--nodes", "1", "--seeds", "1..2", "--json")
     found = json.loads(done.stdout)

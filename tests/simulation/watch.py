@@ -26,7 +26,7 @@ from server.consensus.messages import (
 )
 from server.consensus.restored import Boundary
 from server.record.canonical import b64u_decode
-from tests.simulation.application import Ledger
+from tests.simulation.application import LedgerState
 
 if TYPE_CHECKING:
     from tests.simulation.node import Node
@@ -46,6 +46,7 @@ class Watch:
         self._sealed: dict[int, bytes] = {}
         self._done: dict[str, dict[str, int]] = {}
         self._last: dict[str, tuple[str, int]] = {}
+        self._forbidden: dict[bytes, None] = {}
         self._hash = blake2b(digest_size=16)
         self._frame: bytes = b""
         self._message: Message | None = None
@@ -126,7 +127,28 @@ class Watch:
 
     # -- what a node stores and shows
 
-    def stored(self, node: Node, block: Block, boundary: Boundary, ledger: Ledger, ids: list[str]) -> None:
+    def forbid(self, record: bytes) -> None:
+        """No honest node may ever order this."""
+        self._forbidden[record] = None
+
+    def started(self, node: Node) -> None:
+        """What a node has computed again from its stored blocks is what it had computed before."""
+        ledger, blocks = node.application.ledger, node.disk.blocks
+        if blocks and (ledger.digest, ledger.frontier.root()) != (blocks[-1].state_digest, blocks[-1].boundary.root):
+            self.fail("replay", f"{node.address} starts with another state than it stopped with")
+        self._ask_scene(node, len(blocks), ledger)
+
+    def admitted(self, node: Node, block: Block) -> None:
+        """Nothing that must never be ordered is in a stored block."""
+        if self._world.is_honest(node) and any(item in self._forbidden for item in block.items):
+            self.fail("admission", f"{node.address} stores in block {block.height} what must never be ordered")
+
+    def _ask_scene(self, node: Node, height: int, ledger: LedgerState) -> None:
+        if height and self._world.expects_agreement and self._world.is_honest(node):
+            for complaint in self._world.scene.stored(node.address, height, ledger):
+                self.fail("rows", f"{node.address} after block {height}: {complaint}")
+
+    def stored(self, node: Node, block: Block, boundary: Boundary, ledger: LedgerState, ids: list[str]) -> None:
         """Agreement, chain, exactly once, equal size equal root, equal height equal state."""
         if not self._world.is_honest(node):
             return
@@ -150,6 +172,7 @@ class Watch:
         for record_id in ids:
             if done.setdefault(record_id, height) != height:
                 self.fail("exactly-once", f"{node.address} executes {record_id} again in block {height}")
+        self._ask_scene(node, height, ledger)
 
     def published(self, node: Node, effect: effects.PublishCheckpoint) -> None:
         """Shown to clients only when stored, with real signatures; sealed roots are one for all, whoever lies."""
@@ -179,6 +202,15 @@ class Watch:
             for size, root in self._sealed.items():
                 if size <= ledger.frontier.size and ledger.roots.get(size) != root:
                     self.fail("sealed", f"{node.address} has another prefix than was sealed at size {size}")
+        if not self.failures and self._world.expects_agreement:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        """The scene judges the longest honest chain; the others are its beginnings."""
+        longest = max(filter(self._world.is_honest, self._world.nodes), key=lambda node: len(node.disk.blocks))
+        blocks = [stored.block for stored in longest.disk.blocks]
+        for complaint in self._world.scene.conclude(longest.address, blocks, longest.application.ledger):
+            self.fail("books", complaint)
 
     def after_step(self, node: Node) -> None:
         """Bounded memory: every table within its limit, at every step."""

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush
 from random import Random
 
+from server.consensus.block import pack_attachments
 from server.consensus.effects import Send
-from server.consensus.frames import decode_frame, frame_name
-from server.consensus.messages import CommitMessage, NewViewMessage, Prepare, Signed, ViewChangeMessage
-from tests.simulation.application import Maker, SmallApplication
+from server.consensus.frames import decode_frame, encode_frame, frame_name
+from server.consensus.messages import (
+    CommitMessage,
+    NewViewMessage,
+    Prepare,
+    RequestMessage,
+    Signed,
+    ViewChangeMessage,
+)
+from server.ledger.block import genesis_digest
+from server.limits import DAY_MS, HOUR_MS
+from tests.simulation.application import Brought, Errand, SceneMaker
 from tests.simulation.keyring import HashKeyring
 from tests.simulation.network import CALM, Network
-from tests.simulation.node import EPOCH_MS, Node
+from tests.simulation.node import CLUSTER_ID, EPOCH_MS, Node
 from tests.simulation.options import Options
+from tests.simulation.small import SmallScene
 from tests.simulation.transcript import describe
 from tests.simulation.watch import Watch
 
@@ -28,6 +40,14 @@ MEMBERS = {
 HEALED_WITHIN_MS = 45_000
 """After healing everything must be done within this: the longest patience, 2^5 T, and some more."""
 CHAOS_MS = 500
+SOON_MS = 10_000
+"""Timers are waited for when they are due so soon; else time leaps to them."""
+LEAPS_MS = (70_000, 11 * 60_000, 2 * HOUR_MS)
+"""How far all clocks leap while there are faults: a motion's shortest time, what may be undone, an evening."""
+LEAPT_MS_MAX = 20 * HOUR_MS
+"""Less than the longest life of a record: what clients brought is still wanted when the faults end."""
+NIGHTS_MS = (4 * HOUR_MS, 80 * HOUR_MS, 8 * DAY_MS)
+"""Between the waves: nonces are forgotten after seven days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +71,24 @@ class World:
         self,
         options: Options,
         note: Callable[[int, str, str], None] | None = None,
-        maker: Maker = SmallApplication,
+        make_scene: SceneMaker = SmallScene,
     ) -> None:
-        self.maker = maker
         self.options = options
         self.random = Random(f"world {options.nodes} {options.seed} {options.twins}")
         self.members = MEMBERS[options.nodes]
         self.keyring = HashKeyring("nobody")
         self.now = 0
+        self.leapt_ms = 0
         self.events = 0
+        self._limit = options.fault_ms + HEALED_WITHIN_MS
+        self._waves = options.waves
+        self._to_bring = 0
         self._muted_until = 0
         self._favoured = ""
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._note = note
-        self._reader = maker(self.members, "")
+        self.scene = make_scene(self.members, genesis_digest(CLUSTER_ID), self.random)
         self.network = Network(self.random, options.weather)
         self.watch = Watch(self)
         self.twin = self.random.choice(self.members) if options.twins else ""
@@ -73,9 +96,14 @@ class World:
         addresses += [(self.twin, self.twin + "'")] if self.twin else []
         self.nodes = [Node(self, member, address) for member, address in addresses]
         self.healed = options.fault_ms == 0
-        self._lasting: dict[str, bytes] = {}
+        self._lasting: dict[str, None] = {}
 
     # -- what nodes ask of the world
+
+    @property
+    def time_ms(self) -> int:
+        """The true time."""
+        return EPOCH_MS + self.leapt_ms + self.now
 
     @property
     def expects_agreement(self) -> bool:
@@ -174,6 +202,8 @@ class World:
                 self._crash(node)
             elif random.random() < options.pause:
                 node.paused_until = self.now + random.randint(200, 4_000)
+        if options.leap and random.random() < options.leap and self.leapt_ms < LEAPT_MS_MAX - max(LEAPS_MS):
+            self.leapt_ms += random.choice(LEAPS_MS)
         self.at(CHAOS_MS, self._chaos)
         return None
 
@@ -192,30 +222,46 @@ class World:
 
     # -- clients
 
-    def _add_records(self) -> None:
-        span = max(1, self.options.fault_ms * 3 // 4)
-        for brought in self.maker.workload(self.random, self.options.records, span, EPOCH_MS):
-            record_id = self._reader.record_id(brought.record)
-            assert record_id is not None
-            if brought.lasting:
-                self._lasting[record_id] = brought.record
-            self.at(brought.due_ms, partial(self._submit, record_id, brought.record))
+    def _add_errands(self, count: int, span_ms: int) -> None:
+        for errand in self.scene.errands(count, span_ms, self.time_ms):
+            self._to_bring += 1
+            self.at(errand.due_ms, partial(self._run_errand, errand))
 
-    def _submit(self, record_id: str, record: bytes) -> None:
+    def _run_errand(self, errand: Errand) -> None:
+        """A client looks at a node that shows something, and brings what follows from it."""
+        self._to_bring -= 1
+        seen = max(self.nodes, key=lambda node: (node.replica is not None, node.height))
+        for brought in errand.bring(seen.application.ledger, self.time_ms):
+            if brought.never:
+                self._smuggle(brought)
+            else:
+                if brought.lasting:
+                    self._lasting[brought.record_id] = None
+                self._submit(brought)
+
+    def _smuggle(self, brought: Brought) -> None:
+        """Hand in what must never be ordered: as a client at one node, and as a careless peer at another."""
+        self.watch.forbid(brought.record)
+        self.random.choice(self.nodes).submit(brought.record, brought.attachments)
+        sender, target = self.random.choice(self.nodes), self.random.choice(self.nodes)
+        if sender.member != target.member:
+            packed = pack_attachments(brought.attachments)
+            frame = encode_frame(RequestMessage(brought.record_id, brought.record, packed))
+            target.receive(sender.member, frame, 5)
+
+    def _submit(self, brought: Brought) -> None:
         """A phone brings its record to a node; until a node tells that it is done, it comes again, to any node."""
         node = self.random.choice(self.nodes)
-        if node.replica is not None and record_id in node.application.ledger.done:
+        if node.replica is not None and brought.record_id in node.application.ledger.done:
             return
-        if self._reader.expires_ms(record) <= EPOCH_MS + self.now:
+        if brought.expires_ms <= self.time_ms:
             return
-        name = self._reader.attachment(record)
-        small = name is not None and record[-1] % 2 == 0
-        if name is not None and not small:
+        for name in brought.photos:
             for each in self.nodes:
                 if each is node or self.random.random() < 0.6:
-                    each.disk.photos[name] = None
-        node.submit(record, ((name, b"opening of " + record),) if name and small else ())
-        self.at(self.random.randint(1_000, 2_500), partial(self._submit, record_id, record))
+                    each.disk.held[name] = b""
+        node.submit(brought.record, brought.attachments)
+        self.at(self.random.randint(1_000, 2_500), partial(self._submit, brought))
 
     # -- the run
 
@@ -223,15 +269,14 @@ class World:
         """Run until everything is done, or time is up; judge."""
         for node in self.nodes:
             node.boot()
-        self._add_records()
+        self._add_errands(self.options.records, max(1, self.options.fault_ms * 3 // 4))
         if self.options.fault_ms:
             self.at(CHAOS_MS, self._chaos)
         self._watch_end()
-        limit = self.options.fault_ms + HEALED_WITHIN_MS
-        while self._heap and self.now <= limit and not self.watch.failures:
+        while self._heap and self.now <= self._limit and not self.watch.failures:
             self.now, _, act = heappop(self._heap)
             self.events += 1
-            act()
+            self._do(act)
         self.watch.judge()
         if not self.watch.failures and not self._is_done() and self.expects_agreement:
             self.watch.fail("liveness", "; ".join(map(self._describe, self.nodes)))
@@ -246,11 +291,37 @@ class World:
             self.watch.fingerprint,
         )
 
+    def _do(self, act: Callable[[], None]) -> None:
+        """A node whose code fails would end at once: that is a finding, not the end of the simulation."""
+        try:
+            act()
+        except (AssertionError, LookupError, TypeError, ValueError) as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            self.watch.fail("failure", f"{type(error).__name__} in {at.name}: {error}")
+
     def _watch_end(self) -> None:
-        if self.healed and self.now >= self.options.fault_ms and (self._is_done() or self._is_split()):
-            self._heap.clear()
+        """When nothing is left to do, time leaps: to the next due timer, then to the next wave of errands."""
+        if self.healed and self.now >= self.options.fault_ms:
+            due_ms = self._next_due_ms()
+            if self._is_split() or (self._is_done() and due_ms is None and not self._waves):
+                return self._heap.clear()
+            if self._is_done():
+                self._leap(due_ms)
+        self.at(200, self._watch_end)
+        return None
+
+    def _next_due_ms(self) -> int | None:
+        due = [node.application.ledger.agenda().due_ms for node in self.nodes if self.is_honest(node)]
+        return min((each for each in due if each is not None), default=None)
+
+    def _leap(self, due_ms: int | None) -> None:
+        if due_ms is not None:
+            self.leapt_ms += max(0, due_ms - self.time_ms)
         else:
-            self.at(200, self._watch_end)
+            self._waves -= 1
+            self.leapt_ms += self.random.choice(NIGHTS_MS)
+            self._add_errands(self.options.records // 3, 3_000)
+        self._limit = self.now + HEALED_WITHIN_MS
 
     def _split_pairs(self) -> list[tuple[Node, Node]]:
         """Pairs of honest nodes that stored different blocks at one height."""
@@ -273,7 +344,9 @@ class World:
         return any(not one.stopped and not other.stopped for one, other in self._split_pairs())
 
     def _is_done(self) -> bool:
-        """Every record that did not expire is executed everywhere, timers too, and everything is sealed."""
+        """Every record that did not expire is executed everywhere, what is due too, and everything is sealed."""
+        if self._to_bring:
+            return False
         honest = [node for node in self.nodes if self.is_honest(node)]
         if len({node.height for node in honest}) != 1 or any(node.replica is None for node in honest):
             return False
@@ -284,16 +357,20 @@ class World:
                 return False
             if any(record_id not in ledger.done for record_id in self._lasting):
                 return False
-            if (ledger.waiting and not self.twin) or ledger.timers:
+            agenda = ledger.agenda()
+            if agenda.awaiting_size is not None and not self.twin:
+                return False
+            if agenda.due_ms is not None and agenda.due_ms <= self.time_ms + SOON_MS:
                 return False
         return True
 
     def _describe(self, node: Node) -> str:
         lacking = len([key for key in self._lasting if key not in node.application.ledger.done])
         agenda = node.application.ledger.agenda()
+        agenda = replace(agenda, due_ms=agenda.due_ms and agenda.due_ms - self.time_ms)
         return f"{node.address} {node.replica!r} lacks {lacking} {agenda} {node.stopped}"
 
 
-def run(options: Options) -> Report:
+def run(options: Options, make_scene: SceneMaker = SmallScene) -> Report:
     """Run one seed."""
-    return World(options).run()
+    return World(options, make_scene=make_scene).run()

@@ -1,0 +1,290 @@
+"""The real rules on a simulated cluster: parse, access set, rows, checks, execution, derived entries, as in a node.
+
+Records carry real ES256 signatures that are really checked. Only the disk is simulated: rows are in memory. Where
+a contract leaves an order or a time open (ballots of a tally, when a nonce's row is deleted), each node does it its own
+way, and the oracles see whether it matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from random import Random
+
+from server.consensus.block import Attachments, Block
+from server.consensus.effects import PublishCheckpoint
+from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_item
+from server.domain.ballot import Ballot
+from server.domain.check import BatchInvalid, check_batch, signature_checks
+from server.domain.execute import execute_block
+from server.domain.member import Nonce
+from server.domain.motion import TALLY, Motion
+from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items, parse_signed
+from server.domain.tally import tally_body
+from server.ledger.block import Derived, Header
+from server.ledger.merkle import Frontier
+from server.record.canonical import Malformed, b64u_encode, encode
+from server.record.kind import private_fields_of
+from server.record.rows import Key, Row, Rows, key
+from server.record.shape import open_private
+from server.record.signature import verify
+from tests.simulation.application import Errand, LedgerState, OpeningsMissing
+from tests.simulation.books import audit
+from tests.simulation.domain_ledger import DomainLedger, Tables
+from tests.simulation.estate import Neighbourhood, neighbourhood
+from tests.simulation.keyring import HashKeyring
+from tests.simulation.node import CLUSTER_ID, EPOCH_MS
+from tests.simulation.phones import Phones
+
+BATCH = 12
+ROWS_KEPT = 64
+"""Heights whose rows are kept for nodes that are behind."""
+
+
+@lru_cache(maxsize=1_024)
+def _parse(record: bytes, estate: str) -> RecordWork | None:
+    """A record as nodes parse it; None for what is malformed. Every node asks for the same ones."""
+    try:
+        return parse_signed(record.decode("ascii", "replace"), estate)
+    except Malformed:
+        return None
+
+
+class DomainApplication:
+    """Mutable: `ledger` moves from block to block. See the module."""
+
+    def __init__(self, home: Neighbourhood, genesis_digest: str, address: str, held: Mapping[str, bytes]) -> None:
+        self._home, self._address, self._held = home, address, held
+        self._keyring = HashKeyring("nobody")
+        self._admitted: dict[bytes, RecordWork] = {}
+        """Records whose signature this node has verified: once a node, never once a phase."""
+        tables: Tables = {}
+        for name, row in home.rows.items():
+            tables.setdefault(name.table, {})[name.id] = row
+        self.ledger = DomainLedger(tables, genesis_digest)
+
+    def keep(self, ledger: LedgerState) -> None:
+        """See Application."""
+        assert isinstance(ledger, DomainLedger)
+        self.ledger = ledger
+
+    # -- records
+
+    def _parse(self, record: bytes) -> RecordWork | None:
+        return self._admitted.get(record) or _parse(record, self._home.estate)
+
+    def record_id(self, record: bytes) -> str | None:
+        """The id of a well-formed record."""
+        work = None if record.startswith(b"{") else self._parse(record)
+        return work.signed.id if work else None
+
+    def expires_ms(self, record: bytes) -> int:
+        """What the record says."""
+        work = self._parse(record)
+        assert work is not None
+        return work.signed.expires_ms
+
+    def attachments(self, record: bytes) -> tuple[str, ...]:
+        """Openings by commitment and photos by hash."""
+        work = None if record.startswith(b"{") else self._parse(record)
+        if work is None:
+            return ()
+        body = work.signed.body
+        return (*body.commitments(), *(photo.sha256 for photo in body.photo_refs()))
+
+    def admits(self, record: bytes, attachments: Attachments, now_ms: int) -> bool:
+        """Shape, known key, signature, openings that fit; never a rule (decisions 14)."""
+        work = self._parse(record)
+        if work is None or not self._fits(work, dict(attachments), complete=True):
+            return False
+        try:
+            checks = signature_checks([work], self.ledger.load(work.keys))
+        except BatchInvalid:
+            return False
+        if not all(verify(*check) for check in checks):
+            return False
+        self._admitted[record] = work
+        return self.would_include(record, now_ms)
+
+    def _fits(self, work: RecordWork, openings: Mapping[str, bytes], *, complete: bool) -> bool:
+        """Does every opening fit its commitment and its field's type?"""
+        body = work.signed.body
+        for name, value_type in private_fields_of(type(body)).items():
+            commitment = getattr(body, name)
+            opening = openings.get(commitment, self._held.get(commitment))
+            if opening is None:
+                if complete:
+                    return False
+                continue
+            try:
+                open_private(value_type, commitment, opening)
+            except Malformed:
+                return False
+        return True
+
+    def would_include(self, record: bytes, now_ms: int) -> bool:
+        """Admitted, not ordered before, not expired at this clock."""
+        work = self._admitted.get(record)
+        if work is None or work.signed.expires_ms <= now_ms:
+            return False
+        nonce = self.ledger.get(key(Nonce, work.signed.kid, work.signed.nonce))
+        return not (isinstance(nonce, Nonce) and nonce.has_seen(work.signed.id))
+
+    # -- blocks
+
+    def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
+        """A seal, every due timer, records."""
+        timers = [due_item(timer, self._body(timer)) for timer in self.ledger.due(time_ms)]
+        items = timers + [record for record in pending if self.would_include(record, time_ms)][:BATCH]
+        return [*self._seal(seal, bool(items)), *items]
+
+    def _seal(self, seal: PublishCheckpoint | None, other_content: bool) -> list[bytes]:
+        """Decisions 7: with other content, or alone if a row waits for it."""
+        if (
+            seal is None
+            or not seal.sealed
+            or seal.size <= self.ledger.sealed_size
+            or seal.size not in self.ledger.roots
+        ):
+            return []
+        awaited = self.ledger.agenda().awaiting_size
+        if not other_content and (awaited is None or awaited > seal.size):
+            return []
+        signatures = [line for _, line in seal.lines]
+        body = {"root": b64u_encode(seal.root), "signatures": signatures, "size": seal.size}
+        return [encode(Derived(body, 0, str(seal.size), Seal.kind))]
+
+    def _body(self, timer: Timer) -> dict[str, object]:
+        """What a due timer's entry says; a tally is counted from this node's own openings, in an order of its own."""
+        if timer.kind != TALLY:
+            return {}
+        motion = self.ledger.get(key(Motion, timer.key))
+        assert isinstance(motion, Motion), "a tally's timer is armed by its motion"
+        ballots = [row for row in self.ledger.all(Ballot) if isinstance(row, Ballot) and row.motion == motion.id]
+        missing = [ballot.commitment for ballot in ballots if ballot.commitment not in self._held]
+        if missing:
+            raise OpeningsMissing(missing)
+        own = sorted(ballots, key=lambda ballot: sha256((self._address + ballot.id).encode()).digest())
+        return tally_body(motion, own, self._held)
+
+    def check(self, header: Header, items: Sequence[bytes]) -> bool:
+        """What `Blocks.check` asks of a proposal, but for attachments, which the driver looks for."""
+        try:
+            works, rows = self._plan(items)
+            timers = self.ledger.due(header.time_ms)
+            check_batch(header, items, works, rows, timers)
+            self._check_derived(works, timers)
+            self._check_records([work for work in works if isinstance(work, RecordWork)], rows)
+        except (Malformed, BatchInvalid):
+            return False
+        return True
+
+    def _plan(self, items: Sequence[bytes]) -> tuple[list[Work], Rows]:
+        works = parse_items(items, self._home.estate, self.ledger.waits())
+        return works, self.ledger.load([*access_set(works), key(Sealed, SEALED)])
+
+    def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
+        derived = [work for work in works if isinstance(work, DerivedWork)]
+        seals = [work.rule for work in derived if isinstance(work.rule, Seal)]
+        for seal in seals:
+            self._check_seal(seal)
+        for work, timer in zip(derived[len(seals) :], timers, strict=True):
+            if encode(work.item) != due_item(timer, self._body(timer)):
+                raise BatchInvalid(f"the derived entry {timer.kind} {timer.key} is not what we compute")
+
+    def _check_seal(self, seal: Seal) -> None:
+        root, members = self.ledger.roots.get(seal.size), self._home.organisations
+        if root is None or b64u_encode(root) != seal.root or len(seal.signatures) != len(members):
+            raise BatchInvalid("the seal is not of our log")
+        for member, line in zip(members, seal.signatures, strict=True):
+            if not self._keyring.verify_cosignature(member, seal.size, root, line):
+                raise BatchInvalid("the seal is not signed by all members")
+
+    def _check_records(self, records: Sequence[RecordWork], rows: Rows) -> None:
+        unknown = [work for work in records if work.envelope.jws.encode() not in self._admitted]
+        if not all(verify(*check) for check in signature_checks(unknown, rows)):
+            raise BatchInvalid("a record's signature is wrong")
+        if not all(self._fits(work, {}, complete=False) for work in records):
+            raise BatchInvalid("an opening does not fit")
+
+    def execute(self, block: Block) -> tuple[DomainLedger, list[str]]:
+        """The ledger after the block, and the ids of its records."""
+        before, header = self.ledger, block.header
+        works, rows = self._plan(block.items)
+        executed = execute_block(header, works, rows, before.frontier, self._home.trust)
+        outcomes = zip(works, executed.outcomes, strict=True)
+        done = {work.signed.id: outcome for work, outcome in outcomes if isinstance(work, RecordWork)}
+        ledger = DomainLedger(
+            _changed(before.tables, executed.changed),
+            executed.state_digest,
+            Frontier(executed.size, executed.peaks),
+            header.time_ms,
+            {**before.roots, executed.size: executed.root},
+            {**before.done, **done},
+        )
+        self._forget(ledger, block)
+        return ledger, list(done)
+
+    def _forget(self, ledger: DomainLedger, block: Block) -> None:
+        """Nonces past their time are deleted by each node when it likes."""
+        if sha256((self._address + block.block_id).encode()).digest()[0] % 3 == 0:
+            ledger.tables = ledger.remembered()
+
+
+def _changed(tables: Tables, changed: Mapping[Key, Row]) -> Tables:
+    grown = dict(tables)
+    for table in dict.fromkeys(name.table for name in changed):
+        grown[table] = dict(grown.get(table, {}))
+    for name, row in changed.items():
+        grown[name.table][name.id] = row
+    return grown
+
+
+class DomainScene:
+    """The platform's rules, phones that use it, and the audit of what became of it."""
+
+    def __init__(self, members: Sequence[str], genesis_digest: str, random: Random) -> None:
+        self.home = neighbourhood(tuple(members), CLUSTER_ID, EPOCH_MS)
+        self.phones = Phones(self.home, Random(random.random()))
+        self._genesis_digest = genesis_digest
+        self._rows: dict[int, Tables] = {}
+
+    def application(self, address: str, held: Mapping[str, bytes]) -> DomainApplication:
+        """See Scene."""
+        return DomainApplication(self.home, self._genesis_digest, address, held)
+
+    def errands(self, count: int, span_ms: int, now_ms: int) -> list[Errand]:
+        """See Scene."""
+        return self.phones.errands(count, span_ms)
+
+    def stored(self, address: str, height: int, ledger: LedgerState) -> list[str]:
+        """Rows are the same on all nodes at equal height, row by row."""
+        assert isinstance(ledger, DomainLedger)
+        own = ledger.remembered()
+        known = self._rows.setdefault(height, own)
+        self._rows.pop(height - ROWS_KEPT, None)
+        return [] if own == known else [f"other rows in {', '.join(_differing(own, known))}"]
+
+    def conclude(self, address: str, blocks: Sequence[Block], ledger: LedgerState) -> list[str]:
+        """The log replayed from genesis gives these rows, and the audit finds nothing."""
+        assert isinstance(ledger, DomainLedger)
+        replayed = self.application("replay", {})
+        complaints = audit(self.home, _replay(replayed, blocks), ledger.done, self.phones.openings)
+        again = replayed.ledger
+        if complaints:
+            return complaints
+        if (again.digest, again.frontier.root()) != (ledger.digest, ledger.frontier.root()):
+            complaints.append("the log replayed from genesis gives another state")
+        differing = _differing(again.remembered(), ledger.remembered())
+        return complaints + [f"the log replayed from genesis gives other rows of {table}" for table in differing]
+
+
+def _replay(application: DomainApplication, blocks: Sequence[Block]) -> Iterator[tuple[Block, Tables]]:
+    for block in blocks:
+        application.keep(application.execute(block)[0])
+        yield block, application.ledger.tables
+
+
+def _differing(one: Tables, other: Tables) -> list[str]:
+    return [table for table in sorted({*one, *other}) if one.get(table, {}) != other.get(table, {})]

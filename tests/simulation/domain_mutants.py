@@ -1,0 +1,237 @@
+"""Broken rules and broken execution: each leaves out or changes one thing of server/domain. Every one must be caught.
+
+As with the protocol (mutants.py), what the simulation of the rules is worth is measured by what it catches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from server.domain import ballot, execute, member, offer, plan, points, tally, ticket_step
+from server.domain.agenda import Seal, SealWait, Timer
+from server.domain.ballot import Ballot, CastBallot
+from server.domain.motion import Turnout
+from server.domain.plan import DerivedWork
+from server.record.kind import Context, Trust
+from server.record.rows import Key, Rows, key
+from tests.simulation import domain
+from tests.simulation.domain_ledger import DomainLedger
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainMutant:
+    """A fault, and in which of the first seeds it must show."""
+
+    name: str
+    patch: Patch
+    seeds: range = range(1, 31)
+
+
+def _move_twice(patch: pytest.MonkeyPatch) -> None:
+    once = points.transfer
+
+    def twice(rows: Rows, context: Context, debit: Any, credit: Any, amount: int, reason: str = "") -> None:
+        once(rows, context, debit, replace(credit, credits=credit.credits + amount), amount, reason)
+
+    patch.setattr(offer, "transfer", twice)
+    patch.setattr(points, "transfer", twice)
+
+
+def _order_again(patch: pytest.MonkeyPatch) -> None:
+    used = execute._used_nonce
+    patch.setattr(execute, "_used_nonce", lambda *known: replace(used(*known), record="", conflicts=(), forget_ms=0))
+
+
+def _lose_the_second_change(patch: pytest.MonkeyPatch) -> None:
+    def end(self: Rows, *, keep: bool) -> None:
+        if keep:
+            self.changed = {**self._staged, **self.changed}
+        self._staged = {}
+
+    patch.setattr(Rows, "end", end)
+
+
+def _keep_what_is_refused(patch: pytest.MonkeyPatch) -> None:
+    end = Rows.end
+    patch.setattr(Rows, "end", lambda self, *, keep: end(self, keep=True))
+
+    def no_check(self: Any, rows: Rows, context: Context) -> Any:
+        points.transfer(rows, context, *_accounts(self, rows, context), self.amount)
+        return redeem(self, rows, context)
+
+    redeem = offer.RedeemPoints.execute
+    patch.setattr(offer.RedeemPoints, "execute", no_check)
+
+
+def _accounts(body: Any, rows: Rows, context: Context) -> tuple[Any, Any]:
+    payer = points.read_account(rows, points.MEMBER, context.author)
+    return replace(payer, credits=payer.credits + 10**9), points.read_account(rows, points.MERCHANT, body.shop)
+
+
+def _forget_to_declare(patch: pytest.MonkeyPatch) -> None:
+    access = CastBallot.access
+    patch.setattr(CastBallot, "access", lambda self, signed: access(self, signed)[:-1])
+
+
+def _load_another_row(patch: pytest.MonkeyPatch) -> None:
+    """An access set that leaves out nothing but reads an account's row as it was at the beginning."""
+    load = DomainLedger.load
+    first: dict[Key, Any] = {}
+
+    def stale(self: DomainLedger, keys: Any) -> Rows:
+        rows = load(self, keys)
+        old = {name: first.setdefault(name, row) for name, row in rows.loaded.items() if name.table == "account"}
+        return Rows({**rows.loaded, **old})
+
+    patch.setattr(DomainLedger, "load", stale)
+
+
+def _count_as_they_come(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(tally, "sorted", lambda ballots, key: list(ballots), raising=False)
+
+
+def _count_replaced_ones(patch: pytest.MonkeyPatch) -> None:
+    cast = CastBallot.execute
+
+    def bump(self: CastBallot, rows: Rows, context: Context) -> Any:
+        before = rows.get(Ballot, self.motion, self.question, str(self.position))
+        refusal = cast(self, rows, context)
+        turnout = rows.get(Turnout, self.motion, self.question)
+        if before is not None and refusal is None and turnout is not None:
+            rows.put(replace(turnout, heads=turnout.heads + 1))
+        return refusal
+
+    patch.setattr(CastBallot, "execute", bump)
+
+
+def _let_both_vote(patch: pytest.MonkeyPatch) -> None:
+    cast = CastBallot.execute
+
+    def lenient(self: CastBallot, rows: Rows, context: Context) -> Any:
+        counted = rows.get(Ballot, self.motion, self.question, str(self.position))
+        if counted is None:
+            return cast(self, rows, context)
+        signed = replace(context.signed, author=counted.member)
+        return cast(replace(self, replaces=counted.record), rows, replace(context, signed=signed))
+
+    patch.setattr(CastBallot, "execute", lenient)
+
+
+def _vote_after_the_close(patch: pytest.MonkeyPatch) -> None:
+    refuse = CastBallot._refuse_motion
+
+    def late(self: CastBallot, rows: Rows, context: Context) -> Any:
+        refusal = refuse(self, rows, context)
+        return None if refusal is ballot.CastBallot.Refusal.MOTION_CLOSED else refusal
+
+    patch.setattr(CastBallot, "_refuse_motion", late)
+
+
+def _refuse_sometimes(patch: pytest.MonkeyPatch) -> None:
+    refuse, calls = execute.refuse_common, count(1)
+    patch.setattr(execute, "refuse_common", lambda *known: "expired" if next(calls) % 50 == 0 else refuse(*known))
+
+
+def _overlook(refusal: str) -> Patch:
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        refuse = execute.refuse_common
+
+        def lenient(*known: Any) -> str | None:
+            found = refuse(*known)
+            return None if found == refusal else found
+
+        patch.setattr(execute, "refuse_common", lenient)
+
+    return apply
+
+
+def _redeem_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(offer.TRANSITIONS, offer.REDEEMED, {"points.redeem": "redeemed", "redemption.undo": "undone"})
+
+
+def _undo_late(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(offer, "UNDO_MS_MAX", 10**9)
+
+
+def _confirm_early(patch: pytest.MonkeyPatch) -> None:
+    steps = ticket_step.TRANSITIONS
+    patch.setitem(steps, "assigned", {**steps["assigned"], "ticket.confirm": "confirmed"})
+    patch.setitem(steps, "submitted", {**steps["submitted"], "ticket.confirm": "confirmed"})
+
+
+def _ring_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(execute, "timer_key", lambda kind, name: key(Timer, "nothing", name))
+
+
+def _be_final_early(patch: pytest.MonkeyPatch) -> None:
+    parse = plan.parse_derived
+
+    def eager(item: bytes, waits: Sequence[SealWait]) -> DerivedWork:
+        work = parse(item, waits)
+        if not isinstance(work.rule, Seal):
+            return work
+        keys = work.rule.access(work.item.key) + plan._wait_keys(waits)
+        return DerivedWork(work.item, work.rule, keys, tuple(waits))
+
+    patch.setattr(plan, "parse_derived", eager)
+
+
+def _vote_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(member.BindDevice, "_votes_from_ms", lambda self, context, device, owner: context.time_ms)
+
+
+def _approve_alone(patch: pytest.MonkeyPatch) -> None:
+    approve = member._OfficersRecord._approve
+
+    def alone(self: Any, rows: Rows, context: Context) -> frozenset[str] | None:
+        after = approve(self, rows, context)
+        return None if after is None else after | {"another", "third"}
+
+    patch.setattr(member._OfficersRecord, "_approve", alone)
+
+
+def _believe_attestations(patch: pytest.MonkeyPatch) -> None:
+    def believe(trust: Trust, attestation: Any, owner: str, kid: str) -> bool:
+        return True
+
+    patch.setattr(member, "is_attested", believe)
+
+
+def _believe_signatures(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(domain, "verify", lambda *check: True)
+
+
+DOMAIN_MUTANTS = (
+    DomainMutant("points arrive twice", _move_twice),
+    DomainMutant("a record may be ordered again", _order_again),
+    DomainMutant("of two changes of a row in a block the second is lost", _lose_the_second_change),
+    DomainMutant("a refused record leaves its rows", _keep_what_is_refused),
+    DomainMutant("a kind does not declare a row that it touches", _forget_to_declare),
+    DomainMutant("a block is executed on old rows", _load_another_row),
+    DomainMutant("ballots are counted in the order in which a node has them", _count_as_they_come, range(8, 48)),
+    DomainMutant("a replaced ballot is counted as one more", _count_replaced_ones, range(4, 44)),
+    DomainMutant("both of a couple vote", _let_both_vote, range(4, 44)),
+    DomainMutant("a ballot counts after the close", _vote_after_the_close),
+    DomainMutant("what is executed depends on what was executed before", _refuse_sometimes),
+    DomainMutant("a nonce may be used again", _overlook("nonce_conflict")),
+    DomainMutant("a revoked key signs", _overlook("device_revoked")),
+    DomainMutant("a role is not asked for", _overlook("role_missing")),
+    DomainMutant("a record from the future takes effect", _overlook("not_yet_valid")),
+    DomainMutant("an offer is redeemed twice", _redeem_again),
+    DomainMutant("a redemption is undone after ten minutes", _undo_late, range(12, 52)),
+    DomainMutant("a ticket is confirmed before it is done", _confirm_early),
+    DomainMutant("a timer rings again", _ring_again),
+    DomainMutant("what waits for a seal does not wait", _be_final_early, range(3, 43)),
+    DomainMutant("a new key votes at once", _vote_at_once, range(3, 43)),
+    DomainMutant("one organisation alone gives a role", _approve_alone),
+    DomainMutant("attestations are not verified", _believe_attestations, range(16, 56)),
+    DomainMutant("signatures are not verified", _believe_signatures),
+)

@@ -1,0 +1,80 @@
+"""The platform's own rules on whole clusters under faults, for days of virtual time. A failing seed is kept here."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from server.domain import KINDS
+from tests.simulation.domain import DomainScene
+from tests.simulation.domain_mutants import DOMAIN_MUTANTS, DomainMutant
+from tests.simulation.options import days
+from tests.simulation.world import World, run
+
+ROOT = Path(__file__).resolve().parents[2]
+CHUNKS = ((3, 1, 10), (3, 11, 10), (3, 21, 10), (3, 31, 9), (4, 1, 8), (7, 1, 2), (1, 1, 10))
+"""(nodes, first seed, count)."""
+
+
+@pytest.mark.parametrize(("nodes", "first", "count"), CHUNKS)
+def test_no_oracle_fires_when_the_real_rules_run(nodes: int, first: int, count: int) -> None:
+    for seed in range(first, first + count):
+        report = run(days(nodes, seed), DomainScene)
+        command = f"python3 scripts/simulate.py --nodes {nodes} --seeds {seed}..{seed} --rules --trace"
+        assert report.failures == (), command
+        assert report.blocks > 0
+
+
+@pytest.mark.parametrize("mutant", DOMAIN_MUTANTS, ids=lambda mutant: mutant.name)
+def test_each_broken_rule_is_caught(mutant: DomainMutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    World(days(3, 1), make_scene=DomainScene)  # the neighbourhood moves in under good rules
+    mutant.patch(monkeypatch)
+    assert any(run(days(3, seed), DomainScene).failures for seed in mutant.seeds)
+
+
+def test_every_kind_takes_effect_and_many_are_refused() -> None:
+    """What the oracles see is worth something: every declared kind, and rivals, latecomers and liars."""
+    outcomes: Counter[tuple[str, str]] = Counter()
+    for seed in range(41, 54):
+        world = World(days(3, seed), make_scene=DomainScene)
+        assert world.run().failures == ()
+        done = world.nodes[0].application.ledger.done
+        assert isinstance(world.scene, DomainScene)
+        outcomes.update((kind, done[record]) for record, kind in world.scene.phones.kinds.items() if record in done)
+    assert {kind for kind, outcome in outcomes if outcome == "accepted"} == {*KINDS}
+    wanted = {
+        ("ballot.cast", "ballot_already_cast"),
+        ("ballot.cast", "motion_closed"),
+        ("points.redeem", "balance_too_low"),
+        ("points.redeem", "offer_already_redeemed"),
+        ("points.redeem", "offer_expired"),
+        ("redemption.undo", "undo_too_late"),
+        ("ticket.assign", "ticket_state_differs"),
+    }
+    assert wanted <= {*outcomes}
+    refusals = {outcome for _, outcome in outcomes}
+    assert {"nonce_conflict", "not_yet_valid", "device_revoked", "role_missing"} <= refusals
+
+
+def test_the_same_seed_gives_the_same_frames_whatever_the_order_of_sets() -> None:
+    """Nothing in the rules depends on the order of a set: another PYTHONHASHSEED, the same frames."""
+    program = (
+        "from tests.simulation.domain import DomainScene\n"
+        "from tests.simulation.options import days\n"
+        "from tests.simulation.world import run\n"
+        "print([run(days(n, seed), DomainScene).fingerprint for n, seed in ((3, 2), (3, 7), (1, 6))])\n"
+    )
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "4711")
+    ]
+    assert len(dict.fromkeys(outputs)) == 1
