@@ -6,7 +6,7 @@
 import { faultOf, sentenceOf, type PageFault } from './services/faults'
 import { call } from './services/platform'
 import { settings } from './services/settings'
-import { knownEstate } from './services/trust'
+import { estate, knownEstate, TrustAlarm } from './services/trust'
 import { textsOf, type Section, type Texts } from './texts'
 
 export interface CommonData {
@@ -30,6 +30,8 @@ interface CommonMethods {
   redress(): void
   /** Shows the page again from its data source. */
   reload(): Promise<void>
+  /** Puts the title anew: what is done is not called by what was to be done. */
+  retitle(): void
   /** One action at a time; failures become a sentence, never a dead button. */
   run(action: () => Promise<void>): Promise<void>
 }
@@ -37,7 +39,8 @@ interface CommonMethods {
 export type PageThis<Data, Methods> = PageInstance<Data & CommonData> & CommonMethods & Methods
 
 interface Definition<Data extends object> {
-  readonly title: (texts: Texts) => string
+  /** May say more once the page's data is there. */
+  readonly title: (texts: Texts, data: Data) => string
   readonly sections: readonly Section[]
   readonly data: Data
   /** Fetches and sets data. Its failure shows the page's error state, with a button to try again. */
@@ -78,7 +81,9 @@ export function definePage<Data extends object, Methods extends object>(
     },
 
     onShow(this: Loaded<Data>) {
-      dress(this, sections, title)
+      dress(this, sections)
+      this.retitle()
+      if (this.data.helpPhone === '') void learnPhone(this)
       const isReturn = this.shownBefore
       this.shownBefore = true
       if (isReturn && keeps) return this.shown?.()
@@ -115,9 +120,14 @@ export function definePage<Data extends object, Methods extends object>(
       }
     },
 
+    retitle(this: Loaded<Data>) {
+      wx.setNavigationBarTitle({ title: title(this.texts, this.data) })
+    },
+
     /** Bound by <page-tools> after language or mode changed. */
     redress(this: Loaded<Data>) {
-      dress(this, sections, title)
+      dress(this, sections)
+      this.retitle()
       void this.reload()
     },
   })
@@ -127,11 +137,20 @@ function show<Data>(page: PageInstance<Data & CommonData>, change: Partial<Commo
   page.setData(change as Record<string, unknown>)
 }
 
-function dress<Data>(page: Loaded<Data>, sections: readonly Section[], title: (texts: Texts) => string): void {
+/** A page that asks the nodes nothing by itself has the person's number all the same, also when it is opened first. */
+async function learnPhone<Data>(page: Loaded<Data>): Promise<void> {
+  try {
+    show(page, { helpPhone: (await estate()).phone })
+  } catch (error) {
+    // Without network the page stands as it is; nodes that disagree stop it.
+    if (error instanceof TrustAlarm) show(page, { view: 'alarm', fault: sentenceOf(error, page.texts) })
+  }
+}
+
+function dress<Data>(page: Loaded<Data>, sections: readonly Section[]): void {
   const texts = textsOf(settings().language)
   page.texts = texts
   show(page, { ...dressOf(sections), helpPhone: humanPhone() })
-  wx.setNavigationBarTitle({ title: title(texts) })
   const tabs = [texts.tabs.home, texts.tabs.receipts, texts.tabs.me]
   tabs.forEach((text, index) => wx.setTabBarItem({ index, text, fail: () => undefined }))
 }

@@ -2,7 +2,7 @@
 
 import { parseRecord, type RecordPayload } from '../core/record'
 import { api } from './api'
-import type { Motion, MyBallot } from './api-types'
+import type { Motion, MotionSummary, MyBallot } from './api-types'
 import { ballotDraft } from './drafts'
 import { NetworkError } from './http'
 import type { Settlement } from './outbox'
@@ -34,6 +34,13 @@ export function isVotedByOther(mine: readonly MyBallot[]): boolean {
 
 export function hasVoted(mine: readonly MyBallot[] | undefined): boolean {
   return mine !== undefined && mine.length > 0 && mine.every((one) => one.ballot !== '')
+}
+
+/** What closes soonest stands first; of those that are closed, the newest. */
+export function byUrgency(motions: readonly MotionSummary[]): Record<'open' | 'closed', readonly MotionSummary[]> {
+  const open = motions.filter((one) => one.state === 'open').sort((one, other) => one.close_ms - other.close_ms)
+  const closed = motions.filter((one) => one.state !== 'open').sort((one, other) => other.close_ms - one.close_ms)
+  return { open, closed }
 }
 
 /** Choice by question id, taken when they are shown: what is seen is what is signed, whatever another tab does meanwhile. */

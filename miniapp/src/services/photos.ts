@@ -61,8 +61,15 @@ export function afterRestart(photos: readonly QueuedPhoto[]): readonly QueuedPho
   return photos.map((photo) => (photo.state === 'uploading' ? { ...photo, state: 'waiting' } : photo))
 }
 
+/** Refusals that are about the picture itself: the same picture is refused again. */
+const HOPELESS = ['photo_not_readable', 'photo_damaged', 'photo_too_large', 'media_type_unsupported']
+
+export function mayRetry(photo: QueuedPhoto): boolean {
+  return photo.state === 'failed' && !HOPELESS.includes(photo.fault ?? '')
+}
+
 export function retryFailed(photos: readonly QueuedPhoto[]): readonly QueuedPhoto[] {
-  return photos.map((photo) => (photo.state === 'failed' ? { path: photo.path, state: 'waiting' } : photo))
+  return photos.map((photo) => (mayRetry(photo) ? { path: photo.path, state: 'waiting' } : photo))
 }
 
 export function replacePhoto(photos: readonly QueuedPhoto[], changed: QueuedPhoto): readonly QueuedPhoto[] {

@@ -60,6 +60,11 @@ export interface Grant {
   readonly activity: string
 }
 
+/** Programmes and activities are code words: what is on the ledger names nobody. */
+const CODE_WORD = /^[a-z0-9][a-z0-9_-]{0,31}$/
+
+export const isCodeWord = (text: string): boolean => CODE_WORD.test(text)
+
 export function grantPoints(grant: Grant, title: string): Promise<Settlement> {
   return submit({ kind: 'points.grant', body: { ...grant }, title })
 }

@@ -1,6 +1,8 @@
 /** Tickets: reporting with photos, and the steps after it. Free text, place and contact are private values. */
 
+import { lengthMax, lengthOf, tidyLine, tidyText } from '../core/limit'
 import { EMPTY_TICKET, type TicketDraft } from './drafts'
+import { PRIVATE_TEXTS } from './generated'
 import type { Settlement } from './outbox'
 import { photoReferences, type QueuedPhoto } from './photos'
 import { seal, submit } from './records'
@@ -20,12 +22,28 @@ export const CATEGORIES = [
 ] as const
 export type Category = (typeof CATEGORIES)[number]
 
-/** An opening is at most 4 KiB; a Chinese character is three bytes. */
-export const TEXT_LENGTH_MAX = 1_000
-export const LINE_LENGTH_MAX = 100
+type Texts = typeof PRIVATE_TEXTS
+type TicketKind = keyof Texts & `ticket.${string}`
+
+/** Characters that a private text may have; its opening then fits the 4 KiB of one whatever the script. */
+export function roomFor<Kind extends TicketKind>(kind: Kind, field: keyof Texts[Kind]): number {
+  return lengthMax(PRIVATE_TEXTS[kind][field] as string)
+}
+
+/** Steps after the report have one private text. */
+export const NOTE_LENGTH_MAX = roomFor('ticket.progress', 'note')
+
+export function isTooLong(draft: TicketDraft): boolean {
+  const fields = ['contact', 'place', 'text'] as const
+  return fields.some((field) => lengthOf(draft[field]) > roomFor('ticket.report', field))
+}
 
 export async function reportTicket(draft: TicketDraft, title: string): Promise<Settlement> {
-  const [contact, place, text] = await Promise.all([seal(draft.contact), seal(draft.place), seal(draft.text)])
+  const [contact, place, text] = await Promise.all([
+    seal(tidyLine(draft.contact)),
+    seal(tidyLine(draft.place)),
+    seal(tidyText(draft.text)),
+  ])
   const body = {
     category: draft.category,
     contact: contact.commitment,
@@ -56,7 +74,7 @@ export async function addToTicket(
   photos: readonly QueuedPhoto[],
   title: string,
 ): Promise<Settlement> {
-  const sealed = await seal(note)
+  const sealed = await seal(tidyText(note))
   const body = { note: sealed.commitment, photos: photoReferences(photos), ticket }
   return submit({ kind, body, openings: [sealed.opening], title })
 }

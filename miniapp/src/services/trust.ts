@@ -35,6 +35,8 @@ export const API = '/api/v1'
 /** On the web the node that served this page has the empty address: same origin. */
 const OWN_ORIGIN = ''
 
+/** Pages that start together meet the nodes once. */
+let meeting: Promise<EstateTrust> | undefined
 let policy: { readonly text: string; readonly parsed: Policy } | undefined
 
 export async function estate(): Promise<Estate> {
@@ -72,7 +74,12 @@ export function raiseAlarm(alarm: 'differs' | 'fork'): never {
 }
 
 /** First use: ask the first node, then every node it names, and compare what decides trust. */
-export async function meet(): Promise<EstateTrust> {
+export function meet(): Promise<EstateTrust> {
+  meeting ??= compareNodes().finally(() => (meeting = undefined))
+  return meeting
+}
+
+async function compareNodes(): Promise<EstateTrust> {
   const first = await askFirst()
   const own = LINLI_ESTATE ? '' : await askOwnId()
   const asked = reachable(first.nodes, own)

@@ -1,8 +1,21 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { choicesOf, faultInForm, isNoticeShort, type MotionForm } from '../../src/services/motions'
+import { lengthMax } from '../../src/core/limit'
+import {
+  CHOICE_LENGTH_MAX,
+  choicesOf,
+  faultInForm,
+  isNoticeShort,
+  OPTIONS_MAX,
+  QUESTION_LENGTH_MAX,
+  TEXT_LENGTH_MAX,
+  TITLE_LENGTH_MAX,
+  type MotionForm,
+} from '../../src/services/motions'
+
+type Fields = Record<string, { readonly pattern: string }>
 
 const DAY = 86_400_000
-const approval = { for: '同意', against: '反对', abstain: '弃权' }
 const form: MotionForm = {
   title: 't',
   text: 'x',
@@ -27,13 +40,28 @@ describe('motion form', () => {
     expect(faultInForm({ ...form, matter: '' }, 0)).toBe('needMatter')
   })
 
+  it('is told what is too long by the limits of the record itself', () => {
+    const { $defs, properties } = JSON.parse(
+      readFileSync(new URL('../../../schemas/records/motion.open.json', import.meta.url), 'utf8'),
+    ) as { properties: Fields; $defs: Record<'Question' | 'Choice', { properties: Fields }> }
+    expect(TITLE_LENGTH_MAX).toBe(lengthMax(properties['title']!.pattern))
+    expect(TEXT_LENGTH_MAX).toBe(lengthMax(properties['text']!.pattern))
+    expect(QUESTION_LENGTH_MAX).toBe(lengthMax($defs.Question.properties['text']!.pattern))
+    expect(CHOICE_LENGTH_MAX).toBe(lengthMax($defs.Choice.properties['text']!.pattern))
+    expect(OPTIONS_MAX + 1).toBe(($defs.Question.properties['choices'] as unknown as { maxItems: number }).maxItems)
+    expect(faultInForm({ ...form, text: '字'.repeat(TEXT_LENGTH_MAX) }, 0)).toBeNull()
+    expect(faultInForm({ ...form, text: '字'.repeat(TEXT_LENGTH_MAX + 1) }, 0)).toBe('tooLong')
+    const long = `甲\n${'乙'.repeat(CHOICE_LENGTH_MAX + 1)}`
+    expect(faultInForm({ ...form, questions: [{ text: 'q', options: long }] }, 0)).toBe('needQuestion')
+  })
+
   it('always offers for, against and abstain where the matter asks for approval', () => {
-    const choices = choicesOf({ text: 'q', options: 'a\nb' }, false, approval)
+    const choices = choicesOf({ text: 'q', options: 'a\nb' }, false)
     expect(choices.map((choice) => choice.id)).toEqual(['for', 'against', 'abstain'])
   })
 
   it('adds an abstention to own options, once', () => {
-    expect(choicesOf({ text: 'q', options: '甲\n乙\n弃权' }, true, approval)).toEqual([
+    expect(choicesOf({ text: 'q', options: '甲\n乙\n弃权' }, true)).toEqual([
       { id: 'c1', text: '甲' },
       { id: 'c2', text: '乙' },
       { id: 'abstain', text: '弃权' },

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { afterRestart, photoReferences, replacePhoto, retryFailed, type QueuedPhoto } from '../../src/services/photos'
+import {
+  afterRestart,
+  mayRetry,
+  photoReferences,
+  replacePhoto,
+  retryFailed,
+  type QueuedPhoto,
+} from '../../src/services/photos'
 
 const uploaded = {
   sha256: 'a'.repeat(64),
@@ -12,7 +19,7 @@ const uploaded = {
 const photos: readonly QueuedPhoto[] = [
   { path: '1', state: 'done', uploaded },
   { path: '2', state: 'uploading' },
-  { path: '3', state: 'failed', fault: 'photo_too_large' },
+  { path: '3', state: 'failed', fault: 'photo_quota' },
 ]
 
 describe('photo queue', () => {
@@ -23,6 +30,14 @@ describe('photo queue', () => {
   it('retries only what failed, forgetting why', () => {
     expect(retryFailed(photos)[2]).toEqual({ path: '3', state: 'waiting' })
     expect(retryFailed(photos)[0]).toBe(photos[0])
+  })
+
+  it('offers no second try for a picture that would be refused again', () => {
+    const damaged: QueuedPhoto = { path: '4', state: 'failed', fault: 'photo_damaged' }
+    expect(mayRetry(damaged)).toBe(false)
+    expect(retryFailed([damaged])).toEqual([damaged])
+    expect(mayRetry({ path: '5', state: 'failed' })).toBe(true)
+    expect(mayRetry({ path: '6', state: 'done', uploaded })).toBe(false)
   })
 
   it('changes one photo by its path', () => {

@@ -5,6 +5,7 @@ import {
   afterRestart,
   choosePhotos,
   forgetPhoto,
+  mayRetry,
   PHOTOS_MAX,
   replacePhoto,
   retryFailed,
@@ -20,6 +21,7 @@ interface Row extends QueuedPhoto {
   readonly label: string
   readonly removeLabel: string
   readonly stateText: string
+  readonly mayRetry: boolean
 }
 
 Component({
@@ -90,6 +92,7 @@ Component({
           label: fill((this.data['common'] as Texts['common']).photo, { n: at + 1 }),
           removeLabel: fill(texts.photoRemove, { n: at + 1 }),
           stateText: stateText(photo, texts),
+          mayRetry: mayRetry(photo),
         }),
       )
       const count = fill(texts.photoCount, { n: photos.length })

@@ -8,13 +8,18 @@ import { sentenceOfSettlement } from '../../services/faults'
 import { watch } from '../../services/live'
 import { AMOUNT_MAX, makeOffer, undoRedemption } from '../../services/points'
 import { serverNow } from '../../services/records'
+import { Till } from '../../services/till'
 import { fill } from '../../texts'
 import { formatNumber } from '../../texts/format'
-import { definePage, go } from '../../page'
+import { shopText } from '../../texts/shops'
+import { ask, definePage, go } from '../../page'
 
 type Stage = 'amount' | 'waiting' | 'paid' | 'expired' | 'undone'
 
 const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', 'clear', '0', 'erase']
+
+/** Outlives the page: a code that was shown can be paid while the merchant looks at something else. */
+const till = new Till()
 
 definePage({
   title: (texts) => texts.charge.title,
@@ -30,9 +35,11 @@ definePage({
     amountText: '',
     paidText: '',
     offer: '',
+    shop: '',
+    /** Codes shown before that can still be paid, in words; and what came in for one of them meanwhile. */
+    earlier: [] as readonly string[],
+    earlierPaid: '',
   },
-  dueMs: 0,
-  timer: undefined as ReturnType<typeof setInterval> | undefined,
   stopWatching: undefined as (() => void) | undefined,
   redeemed: undefined as MerchantOffer | undefined,
 
@@ -44,6 +51,17 @@ definePage({
       label: id === 'clear' ? clear : id === 'erase' ? erase : fill(digit, { n: id }),
     }))
     this.setData({ keys })
+    void this.showShop()
+  },
+
+  /** What a customer reads before he pays: without it he could not tell whose code he scans. */
+  async showShop() {
+    const shop = await api.ownShop().catch(() => null)
+    if (shop) this.setData({ shop: shopText(shop.id, shop.name, this.texts) })
+  },
+
+  shown() {
+    if (till.isWatching(serverNow())) this.start()
   },
 
   left() {
@@ -67,13 +85,14 @@ definePage({
       if (made.settlement.kind !== 'accepted') {
         return this.setData({ note: sentenceOfSettlement(made.settlement, this.texts) })
       }
-      this.dueMs = made.dueMs
+      till.add({ offer: made.offer, amount, dueMs: made.dueMs })
       const amountText = formatNumber(amount)
       this.setData({
         stage: 'waiting',
         qr: qrDataUrl(made.code),
         alias: spaceCode(made.alias),
         offer: made.offer,
+        earlierPaid: '',
         amountText,
         paidText: fill(this.texts.charge.paid, { n: amountText }),
       })
@@ -82,47 +101,63 @@ definePage({
   },
 
   start() {
+    this.stop()
     this.tick()
-    this.timer = setInterval(() => this.tick(), 1_000)
-    this.stopWatching = watch(['points.redeem'], () => void this.look())
+    const timer = setInterval(() => this.tick(), 1_000)
+    const stop = watch(['points.redeem'], () => void this.look())
+    this.stopWatching = () => {
+      clearInterval(timer)
+      stop()
+    }
   },
 
   stop() {
-    clearInterval(this.timer)
     this.stopWatching?.()
+    this.stopWatching = undefined
   },
 
   tick() {
-    const seconds = Math.ceil((this.dueMs - serverNow()) / 1_000)
-    if (seconds > 0) return this.setData({ left: fill(this.texts.charge.left, { n: seconds }) })
-    this.finish('expired')
+    const now = serverNow()
+    const seconds = (dueMs: number) => Math.ceil((dueMs - now) / 1_000)
+    const { charge } = this.texts
+    const payable = till.payable(now)
+    const shown = this.data.stage === 'waiting' ? payable.find((code) => code.offer === this.data.offer) : undefined
+    const earlier = payable
+      .filter((code) => code !== shown)
+      .map((code) => fill(charge.earlier, { n: formatNumber(code.amount), seconds: seconds(code.dueMs) }))
+    this.setData({ earlier, left: shown ? fill(charge.left, { n: seconds(shown.dueMs) }) : '' })
+    if (this.data.stage === 'waiting' && !shown) this.setData({ stage: 'expired' })
+    if (!till.isWatching(now)) this.stop()
   },
 
   async look() {
     const { items } = await api.merchantOffers().catch(() => ({ items: [] }))
-    const offer = items.find((one) => one.offer === this.data.offer)
-    if (offer?.state === 'redeemed' && this.data.stage !== 'paid') {
-      this.redeemed = offer
-      wx.vibrateShort({ type: 'heavy' })
-      this.finish('paid')
-    }
-  },
-
-  finish(stage: Stage) {
-    this.stop()
-    this.setData({ stage, typed: '' })
+    const paid = till.takePaid(items)
+    if (!paid) return
+    wx.vibrateShort({ type: 'heavy' })
+    const amountText = formatNumber(paid.amount)
+    const paidText = fill(this.texts.charge.paid, { n: amountText })
+    // The code on the screen stays there: the next customer may be scanning it.
+    if (this.data.stage === 'waiting' && paid.offer !== this.data.offer) return this.setData({ earlierPaid: paidText })
+    this.redeemed = paid
+    this.setData({ stage: 'paid', typed: '', amountText, paidText })
+    this.tick()
   },
 
   undo() {
+    const { charge, common, sales } = this.texts
     return this.run(async () => {
+      const question = fill(sales.undoAsk, { n: this.data.amountText })
+      if (!(await ask(charge.undo, question, charge.undo, common.cancel))) return
       const settlement = await undoRedemption(this.redeemed!, this.data.amountText)
-      if (settlement.kind === 'accepted') this.finish('undone')
+      if (settlement.kind === 'accepted') this.setData({ stage: 'undone' })
       else this.setData({ note: sentenceOfSettlement(settlement, this.texts) })
     })
   },
 
   again() {
-    this.finish('amount')
+    this.setData({ stage: 'amount', typed: '', note: '', earlierPaid: '' })
+    this.tick()
   },
 
   sales() {

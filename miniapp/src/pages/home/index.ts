@@ -1,7 +1,7 @@
 /** Start page: a few large tiles, the state of the ledger, and what is still on its way. */
 
 import { api } from '../../services/api'
-import type { Cluster, SessionInfo } from '../../services/api-types'
+import type { Cluster, MotionSummary, SessionInfo } from '../../services/api-types'
 import { hasVoted } from '../../services/ballots'
 import { hasRole, isMember, whoAmI } from '../../services/identity'
 import { outbox } from '../../services/records'
@@ -12,6 +12,8 @@ import { formatNumber } from '../../texts/format'
 import { definePage } from '../../page'
 
 type Lamp = 'all' | 'part' | 'none'
+
+type PendingTone = 'warn' | 'alarm'
 
 definePage({
   title: (texts) => texts.home.title,
@@ -24,9 +26,13 @@ definePage({
     lampText: '',
     lampLabel: '',
     voteHint: '',
+    /** Motions that wait for this person's vote, and his balance: null as long as nobody has said. */
+    due: null as number | null,
+    balance: null as number | null,
     hasDue: false,
     pointsHint: '',
     pendingText: '',
+    pendingTone: 'warn' as PendingTone,
     tools: [] as Tool[],
   },
 
@@ -34,7 +40,8 @@ definePage({
     const { name } = await estate()
     const member = store.read('member')
     const hello = member ? fill(this.texts.home.hello, { name: member.name }) : this.texts.home.guest
-    this.setData({ estateName: name, hello, isMember: isMember(), ...hints(this.texts), ...pending(this.texts) })
+    this.setData({ estateName: name, hello, isMember: isMember(), ...pending(this.texts) })
+    this.showNumbers()
     // The page stands already; what follows only fills it in.
     void this.refresh()
   },
@@ -42,8 +49,19 @@ definePage({
   async refresh() {
     const [cluster, session] = await Promise.all([orNull(api.cluster()), isMember() ? orNull(whoAmI()) : null])
     this.setData({ ...lampData(cluster, this.texts), tools: toolsFor(session, this.texts) })
-    if (session) this.setData(await numbers(this.texts))
+    if (session) await this.count()
     await refreshEstate().catch((error: unknown) => (error instanceof TrustAlarm ? this.reload() : undefined))
+  },
+
+  async count() {
+    const [motions, account] = await Promise.all([orNull(api.motions()), orNull(api.account())])
+    if (motions) this.setData({ due: motions.items.filter(waitsForMe).length })
+    if (account) this.setData({ balance: account.balance })
+    this.showNumbers()
+  },
+
+  showNumbers() {
+    this.setData(numbers(this.data.due, this.data.balance, this.texts))
   },
 })
 
@@ -61,23 +79,28 @@ async function orNull<Result>(promise: Promise<Result>): Promise<Result | null> 
   }
 }
 
-function hints(texts: Texts) {
-  return { voteHint: texts.home.voteNone, hasDue: false, pointsHint: texts.home.pointsHint }
+/** What did not hold comes first, then what was not delivered, then what is on its way. */
+function pending(texts: Texts): { pendingText: string; pendingTone: PendingTone } {
+  const states = outbox.items().map((item) => item.state)
+  const count = (state: string) => states.filter((one) => one === state).length
+  const say = (text: string, n: number, pendingTone: PendingTone) => ({ pendingText: fill(text, { n }), pendingTone })
+  if (states.length === 0) return { pendingText: '', pendingTone: 'warn' }
+  if (count('distrusted') > 0) return say(texts.home.distrusted, count('distrusted'), 'alarm')
+  if (count('expired') > 0) return say(texts.home.expired, count('expired'), 'warn')
+  return say(texts.home.pending, states.length, 'warn')
 }
 
-function pending(texts: Texts) {
-  const waiting = outbox.items().length
-  return { pendingText: waiting > 0 ? fill(texts.home.pending, { n: waiting }) : '' }
+function waitsForMe({ mine, state }: MotionSummary): boolean {
+  return state === 'open' && mine !== undefined && mine.length > 0 && !hasVoted(mine)
 }
 
-async function numbers(texts: Texts) {
-  const [motions, account] = await Promise.all([orNull(api.motions()), orNull(api.account())])
-  const isDue = (mine: Parameters<typeof hasVoted>[0]) => mine !== undefined && mine.length > 0 && !hasVoted(mine)
-  const due = (motions?.items ?? []).filter((motion) => motion.state === 'open' && isDue(motion.mine)).length
+/** A number that nobody has told yet is not zero. */
+function numbers(due: number | null, balance: number | null, texts: Texts) {
+  const { pointsBalance, pointsHint, voteCount, voteHint, voteNone } = texts.home
   return {
-    hasDue: due > 0,
-    voteHint: due > 0 ? fill(texts.home.voteCount, { n: due }) : texts.home.voteNone,
-    pointsHint: account ? fill(texts.home.pointsBalance, { n: formatNumber(account.balance) }) : texts.home.pointsHint,
+    hasDue: due !== null && due > 0,
+    voteHint: due === null ? voteHint : due > 0 ? fill(voteCount, { n: due }) : voteNone,
+    pointsHint: balance === null ? pointsHint : fill(pointsBalance, { n: formatNumber(balance) }),
   }
 }
 
@@ -95,6 +118,7 @@ function toolsFor(session: SessionInfo | null, texts: Texts): Tool[] {
     { role: 'staff', url: '/staff/tickets/index', icon: 'work', text: texts.home.staff },
     { role: 'staff', url: '/staff/grant/index', icon: 'gift', text: texts.home.grant },
     { role: 'committee', url: '/staff/motion/index', icon: 'motion', text: texts.home.motion },
+    { role: 'officer', url: '/staff/shops/index', icon: 'shop', text: texts.home.shops },
   ]
   return all.filter((tool) => hasRole(roles, tool.role))
 }

@@ -2,7 +2,7 @@
 
 import { api } from '../../services/api'
 import type { MotionSummary } from '../../services/api-types'
-import { hasVoted } from '../../services/ballots'
+import { byUrgency, hasVoted } from '../../services/ballots'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { fill, type Texts } from '../../texts'
@@ -25,9 +25,9 @@ definePage({
 
   async load() {
     const { items } = await api.motions()
-    const rows = (isOpen: boolean) =>
-      items.filter((motion) => (motion.state === 'open') === isOpen).map((motion) => rowOf(motion, this.texts))
-    this.setData({ open: rows(true), closed: rows(false), isEmpty: items.length === 0 })
+    const rowsOf = (motions: readonly MotionSummary[]) => motions.map((motion) => rowOf(motion, this.texts))
+    const { open, closed } = byUrgency(items)
+    this.setData({ open: rowsOf(open), closed: rowsOf(closed), isEmpty: items.length === 0 })
   },
 })
 

@@ -11,10 +11,12 @@ import { redeem } from '../../services/points'
 import { serverNow } from '../../services/records'
 import { fill } from '../../texts'
 import { formatNumber } from '../../texts/format'
+import { outcomeTitle } from '../../texts/outcomes'
+import { shopText } from '../../texts/shops'
 import { definePage, replaceWith } from '../../page'
 
 definePage({
-  title: (texts) => texts.pay.title,
+  title: (texts, { outcome }) => (outcome ? outcomeTitle(outcome, texts.common, texts.pay.done) : texts.pay.title),
   sections: ['pay'],
   keeps: true,
   data: {
@@ -63,7 +65,7 @@ definePage({
     this.offer = offer
     this.setData({
       hasOffer: true,
-      shop: shopName(offer, texts.unnamedShop),
+      shop: shopText(offer.shop.id, offer.shop.name, this.texts),
       amount: formatNumber(offer.amount),
       isEnough: left >= 0,
       left: left >= 0 ? fill(texts.left, { n: formatNumber(left) }) : fill(texts.notEnough, { n: formatNumber(-left) }),
@@ -96,6 +98,7 @@ definePage({
       clearInterval(this.timer)
       const outcomeText = sentenceOfSettlement(settlement, this.texts) || this.texts.common.recorded
       this.setData({ outcome: settlement.kind, outcomeText, receipt: settlement.id })
+      this.retitle()
       if (settlement.kind === 'accepted') wx.vibrateShort({ type: 'medium' })
     })
   },
@@ -104,10 +107,3 @@ definePage({
     wx.navigateBack({})
   },
 })
-
-const PSEUDONYM_TAIL = 4
-
-/** A node that does not know the shop gives its pseudonym; its last characters are enough to compare with the sign. */
-function shopName({ shop }: Offer, unnamed: string): string {
-  return shop.name === shop.id ? fill(unnamed, { tail: shop.id.slice(-PSEUDONYM_TAIL) }) : shop.name
-}

@@ -9,6 +9,7 @@ import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import type { Texts } from '../../texts'
 import { formatNumber, formatTime } from '../../texts/format'
+import { shopText } from '../../texts/shops'
 import { definePage, go, replaceWith } from '../../page'
 
 interface Row {
@@ -50,10 +51,15 @@ definePage({
   },
 })
 
-/** The ledger names accounts, `issuer/volunteer` or `merchant/...`; a node that knows the shop gives its name instead. */
-function withWhom(counterpart: string, texts: Texts): string {
-  if (counterpart.startsWith('issuer/')) return texts.points.community
-  return counterpart.startsWith('merchant/') ? texts.points.shop : counterpart
+/** The ledger names accounts: `issuer/volunteer`, or `merchant/` and the pseudonym of who keeps the shop. */
+function withWhom({ counterpart, shop }: PointsEntry, texts: Texts): string {
+  const [owner, id] = counterpart.split('/') as [string, string | undefined]
+  return owner === 'merchant' ? shopText(id ?? '', shop, texts) : texts.points.community
+}
+
+function whatHappened({ amount, kind }: PointsEntry, texts: Texts): string {
+  if (kind === 'redemption.undo') return amount > 0 ? texts.points.returned : texts.points.takenBack
+  return amount > 0 ? texts.points.earned : texts.points.spent
 }
 
 function rowOf(entry: PointsEntry, texts: Texts): Row {
@@ -61,8 +67,8 @@ function rowOf(entry: PointsEntry, texts: Texts): Row {
   const at = formatTime(settings().language, entry.at_ms, serverNow())
   return {
     id: entry.record + entry.kind,
-    title: withWhom(entry.counterpart, texts) || (isIn ? texts.points.earned : texts.points.spent),
-    hint: [isIn ? texts.points.earned : texts.points.spent, entry.reason, at].filter((part) => part !== '').join(' · '),
+    title: withWhom(entry, texts),
+    hint: [whatHappened(entry, texts), entry.reason, at].filter((part) => part !== '').join(' · '),
     amount: (isIn ? '+' : '\u2212') + formatNumber(Math.abs(entry.amount)),
     isIn,
   }

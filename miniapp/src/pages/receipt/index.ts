@@ -75,6 +75,10 @@ definePage({
     return this.run(() => this.check(openReceipt))
   },
 
+  callPerson() {
+    wx.makePhoneCall({ phoneNumber: this.data.helpPhone })
+  },
+
   export() {
     return this.run(() => exportReceipt(this.query['id']!))
   },

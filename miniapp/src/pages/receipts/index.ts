@@ -1,5 +1,6 @@
 /** My receipts, and above them what is still on its way. */
 
+import type { OutboxItem } from '../../services/outbox'
 import { outbox, serverNow } from '../../services/records'
 import { receiptNotes, type ReceiptNote } from '../../services/receipts'
 import { refreshGrades } from '../../services/grades'
@@ -17,10 +18,19 @@ interface Row {
   readonly tone: string
 }
 
+interface Pending {
+  readonly id: string
+  readonly title: string
+  readonly hint: string
+  readonly tone: 'warn' | 'alarm'
+  readonly isExpired: boolean
+  readonly button: string
+}
+
 definePage({
   title: (texts) => texts.receipts.title,
   sections: ['receipts'],
-  data: { pending: [] as { id: string; title: string; isExpired: boolean }[], rows: [] as Row[], isEmpty: false },
+  data: { pending: [] as Pending[], rows: [] as Row[], isEmpty: false },
 
   load() {
     this.list()
@@ -28,11 +38,7 @@ definePage({
   },
 
   list() {
-    const pending = outbox.items().map((item) => ({
-      id: item.id,
-      title: `${kindText(item.kind, this.texts)} · ${item.title}`,
-      isExpired: item.state === 'expired',
-    }))
+    const pending = outbox.items().map((item) => pendingOf(item, this.texts))
     const rows = receiptNotes().map((note) => rowOf(note, this.texts))
     this.setData({ pending, rows, isEmpty: rows.length === 0 && pending.length === 0 })
   },
@@ -49,6 +55,21 @@ definePage({
     this.list()
   },
 })
+
+/** A receipt that did not hold is a warning for as long as it lies here, not a matter of waiting. */
+function pendingOf({ id, kind, state, title }: OutboxItem, texts: Texts): Pending {
+  const { distrustText, expiredTitle, pendingText, checkAgain, send } = texts.receipts
+  const isDistrusted = state === 'distrusted'
+  const isExpired = state === 'expired'
+  return {
+    id,
+    title: `${kindText(kind, texts)} · ${title}`,
+    hint: isDistrusted ? distrustText : isExpired ? expiredTitle : pendingText,
+    tone: isDistrusted ? 'alarm' : 'warn',
+    isExpired,
+    button: isDistrusted ? checkAgain : send,
+  }
+}
 
 function rowOf(note: ReceiptNote, texts: Texts): Row {
   const isAccepted = note.outcome === 'accepted'

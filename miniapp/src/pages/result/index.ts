@@ -4,6 +4,7 @@ import { api } from '../../services/api'
 import type { Motion, Question, QuestionResult } from '../../services/api-types'
 import { estate } from '../../services/trust'
 import { fill, type Texts } from '../../texts'
+import { APPROVAL, choiceText } from '../../texts/choices'
 import { formatArea, formatFraction, formatNumber } from '../../texts/format'
 import { definePage } from '../../page'
 
@@ -24,9 +25,6 @@ interface Block {
   readonly clause: string
   readonly lines: readonly Line[]
 }
-
-/** Choices of an ordinary question, which passes or does not. */
-const APPROVAL = ['for', 'against', 'abstain']
 
 definePage({
   title: (texts) => texts.result.title,
@@ -79,7 +77,7 @@ function blockOf(result: QuestionResult, motion: Motion, texts: Texts): Block {
     text: question?.text ?? '',
     ...verdictOf(result, question, texts),
     clause: fill(texts.result.clause, { clause: result.clause }),
-    lines: linesOf(result, question),
+    lines: linesOf(result, question, texts),
   }
 }
 
@@ -89,18 +87,21 @@ function verdictOf(
   texts: Texts,
 ): Pick<Block, 'verdict' | 'tone' | 'why'> {
   if (result.result === 'undetermined') return { verdict: texts.result.undetermined, tone: 'bad', why: '' }
-  const chosen = question?.choices.find((choice) => choice.id === result.chosen && !APPROVAL.includes(choice.id))
+  const chosen = question?.choices.find((choice) => choice.id === result.chosen && !isApproval(choice.id))
   if (result.passed) return { verdict: chosen?.text ?? texts.result.passed, tone: 'good', why: '' }
   const why = result.quorum ? texts.result.majorityFailed : texts.result.quorumFailed
   return { verdict: texts.result.failed, tone: 'bad', why }
 }
 
-function linesOf(result: QuestionResult, question: Question | undefined): Line[] {
+const isApproval = (id: string): boolean => APPROVAL.some((one) => one === id)
+
+function linesOf(result: QuestionResult, question: Question | undefined, texts: Texts): Line[] {
   const heads = result.participating.heads ?? 0
   const area = result.participating.area_cm2 ?? 0
+  const wording = new Map(question?.choices.map((choice) => [choice.id, choiceText(choice, texts)]))
   return result.choices.map((one) => ({
     id: one.choice,
-    text: question?.choices.find((choice) => choice.id === one.choice)?.text ?? one.choice,
+    text: wording.get(one.choice) ?? one.choice,
     heads: `${formatNumber(one.heads)}/${formatNumber(heads)} (${formatFraction(one.heads, heads)})`,
     area: `${formatArea(one.area_cm2)}/${formatArea(area)} ㎡ (${formatFraction(one.area_cm2, area)})`,
     share: String(heads > 0 ? Math.floor((one.heads / heads) * 100) : 0),

@@ -5,19 +5,22 @@ import { sentenceOfSettlement } from '../../services/faults'
 import type { Settlement } from '../../services/outbox'
 import { forgetPhoto, type QueuedPhoto } from '../../services/photos'
 import { store } from '../../services/store'
-import { CATEGORIES, LINE_LENGTH_MAX, reportTicket, TEXT_LENGTH_MAX } from '../../services/tickets'
+import { CATEGORIES, isTooLong, reportTicket, roomFor } from '../../services/tickets'
 import { categoryText } from '../../texts/tickets'
+import { outcomeTitle } from '../../texts/outcomes'
 import { definePage } from '../../page'
 
 definePage({
-  title: (texts) => texts.ticketNew.title,
+  title: (texts, { outcome }) =>
+    outcome ? outcomeTitle(outcome, texts.common, texts.ticketNew.done) : texts.ticketNew.title,
   sections: ['ticketNew'],
   keeps: true,
   data: {
     draft: EMPTY_TICKET,
     categories: [] as { id: string; text: string }[],
-    textMax: TEXT_LENGTH_MAX,
-    lineMax: LINE_LENGTH_MAX,
+    textMax: roomFor('ticket.report', 'text'),
+    placeMax: roomFor('ticket.report', 'place'),
+    contactMax: roomFor('ticket.report', 'contact'),
     outcome: '' as '' | Settlement['kind'],
     outcomeText: '',
     receipt: '',
@@ -43,7 +46,11 @@ definePage({
   },
 
   typed(event: ValueEvent) {
-    this.change({ [event.currentTarget.dataset['field'] as 'place' | 'text' | 'contact']: event.detail.value })
+    this.change({ [event.currentTarget.dataset['field'] as 'place' | 'contact']: event.detail.value })
+  },
+
+  typedText(event: ValueEvent) {
+    this.change({ text: event.detail.value })
   },
 
   atHome(event: ValueEvent<boolean>) {
@@ -63,6 +70,7 @@ definePage({
     if (photos.some((photo) => photo.state === 'uploading' || photo.state === 'waiting')) return texts.uploading
     if (category === '') return texts.needCategory
     if (place.trim() === '') return texts.needPlace
+    if (isTooLong(ticketDraft())) return this.texts.common.tooLong
     return text.trim() === '' && !photos.some((photo) => photo.state === 'done') ? texts.needText : ''
   },
 
@@ -78,6 +86,7 @@ definePage({
         outcomeText: sentenceOfSettlement(settlement, this.texts) || this.texts.common.recorded,
         receipt: settlement.id,
       })
+      this.retitle()
     })
   },
 

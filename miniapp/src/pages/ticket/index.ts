@@ -1,5 +1,6 @@
 /** One report with all that was done about it. Only its reporter says that it is fixed. */
 
+import { lengthOf } from '../../core/limit'
 import { api } from '../../services/api'
 import type { Ticket, TicketStep } from '../../services/api-types'
 import { sentenceOfSettlement } from '../../services/faults'
@@ -7,7 +8,7 @@ import type { QueuedPhoto } from '../../services/photos'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { store } from '../../services/store'
-import { addToTicket, confirmTicket, TEXT_LENGTH_MAX } from '../../services/tickets'
+import { addToTicket, confirmTicket, NOTE_LENGTH_MAX } from '../../services/tickets'
 import { momentsOf, type Moment } from '../../texts/moments'
 import { categoryText, stateText, toneOf } from '../../texts/tickets'
 import { definePage } from '../../page'
@@ -28,7 +29,7 @@ definePage({
     isReopening: false,
     reason: '',
     morePhotos: [] as readonly QueuedPhoto[],
-    textMax: TEXT_LENGTH_MAX,
+    textMax: NOTE_LENGTH_MAX,
   },
 
   async load() {
@@ -74,6 +75,7 @@ definePage({
   reopen() {
     const { reason, morePhotos } = this.data
     if (reason.trim() === '') return this.setData({ note: this.texts.ticket.needNote })
+    if (lengthOf(reason) > NOTE_LENGTH_MAX) return this.setData({ note: this.texts.common.tooLong })
     return this.run(async () => {
       const settlement = await addToTicket('ticket.reopen', this.query['id']!, reason, morePhotos, this.data.category)
       await this.after(sentenceOfSettlement(settlement, this.texts), this.texts.ticket.reopened)

@@ -5,6 +5,7 @@ import type { Choice, Motion } from '../../services/api-types'
 import { chooseDraft, choiceOf } from '../../services/ballots'
 import { ApiProblem } from '../../services/http'
 import { fill } from '../../texts'
+import { choiceText } from '../../texts/choices'
 import { definePage, go } from '../../page'
 import { stepData, VOTE_STEPS } from './steps'
 
@@ -22,7 +23,7 @@ definePage({
     this.setData({
       number: fill(this.texts.vote.question, { n: this.at() + 1, all: motion.questions.length }),
       text: question.text,
-      choices: question.choices,
+      choices: question.choices.map((one) => ({ id: one.id, text: choiceText(one, this.texts) })),
       chosen: choiceOf(motion, question.id),
       ...stepData(4, this.texts),
     })

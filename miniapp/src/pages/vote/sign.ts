@@ -5,6 +5,9 @@ import type { Motion } from '../../services/api-types'
 import { castBallots, choicesOf, isComplete } from '../../services/ballots'
 import { sentenceOfSettlement } from '../../services/faults'
 import type { Settlement } from '../../services/outbox'
+import type { Texts } from '../../texts'
+import { choiceText } from '../../texts/choices'
+import { outcomeTitle } from '../../texts/outcomes'
 import { definePage, go, replaceWith } from '../../page'
 import { stepData, VOTE_STEPS } from './steps'
 
@@ -15,7 +18,8 @@ interface Answer {
 }
 
 definePage({
-  title: (texts) => texts.vote.signTitle,
+  title: (texts, { outcome }) =>
+    outcome ? outcomeTitle(outcome, texts.common, texts.vote.done, texts.vote.refused) : texts.vote.signTitle,
   sections: ['vote'],
   data: {
     title: '',
@@ -35,7 +39,7 @@ definePage({
     if (!isComplete(motion)) return replaceWith('pages/vote/choose', { motion: motion.id, n: '0' })
     this.motion = motion
     this.choices = choicesOf(motion)
-    this.setData({ title: motion.title, answers: answersOf(motion, this.choices), ...stepData(5, this.texts) })
+    this.setData({ title: motion.title, answers: answersOf(motion, this.choices, this.texts), ...stepData(5, this.texts) })
   },
 
   edit(event: TapEvent) {
@@ -51,12 +55,9 @@ definePage({
         outcomeText: sentence || this.texts.vote.doneText,
         receipt: cast.id,
       })
+      this.retitle()
       if (cast.kind === 'accepted') wx.vibrateShort({ type: 'light' })
     })
-  },
-
-  openReceipt() {
-    replaceWith('pages/receipt/index', { id: this.data.receipt })
   },
 
   home() {
@@ -64,9 +65,9 @@ definePage({
   },
 })
 
-function answersOf(motion: Motion, choices: Readonly<Record<string, string>>): Answer[] {
+function answersOf(motion: Motion, choices: Readonly<Record<string, string>>, texts: Texts): Answer[] {
   return motion.questions.map((question, n) => {
-    const chosen = choices[question.id]
-    return { question: question.text, choice: question.choices.find((one) => one.id === chosen)?.text ?? '', n }
+    const chosen = question.choices.find((one) => one.id === choices[question.id])
+    return { question: question.text, choice: chosen ? choiceText(chosen, texts) : '', n }
   })
 }

@@ -24,6 +24,7 @@ definePage({
     title: '',
     until: '',
     name: '',
+    weight: '',
     homes: [] as Home[],
     canVote: false,
     whyNot: '',
@@ -57,10 +58,19 @@ function voterData(session: SessionInfo, motion: Motion, texts: Texts) {
     until: fill(texts.vote.until, { time }),
     name: session.name,
     homes: session.units.map((unit) => homeOf(unit, texts)),
+    weight: weightText(motion.mine, texts),
     canVote: motion.mine.length > 0 && motion.state === 'open' && !isVotedByOther(motion.mine),
     whyNot: isVotedByOther(motion.mine) ? texts.vote.votedByOther : texts.vote.noRight,
     hasVoted: hasVoted(motion.mine) && !isVotedByOther(motion.mine),
   }
+}
+
+/** What the frozen roll counts for this voter: heads and their area, whatever was bought or sold since. */
+function weightText(mine: Motion['mine'], texts: Texts): string {
+  const areas = new Map(mine.map((one) => [one.position, one.area_cm2]))
+  if (areas.size === 0) return ''
+  const area = [...areas.values()].reduce((sum, one) => sum + one, 0)
+  return fill(texts.vote.heads, { n: areas.size, area: formatArea(area) })
 }
 
 function homeOf(unit: SessionInfo['units'][number], texts: Texts): Home {

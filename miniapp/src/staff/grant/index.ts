@@ -4,11 +4,15 @@ import { api } from '../../services/api'
 import { sentenceOfSettlement } from '../../services/faults'
 import { organisationOf, whoAmI } from '../../services/identity'
 import type { Settlement } from '../../services/outbox'
-import { AMOUNT_MAX, grantPoints, type Grant } from '../../services/points'
+import { AMOUNT_MAX, grantPoints, isCodeWord, type Grant } from '../../services/points'
+import { fill } from '../../texts'
+import { outcomeTitle } from '../../texts/outcomes'
 import { definePage } from '../../page'
 
+const EXAMPLE = { programme: 'volunteer', activity: 'tree-day-2026' }
+
 definePage({
-  title: (texts) => texts.grant.title,
+  title: (texts, { outcome }) => (outcome ? outcomeTitle(outcome, texts.common, texts.grant.done) : texts.grant.title),
   sections: ['grant'],
   keeps: true,
   data: {
@@ -22,6 +26,16 @@ definePage({
     outcome: '' as '' | Settlement['kind'],
     outcomeText: '',
     receipt: '',
+    programmeHint: '',
+    activityHint: '',
+  },
+
+  load() {
+    const { nameHint, onceHint } = this.texts.grant
+    this.setData({
+      programmeHint: fill(nameHint, { example: EXAMPLE.programme }),
+      activityHint: `${fill(nameHint, { example: EXAMPLE.activity })}${onceHint}`,
+    })
   },
 
   typed(event: ValueEvent) {
@@ -44,17 +58,20 @@ definePage({
   },
 
   send() {
-    const { member, programme, activity, reason } = this.data
+    const { member, reason } = this.data
+    const [programme, activity] = [this.data.programme.trim(), this.data.activity.trim()]
     const amount = Number(this.data.amount)
     const isFilled = [member, programme, activity, reason].every((text) => text.trim() !== '')
     if (!isFilled || !Number.isInteger(amount) || amount < 1 || amount > AMOUNT_MAX) {
       return this.setData({ note: this.texts.grant.bad })
     }
+    if (!isCodeWord(programme) || !isCodeWord(activity)) return this.setData({ note: this.texts.grant.badName })
     return this.run(async () => {
       const settlement = await grantPoints({ amount, member: member.trim(), programme, activity, reason }, reason)
       if (settlement.kind === 'refused') return this.setData({ note: sentenceOfSettlement(settlement, this.texts) })
       const outcomeText = sentenceOfSettlement(settlement, this.texts) || this.texts.common.recorded
       this.setData({ outcome: settlement.kind, outcomeText, receipt: settlement.id })
+      this.retitle()
     })
   },
 

@@ -1,13 +1,26 @@
 /** The committee opens a motion. The matter decides the majority; nobody types a threshold. */
 
 import { api } from '../../services/api'
-import type { Matter } from '../../services/api-types'
+import type { Matter, RollView } from '../../services/api-types'
 import { sentenceOfSettlement } from '../../services/faults'
-import { faultInForm, isNoticeShort, openMotion, type MotionForm, type QuestionForm } from '../../services/motions'
+import {
+  faultInForm,
+  isNoticeShort,
+  OPTIONS_LENGTH_MAX,
+  openMotion,
+  QUESTION_LENGTH_MAX,
+  TEXT_LENGTH_MAX,
+  TITLE_LENGTH_MAX,
+  type FormFault,
+  type MotionForm,
+  type QuestionForm,
+} from '../../services/motions'
 import type { Settlement } from '../../services/outbox'
 import { serverNow } from '../../services/records'
+import { settings } from '../../services/settings'
 import { fill, type Texts } from '../../texts'
-import { parseDate } from '../../texts/format'
+import { formatArea, formatNumber, formatTime, parseDate } from '../../texts/format'
+import { outcomeTitle } from '../../texts/outcomes'
 import { ask, definePage } from '../../page'
 
 const QUESTIONS_MAX = 10
@@ -17,7 +30,8 @@ interface Row extends QuestionForm {
 }
 
 definePage({
-  title: (texts) => texts.motionForm.title,
+  title: (texts, { outcome }) =>
+    outcome ? outcomeTitle(outcome, texts.common, texts.motionForm.done) : texts.motionForm.title,
   sections: ['motionForm'],
   keeps: true,
   data: {
@@ -27,6 +41,11 @@ definePage({
     clause: '',
     closes: '',
     roll: '',
+    rolls: [] as { id: string; text: string }[],
+    titleMax: TITLE_LENGTH_MAX,
+    textMax: TEXT_LENGTH_MAX,
+    questionMax: QUESTION_LENGTH_MAX,
+    optionsMax: OPTIONS_LENGTH_MAX,
     packs: [] as { id: string; text: string }[],
     pack: '',
     matters: [] as readonly Matter[],
@@ -41,13 +60,25 @@ definePage({
   all: [] as readonly Matter[],
 
   async load() {
-    const { items } = await api.matters()
+    const [{ items }, rolls] = await Promise.all([api.matters(), api.rolls()])
+    this.showRolls(rolls.items)
     this.all = items
     const packs = [...new Set(items.map((one) => one.rule_pack))]
     this.setData({ packs: packs.map((id) => ({ id, text: packText(id, this.texts) })) })
     // The most specific rules come last and hold unless the committee says otherwise.
     this.showPack(this.data.pack || packs[packs.length - 1]!)
     this.setQuestions(this.data.questions.length > 0 ? this.data.questions : [{ text: '', options: '' }])
+  },
+
+  /** A motion is put to the owners as the newest roll has them, unless the committee says otherwise. */
+  showRolls(rolls: readonly RollView[]) {
+    const shown = rolls.map((roll) => ({ id: roll.id, text: rollText(roll, this.texts) }))
+    const isKept = shown.some((roll) => roll.id === this.data.roll)
+    this.setData({ rolls: shown, roll: isKept ? this.data.roll : (shown[0]?.id ?? '') })
+  },
+
+  chooseRoll(event: ValueEvent) {
+    this.setData({ roll: event.detail.value, note: '' })
   },
 
   showPack(pack: string) {
@@ -75,7 +106,7 @@ definePage({
 
   typed(event: ValueEvent) {
     this.setData({
-      [event.currentTarget.dataset['field'] as 'title' | 'text' | 'closes' | 'roll']: event.detail.value,
+      [event.currentTarget.dataset['field'] as 'title' | 'text' | 'closes']: event.detail.value,
       note: '',
     })
   },
@@ -117,7 +148,7 @@ definePage({
       rulePack: pack,
       hasOptions,
       questions,
-      roll: roll.trim(),
+      roll,
       closeMs: parseDate(closes) ?? 0,
     }
   },
@@ -125,13 +156,14 @@ definePage({
   send() {
     const form = this.form()
     const fault = faultInForm(form, serverNow())
-    if (fault !== null) return this.setData({ note: this.texts.motionForm[fault] })
+    if (fault !== null) return this.setData({ note: faultText(fault, this.texts) })
     return this.run(async () => {
       if (!(await this.acceptShortNotice(form))) return
-      const settlement = await openMotion(form, approvalTexts(this.texts))
+      const settlement = await openMotion(form)
       if (settlement.kind === 'refused') return this.setData({ note: sentenceOfSettlement(settlement, this.texts) })
       const outcomeText = sentenceOfSettlement(settlement, this.texts) || this.texts.common.recorded
       this.setData({ outcome: settlement.kind, outcomeText, receipt: settlement.id })
+      this.retitle()
     })
   },
 
@@ -152,10 +184,11 @@ function packText(id: string, texts: Texts): string {
   return (texts.rulePack as Record<string, string>)[id] ?? id
 }
 
-function approvalTexts(texts: Texts) {
-  return {
-    for: texts.motionForm.choiceFor,
-    against: texts.motionForm.choiceAgainst,
-    abstain: texts.motionForm.choiceAbstain,
-  }
+function rollText({ area_cm2, heads, published_ms }: RollView, texts: Texts): string {
+  const time = formatTime(settings().language, published_ms, serverNow())
+  return fill(texts.motionForm.rollOf, { time, heads: formatNumber(heads), area: formatArea(area_cm2) })
+}
+
+function faultText(fault: FormFault, texts: Texts): string {
+  return fault === 'tooLong' ? texts.common.tooLong : texts.motionForm[fault]
 }

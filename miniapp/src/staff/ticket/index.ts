@@ -1,5 +1,6 @@
 /** Handling a report: assign, note progress, report the work done with photos. Never "fixed": the reporter says that. */
 
+import { lengthOf } from '../../core/limit'
 import { api } from '../../services/api'
 import { sentenceOfSettlement } from '../../services/faults'
 import type { Settlement } from '../../services/outbox'
@@ -7,7 +8,7 @@ import type { QueuedPhoto } from '../../services/photos'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { store } from '../../services/store'
-import { addToTicket, assignTicket, TEXT_LENGTH_MAX } from '../../services/tickets'
+import { addToTicket, assignTicket, NOTE_LENGTH_MAX } from '../../services/tickets'
 import { momentsOf, type Moment } from '../../texts/moments'
 import { categoryText, stateText, toneOf } from '../../texts/tickets'
 import { definePage } from '../../page'
@@ -32,7 +33,7 @@ definePage({
     words: '',
     handler: '',
     newPhotos: [] as readonly QueuedPhoto[],
-    textMax: TEXT_LENGTH_MAX,
+    textMax: NOTE_LENGTH_MAX,
   },
 
   async load() {
@@ -63,7 +64,11 @@ definePage({
   },
 
   typed(event: ValueEvent) {
-    this.setData({ [event.currentTarget.dataset['field'] as 'words' | 'handler']: event.detail.value, note: '' })
+    this.setData({ handler: event.detail.value, note: '' })
+  },
+
+  typedWords(event: ValueEvent) {
+    this.setData({ words: event.detail.value, note: '' })
   },
 
   photosChanged(event: ValueEvent<readonly QueuedPhoto[]>) {
@@ -82,6 +87,7 @@ definePage({
     if (newPhotos.some((photo) => photo.state === 'uploading' || photo.state === 'waiting'))
       return this.texts.ticketNew.uploading
     if (action === 'complete' && !newPhotos.some((photo) => photo.state === 'done')) return texts.needPhoto
+    if (lengthOf(words) > NOTE_LENGTH_MAX) return this.texts.common.tooLong
     return words.trim() === '' ? texts.needNote : ''
   },
 
