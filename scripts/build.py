@@ -31,21 +31,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build the mini-app into miniapp/dist.")
     parser.add_argument("target", nargs="?", choices=[*TARGETS, "all"], default="web", help="which build (web)")
     parser.add_argument("--force", action="store_true", help="build even if no source has changed")
+    parser.add_argument("--estate", type=Path, metavar="FILE", help="for weapp: a node's answer to GET /api/v1/estate")
     options = parser.parse_args()
-    for target in TARGETS if options.target == "all" else (options.target,):
-        print(build(target, force=options.force))
+    targets = TARGETS if options.target == "all" else (options.target,)
+    if "weapp" in targets and options.estate is None:
+        parser.error("weapp needs --estate FILE; save it with: curl -o estate.json http://NODE/api/v1/estate")
+    for target in targets:
+        print(build(target, force=options.force, estate=options.estate if target == "weapp" else None))
 
 
-def build(target: str, *, force: bool = False) -> Path:
-    """The folder with the finished build of `target`, built now if a source has changed. Raises SetupError."""
+def build(target: str, *, force: bool = False, estate: Path | None = None) -> Path:
+    """The folder with the finished build of `target`, built now if a source has changed. Raises SetupError.
+
+    `estate` is compiled in as the first trust; the WeChat build cannot do without it.
+    """
     output = MINIAPP / "dist" / target
     stamp = MINIAPP / "dist" / f".{target}.stamp"
-    digest = _digest_sources()
+    digest = _digest_sources(estate)
     if not force and output.is_dir() and _read(stamp) == digest:
         return output
     install_packages()
     say(f"Building the mini-app for {target}.")
-    run_npm(["run", "--silent", f"build:{target}"])
+    named = ["--", "--estate", str(estate.resolve())] if estate else []
+    run_npm(["run", "--silent", f"build:{target}", *named])
     if not output.is_dir():
         raise SetupError(f"The build of the mini-app ended well but left no {output}.")
     stamp.write_text(digest)
@@ -108,9 +116,13 @@ def _major(node: str) -> int:
     return int(number[1]) if number else 0
 
 
-def _digest_sources() -> str:
-    """One digest over the names and bytes of everything that a build reads."""
+def _digest_sources(estate: Path | None) -> str:
+    """One digest over the names and bytes of everything that a build reads. Raises SetupError for a missing estate."""
     total = hashlib.sha256()
+    if estate is not None:
+        if not estate.is_file():
+            raise SetupError(f"There is no {estate}.")
+        total.update(estate.read_bytes())
     for path in _source_files():
         total.update(json.dumps([str(path.relative_to(ROOT)), path.stat().st_size]).encode())
         total.update(path.read_bytes())

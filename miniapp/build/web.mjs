@@ -1,7 +1,16 @@
 /** The web build: static files for the node to serve. No inline script, no eval, no other host. */
 
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { extname, join } from 'node:path'
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, extname, join } from 'node:path'
 import esbuild from 'esbuild'
 import { jsonOf, readProject, readSource, ROOT, SOURCE, styleFiles } from './project.mjs'
 import { compileTemplates } from './templates.mjs'
@@ -10,13 +19,38 @@ const RPX_PER_VIEWPORT = 7.5
 
 export async function buildWeb(output, estate) {
   const project = readProject()
-  rmSync(output, { recursive: true, force: true })
-  mkdirSync(output, { recursive: true })
-  cpSync(join(SOURCE, 'assets'), join(output, 'assets'), { recursive: true })
-  await bundle(project, output, estate)
-  writeFileSync(join(output, 'app.css'), await styles(project))
-  writeFileSync(join(output, 'index.html'), readFileSync(join(ROOT, 'web/index.html'), 'utf8'))
+  const fresh = `${output}.${process.pid}.new`
+  try {
+    mkdirSync(fresh, { recursive: true })
+    cpSync(join(SOURCE, 'assets'), join(fresh, 'assets'), { recursive: true })
+    await bundle(project, fresh, estate)
+    writeFileSync(join(fresh, 'app.css'), await styles(project))
+    writeFileSync(join(fresh, 'index.html'), readFileSync(join(ROOT, 'web/index.html'), 'utf8'))
+    replaceFiles(fresh, output)
+  } finally {
+    rmSync(fresh, { recursive: true, force: true })
+  }
 }
+
+/** What a page names comes before the page itself. */
+const ENTRIES = ['app.css', 'app.js', 'index.html']
+
+/**
+ * Puts a finished build in place of the old one, file by file, each by one rename: a node that serves the folder never
+ * misses a file, and a build that fails leaves everything as it was. Parts that only the old build had go last.
+ */
+export function replaceFiles(fresh, output) {
+  const names = filesUnder(fresh)
+  const ordered = [...names.filter((name) => !ENTRIES.includes(name)), ...ENTRIES.filter((name) => names.includes(name))]
+  for (const name of ordered) {
+    mkdirSync(dirname(join(output, name)), { recursive: true })
+    renameSync(join(fresh, name), join(output, name))
+  }
+  for (const name of filesUnder(output)) if (!names.includes(name)) rmSync(join(output, name))
+}
+
+const filesUnder = (folder) =>
+  readdirSync(folder, { recursive: true }).filter((name) => statSync(join(folder, name)).isFile())
 
 function bundle(project, output, estate) {
   return esbuild.build({

@@ -46,3 +46,25 @@ def test_a_build_that_fails_says_so_and_is_tried_again(project: Path) -> None:
     for _ in range(2):
         with pytest.raises(SetupError, match="build:weapp"):
             build.build("weapp")
+
+
+def test_the_wechat_build_is_made_anew_for_another_estate(project: Path) -> None:
+    package = json.loads((project / "miniapp/package.json").read_text())
+    package["scripts"]["build:weapp"] = "mkdir -p dist/weapp && sh -c 'cat \"$2\" >> dist/weapp/built' build"
+    (project / "miniapp/package.json").write_text(json.dumps(package))
+    estate = project / "estate.json"
+    for text in ("one.", "one.", "two."):
+        estate.write_text(text)
+        built = build.build("weapp", estate=estate) / "built"
+    assert built.read_text() == "one.two."
+    with pytest.raises(SetupError, match="There is no"):
+        build.build("weapp", estate=project / "nowhere.json")
+
+
+def test_a_wechat_build_without_an_estate_says_where_to_get_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["build.py", "weapp"])
+    with pytest.raises(SystemExit, match="2"):
+        build.main()
+    assert "--estate FILE" in capsys.readouterr().err
