@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from server.gateway.roster_cells import Cell, is_blank
 from server.gateway.roster_csv import SEPARATORS, decode_text, read_csv_rows
-from server.gateway.roster_file import FileFault, RosterError
+from server.gateway.roster_file import LINES_MAX, FileFault, RosterError
 from server.gateway.roster_header import HEADER_ROWS_MAX, Header, find_header, required_titles
 from server.gateway.roster_homes import Roster, check_homes
 from server.gateway.roster_line import BadLine, Column, RosterLine, read_line
@@ -20,8 +20,6 @@ from server.gateway.spelling import fold_tight
 MIB = 1024 * 1024
 FILE_BYTES_MAX = 16 * MIB
 """30,000 lines are 3 MiB as CSV, 2 MiB as .xlsx; notes and pictures may add to that."""
-LINES_MAX = 30_000
-"""An estate with one owners' assembly has 20,000 homes at the very most, and most have one owner each."""
 
 _OLD_EXCEL_MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """OLE 2 container: .xls, and .xlsx under a password."""
@@ -107,4 +105,5 @@ def _is_empty(cells: Mapping[Column, Cell]) -> bool:
 def _is_total(cells: Mapping[Column, Cell]) -> bool:
     if not is_blank(cells[Column.ID_NUMBER]):
         return False
-    return any(isinstance(cell, str) and fold_tight(cell).startswith(_TOTALS) for cell in cells.values())
+    told = [cell for column, cell in cells.items() if column is not Column.NOTE]
+    return any(isinstance(cell, str) and fold_tight(cell).startswith(_TOTALS) for cell in told)

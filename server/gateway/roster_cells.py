@@ -91,7 +91,10 @@ _KIND_NAMES = {
     IdentityKind.FOREIGN_RESIDENT: "外国人永久居留身份证 外国人永久居留证 永久居留身份证 永久居留证",
 }
 _KIND_OF_NAME = {name: kind for kind, names in _KIND_NAMES.items() for name in names.split()}
-_NO_PHONE = frozenset(["", "无", "没有", "暂无", "未留", "不详", "无手机", "-", "--", "/", "N/A", "NULL", "NONE"])
+_NOTHING = frozenset(["", "无", "没有", "暂无", "不详", "-", "--", "/", "N/A", "#N/A", "NULL", "NONE"])
+"""What offices and programs write into a cell that they have nothing for."""
+_NO_PHONE = _NOTHING | {"未留", "无手机"}
+_NO_OWNER = _NOTHING | {"未知", "待定", "空置", "空", "NAN"}
 _WHOLE_SHARE = frozenset(["全部", "全部份额", "单独所有", "单独", "独有"])
 _AREA_UNIT = re.compile(r"(?:m2|m\^2|平方米|平米|平方|平)$", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}|[0-9]{1,3}(?:,[0-9]{3}){1,6})(?:\.[0-9]{1,20})?")
@@ -111,7 +114,18 @@ _ROOM_SHAPE = re.compile(rf"[\w{EAST_ASIAN}\-/#()·.+&]+")
 _BUILDING_IN_ROOM = re.compile(r"(.+?(?:号楼|号|栋|幢|座|楼))-?([^-].*)")
 _NAME_SHAPE = re.compile(rf"[\w{EAST_ASIAN}(][\w{EAST_ASIAN}·()\-.,&' ]*")
 _LETTER = re.compile(rf"[^\W\d_]|[{EAST_ASIAN}]")
-_SEVERAL_NAMES = re.compile(rf"[、;/\n\r]|[{EAST_ASIAN}],[{EAST_ASIAN}]")
+_SEVERAL_NAMES = re.compile(
+    rf"[、;/\n\r]|[{EAST_ASIAN}][,&][{EAST_ASIAN}]|^[{EAST_ASIAN}]{{2,3}}[和及与][{EAST_ASIAN}]{{2,3}}$"
+)
+_SPACED_NAMES = re.compile(rf"([{EAST_ASIAN}]{{2,3}})(?: +[{EAST_ASIAN}]{{2,3}})+")
+_LONG_SURNAMES = frozenset(
+    "欧阳 上官 司马 诸葛 司徒 皇甫 东方 夏侯 尉迟 公孙 慕容 令狐 宇文 长孙 端木 独孤 南宫 西门 百里 呼延 轩辕"
+    " 太史 申屠 公冶 宗政 濮阳 淳于 单于 钟离 闾丘 鲜于 澹台 万俟 司空 赫连 纳兰 完颜 叶赫 拓跋 谷梁 闻人 公羊".split()
+)
+_LONG_NUMBER = re.compile(r"[0-9]{7}")
+_ERROR_VALUE = re.compile(r"#(?:N/A|REF!|VALUE!|NAME\?|NUM!|NULL!|DIV/0!)")
+_POINT_ZERO = re.compile(r"([0-9]+)\.0")
+"""How programs write whole numbers that they keep as fractions."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd]")
 
 
@@ -163,8 +177,12 @@ def read_owner(cell: Cell) -> str:
         raise Unreadable(LineFault.OWNER_MISSING)
     raw = cell_text(cell)
     name = fold_name(raw)
-    if _SEVERAL_NAMES.search(name) or _SEVERAL_NAMES.search(raw):
+    if fold_dashes(name).upper() in _NO_OWNER:
+        raise Unreadable(LineFault.OWNER_MISSING)
+    if _SEVERAL_NAMES.search(name) or _SEVERAL_NAMES.search(raw) or _is_two_names(fold(raw)):
         raise Unreadable(LineFault.OWNER_SEVERAL)
+    if _LONG_NUMBER.search(name):
+        raise Unreadable(LineFault.OWNER_SHAPE)
     if len(name) > NAME_LENGTH_MAX or not _NAME_SHAPE.fullmatch(name) or not _LETTER.search(name):
         raise Unreadable(LineFault.OWNER_SHAPE)
     return name
@@ -194,7 +212,7 @@ def read_phone(cell: Cell) -> str:
     text = fold_tight(cell_text(cell))
     if fold_dashes(text).upper() in _NO_PHONE:
         return ""
-    phone = fold_phone(text)
+    phone = fold_phone(_POINT_ZERO.sub(r"\1", text))
     if fault := check_phone(phone):
         raise Unreadable(fault)
     return phone
@@ -246,7 +264,17 @@ def _place_text(cell: Cell) -> str:
     if _is_date(cell):
         raise Unreadable(LineFault.ROOM_IS_DATE)
     text = fold_dashes(fold_tight(cell_text(cell))).upper()
+    if _ERROR_VALUE.fullmatch(text):
+        raise Unreadable(LineFault.ROOM_SHAPE)
+    if whole := _POINT_ZERO.fullmatch(text):
+        return whole[1]
     return re.sub("-+", "-", text).strip("-")
+
+
+def _is_two_names(text: str) -> bool:
+    """张三 李四 are two people; 张 三 is one, as is 欧阳 娜娜, whose surname has two characters."""
+    match = _SPACED_NAMES.fullmatch(text)
+    return match is not None and match[1] not in _LONG_SURNAMES
 
 
 def _split_room(room: str) -> tuple[str, str]:
@@ -258,6 +286,8 @@ def _split_room(room: str) -> tuple[str, str]:
 
 def _without_prefix(room: str, prefix: str) -> str:
     rest = room.removeprefix(prefix)
+    if prefix.endswith("号") and rest != room:
+        rest = rest.removeprefix("楼")  # 1号 and 1号楼 are one building
     # "101" in building "1" is not room "01": after a bare number a dash must follow.
     if prefix and rest != room and rest.strip("-") and (rest.startswith("-") or not prefix[-1].isdigit()):
         return rest.lstrip("-")

@@ -5,7 +5,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from server.gateway.roster_file import FileFault, RosterError
+from server.gateway.roster_file import COLUMNS_MAX, LINES_MAX, ROWS_MAX, FileFault, RosterError
 
 SEPARATORS = (",", "\t", ";")
 """Comma; tab, as "Unicode text" of spreadsheets; semicolon, as spreadsheets of some locales write CSV."""
@@ -38,13 +38,17 @@ def decode_text(data: bytes) -> str:
 
 
 def read_csv_rows(text: str, separator: str) -> Iterator[list[str]]:
-    """Yield the rows, blank ones included, so that counting them gives the sheet's row numbers.
+    """Yield the rows, blank ones included, so that counting them gives the sheet's row numbers; their first columns.
 
-    Raises: RosterError when quotes do not pair or a cell is longer than 131,072 signs (the csv module's limit).
+    Raises: RosterError when quotes do not pair, a cell is longer than 131,072 signs (the csv module's limit), or there
+    are more rows than any sheet has: empty ones cost time, too.
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        yield from reader
+        for row, cells in enumerate(reader, start=1):
+            if row > ROWS_MAX:
+                raise RosterError(FileFault.TOO_MANY_LINES, str(LINES_MAX))
+            yield cells[:COLUMNS_MAX]
     except csv.Error:
         raise RosterError(FileFault.QUOTES, str(reader.line_num)) from None
 

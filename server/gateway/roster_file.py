@@ -2,6 +2,13 @@
 
 from enum import StrEnum
 
+LINES_MAX = 30_000
+"""An estate with one owners' assembly has 20,000 homes at the very most, and most have one owner each."""
+ROWS_MAX = 1_048_576
+"""What a sheet of .xlsx can have; formatted empty rows below the content may reach down to it."""
+COLUMNS_MAX = 64
+"""A roster has ten columns; offices add some of their own."""
+
 
 class FileFault(StrEnum):
     """Why a whole file is refused; the value is the sentence that people read, `{}` where a detail stands."""

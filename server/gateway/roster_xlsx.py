@@ -22,7 +22,7 @@ from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
 from server.gateway.roster_cells import Cell
-from server.gateway.roster_file import FileFault, RosterError
+from server.gateway.roster_file import COLUMNS_MAX, LINES_MAX, ROWS_MAX, FileFault, RosterError
 
 MIB = 1024 * 1024
 UNPACKED_BYTES_MAX = 64 * MIB
@@ -40,17 +40,16 @@ PARTS_MAX = 1_000
 """A workbook has a dozen parts, with pictures some hundreds."""
 SHEETS_MAX = 20
 """Each visible sheet is searched for a heading."""
-COLUMNS_MAX = 64
-"""A roster has ten columns; offices add some of their own."""
-ROWS_MAX = 1_048_576
-"""What a sheet of this format can have; formatted empty rows below the content may reach down to it."""
 MERGES_MAX = 50_000
 """As many as lines: each home's cells may be merged over its owners."""
 
-_WORKBOOK_PART = "[Content_Types].xml"
+_CONTENT_TYPES = "[Content_Types].xml"
+_WORKBOOK = re.compile(r"xl/workbook[0-9]*\.xml", re.IGNORECASE)
+"""A document, a presentation and a binary workbook (.xlsb) have content types, too, but not this part."""
 _TEXT_PARTS = re.compile(r"(?!xl/media/).+\.(?:xml|rels)", re.IGNORECASE)
 _LARGE_PARTS = re.compile(r"xl/(?:worksheets/[^/]+|sharedStrings)\.xml|xl/media/.+", re.IGNORECASE)
 _LONG_TAG = re.compile(rb"<[^<>]{%d}" % TAG_BYTES_MAX)
+_ROW_MARK = re.compile(rb"<(?:\w{1,20}:)?row[\s/>]")
 _FORMULA_MARK = re.compile(rb"<(?:\w{1,20}:)?f[\s/>]")
 _MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s[^>]{0,99}?ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
 _LIBRARY_FAULTS = (
@@ -135,7 +134,8 @@ def _reading() -> Iterator[None]:
 
 def _check_archive(archive: zipfile.ZipFile) -> None:
     parts = archive.infolist()
-    if not any(part.filename == _WORKBOOK_PART for part in parts):
+    names = {part.filename for part in parts}
+    if _CONTENT_TYPES not in names or not any(_WORKBOOK.fullmatch(name) for name in names):
         raise RosterError(FileFault.NOT_A_SHEET)
     if any(part.flag_bits & 1 for part in parts):
         raise RosterError(FileFault.OLD_EXCEL)
@@ -152,6 +152,8 @@ def _check_texts(archive: zipfile.ZipFile, parts: Sequence[zipfile.ZipInfo]) -> 
         xml = archive.read(part)
         tags += xml.count(b"<")
         attributes += xml.count(b"=")
+        if tags > TAGS_MAX and len(_ROW_MARK.findall(xml)) > LINES_MAX:
+            raise RosterError(FileFault.TOO_MANY_LINES, str(LINES_MAX))
         if tags > TAGS_MAX or attributes > ATTRIBUTES_MAX or _LONG_TAG.search(xml):
             raise RosterError(FileFault.TOO_LARGE, f"{TAGS_MAX} 个标记")
 
@@ -183,7 +185,7 @@ def _iterate(data: bytes, index: int, *, values: bool) -> Iterator[tuple[Cell, .
         sheet.reset_dimensions()
         for row, cells in enumerate(sheet.iter_rows(max_col=COLUMNS_MAX, values_only=True), start=1):
             if row > ROWS_MAX:
-                raise RosterError(FileFault.TOO_MANY_LINES, str(ROWS_MAX))
+                raise RosterError(FileFault.TOO_MANY_LINES, str(LINES_MAX))
             # In either mode the library gives plain values; its type names cells of other modes too.
             yield cast("tuple[Cell, ...]", cells)
     finally:

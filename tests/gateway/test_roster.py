@@ -123,6 +123,11 @@ SPELLINGS = [
     ("室号", "１０１\u00a0", "room", "1号-101"),
     ("室号", "1号-101a", "room", "1号-101A"),
     ("业主姓名", "\u3000张 三\u200b", "owner", "张三"),
+    ("室号", "1号楼101室", "room", "1号-101"),
+    ("室号", "101.0", "room", "1号-101"),
+    ("业主姓名", "欧阳 娜娜", "owner", "欧阳娜娜"),
+    ("业主姓名", "上海 示例 有限公司", "owner", "上海示例有限公司"),
+    ("业主姓名", "李和平", "owner", "李和平"),
     ("业主姓名", "阿依古丽•买买提", "owner", "阿依古丽·买买提"),
     ("业主姓名", "𠮷田龘", "owner", "𠮷田龘"),
     ("业主姓名", "O'Neil, Mary-Jane", "owner", "O'Neil, Mary-Jane"),
@@ -133,6 +138,7 @@ SPELLINGS = [
     ("手机号", "+86 138-0013-8000", "phone", "13800138000"),
     ("手机号", "１３８００１３８０００", "phone", "13800138000"),
     ("手机号", "138 0013 8000", "phone", "13800138000"),
+    ("手机号", "13800138000.0", "phone", "13800138000"),
     ("手机号", "", "phone", ""),
     ("手机号", "无", "phone", ""),
     ("手机号", "－", "phone", ""),
@@ -273,7 +279,16 @@ def test_merged_cells_count_for_every_row_they_cover() -> None:
         ("业主姓名", "=HYPERLINK(1)", "姓名含有不能用的字"),
         ("业主姓名", "张?", "姓名含有不能用的字"),
         ("业主姓名", "123", "姓名含有不能用的字"),
+        ("室号", "#N/A", "室号写法不对"),
+        ("室号", "#REF!", "室号写法不对"),
+        ("业主姓名", "无", "姓名缺失"),
+        ("业主姓名", "null", "姓名缺失"),
+        ("业主姓名", "张三 13800138000", "姓名含有不能用的字"),
         ("业主姓名", "张三、李四", "一格里有几个姓名，请一人一行"),
+        ("业主姓名", "张三 李四", "一格里有几个姓名，请一人一行"),
+        ("业主姓名", "张三　李四　王小五", "一格里有几个姓名，请一人一行"),
+        ("业主姓名", "张三和李四", "一格里有几个姓名，请一人一行"),
+        ("业主姓名", "张三＆李四", "一格里有几个姓名，请一人一行"),
         ("证件类型", "驾驶证", "证件类型不认识"),
         ("证件号码", "", "证件号码缺失"),
         ("证件号码", "310101800101001", "十五位旧证件号码，请提供十八位新号码"),
@@ -440,6 +455,12 @@ def formula_book(*, note: str) -> bytes:
         (with_sheet(f"<sheetData><row>{'<c/>' * 2_100_000}</row></sheetData>"), FileFault.TOO_LARGE),
         (with_sheet(f"<sheetData a='' {'b=' * 2_100_000}/>"), FileFault.TOO_LARGE),
         (with_sheet('<dimension ref="A1:XFD1048576"/><sheetData/>'), FileFault.NO_HEADER),
+        (
+            with_sheet(f"<sheetData>{'<row>' + '<c/>' * 66 + '</row>' + '<row/>' * 2_000_000}</sheetData>"),
+            FileFault.TOO_MANY_LINES,
+        ),
+        (to_csv([]) + b"\n" * 1_100_000, FileFault.TOO_MANY_LINES),
+        (to_csv([owner(室号=str(room)) for room in range(30_001)]), FileFault.TOO_MANY_LINES),
     ],
     ids=lambda value: value.name if isinstance(value, FileFault) else "",
 )
@@ -452,6 +473,23 @@ def test_an_archive_that_is_no_workbook_is_no_sheet() -> None:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
     assert refused(file.getvalue()) is FileFault.NOT_A_SHEET
+
+
+@pytest.mark.parametrize("part", ["word/document.xml", "ppt/presentation.xml", "xl/workbook.bin"])
+def test_a_document_that_is_no_workbook_is_no_sheet(part: str) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr(part, b"")
+    assert refused(file.getvalue()) is FileFault.NOT_A_SHEET
+
+
+def test_columns_far_to_the_right_cost_nothing() -> None:
+    assert len(read_roster(to_csv([owner()]) + b"," * 15_000_000, TODAY).good) == 1
+
+
+def test_a_note_that_begins_like_a_sum_hides_no_line() -> None:
+    assert reasons(read(owner(证件号码="", 备注="合计两人"))) == {2: "证件号码缺失"}
 
 
 def test_entities_in_a_workbook_are_not_expanded() -> None:
