@@ -1,9 +1,9 @@
 """What people do with their phones: records of every declared kind, made from what a node shows them.
 
-A body is sampled from the kind's declaration (server/record/sample.py). A field that is named after a table then points
-at a row that is there, and fields that are named after columns of that row take its values. So a new kind is part of
-the workload without a word here. Most drafts are tried on the rows that the phone sees, as an app shows the buttons that
-would work; the others are brought as they are. Some people are rivals, some come late, some lie.
+A body is sampled from the kind's declaration (server/record/sample.py). A field named after a table then points at a
+row that is there, and fields named after columns of that row take its values: a new kind is part of the workload
+without a word here. Most drafts are tried on the rows that the phone sees, as an app shows the buttons that would
+work; the others are brought as they are. Some people are rivals, some come late, some lie.
 """
 
 from __future__ import annotations
