@@ -1,5 +1,6 @@
 /** Everything the screens say, in English. */
 
+import { officesEn } from './offices-en'
 import type { Texts } from './zh'
 
 export const en: Texts = {
@@ -63,6 +64,10 @@ export const en: Texts = {
     merchant: 'Merchant',
     staff: 'Work list',
     motion: 'Open a vote',
+    attest: 'Confirm in person',
+    rollImport: 'Roll of owners',
+    roles: 'Roles',
+    people: 'People',
     grant: 'Give points',
     pending: '{n} on the way; please stay online',
     expired: '{n} not delivered; please look',
@@ -389,6 +394,10 @@ export const en: Texts = {
     points_redeem: 'Paid with points',
     points_grant: 'Points given',
     redemption_undo: 'Points returned',
+    roll_publish: 'Roll published',
+    roll_confirm: 'Roll confirmed',
+    role_grant: 'Role given',
+    role_revoke: 'Role taken back',
     other: 'Entry',
   },
   me: {
@@ -575,4 +584,5 @@ export const en: Texts = {
     typeLabel: 'Code',
     none: 'No code was found in the photo',
   },
+  ...officesEn,
 }

@@ -1,5 +1,7 @@
 /** Everything the screens say, in Chinese. The shape of this table is the type every other language must fill. */
 
+import { officesZh } from './offices-zh'
+
 export const zh = {
   common: {
     appName: '邻里',
@@ -61,6 +63,10 @@ export const zh = {
     merchant: '商户收款',
     staff: '工作台',
     motion: '发起投票',
+    attest: '当面核实',
+    rollImport: '业主名册',
+    roles: '岗位管理',
+    people: '登记人员',
     grant: '发放积分',
     pending: '有 {n} 件正在送达，请保持联网',
     expired: '有 {n} 件没有送到，请查看',
@@ -387,6 +393,10 @@ export const zh = {
     points_redeem: '付积分',
     points_grant: '发放积分',
     redemption_undo: '退回积分',
+    roll_publish: '公布名册',
+    roll_confirm: '确认名册',
+    role_grant: '授予岗位',
+    role_revoke: '收回岗位',
     other: '事项',
   },
   me: {
@@ -573,6 +583,7 @@ export const zh = {
     typeLabel: '代码',
     none: '照片里没有认出二维码',
   },
+  ...officesZh,
 } as const
 
 /** Same keys, any words. */

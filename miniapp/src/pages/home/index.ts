@@ -39,7 +39,8 @@ definePage({
   async load() {
     const { name } = await estate()
     const member = store.read('member')
-    const hello = member ? fill(this.texts.home.hello, { name: member.name }) : this.texts.home.guest
+    // An officer of the founding stands on no roll: nobody knows a name to greet.
+    const hello = member?.name ? fill(this.texts.home.hello, { name: member.name }) : this.texts.home.guest
     this.setData({ estateName: name, hello, isMember: isMember(), ...pending(this.texts) })
     this.showNumbers()
     // The page stands already; what follows only fills it in.
@@ -118,7 +119,13 @@ function toolsFor(session: SessionInfo | null, texts: Texts): Tool[] {
     { role: 'staff', url: '/staff/tickets/index', icon: 'work', text: texts.home.staff },
     { role: 'staff', url: '/staff/grant/index', icon: 'gift', text: texts.home.grant },
     { role: 'committee', url: '/staff/motion/index', icon: 'motion', text: texts.home.motion },
+    { role: 'staff', url: '/staff/attest/index', icon: 'attest', text: texts.home.attest },
+    { role: 'officer', url: '/staff/attest/index', icon: 'attest', text: texts.home.attest },
+    { role: 'officer', url: '/staff/roll/index', icon: 'roll', text: texts.home.rollImport },
+    { role: 'officer', url: '/staff/people/index', icon: 'person', text: texts.home.people },
+    { role: 'officer', url: '/staff/roles/index', icon: 'roles', text: texts.home.roles },
     { role: 'officer', url: '/staff/shops/index', icon: 'shop', text: texts.home.shops },
   ]
-  return all.filter((tool) => hasRole(roles, tool.role))
+  const own = all.filter((tool) => hasRole(roles, tool.role))
+  return own.filter((tool, at) => own.findIndex((other) => other.url === tool.url) === at)
 }
