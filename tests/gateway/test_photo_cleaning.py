@@ -104,6 +104,50 @@ def test_heic_of_phones_is_read() -> None:
     assert b"SecretMaker" not in photo.jpeg
 
 
+def with_transform(kind: bytes, value: int) -> bytes:
+    """The HEIC sample with one more essential property (ISO 14496-12): `irot` turns it, `imir` mirrors it."""
+    data = (SAMPLES / "corners.heic").read_bytes()
+    places = {name: data.index(name) - 4 for name in (b"meta", b"iprp", b"ipco", b"ipma", b"iref")}
+    box = struct.pack(">I4sB", 9, kind, value)
+    head, count, indexes = (
+        data[places[b"ipma"] + 4 : places[b"iref"] - 5],
+        4,
+        data[places[b"iref"] - 4 : places[b"iref"]],
+    )
+    ipma = head + bytes([count + 1]) + indexes + bytes([0x80 | count + 1])
+    ipma = struct.pack(">I", 4 + len(ipma)) + ipma
+    grown = bytearray(data[: places[b"ipma"]] + box + ipma + data[places[b"iref"] :])
+    added = len(grown) - len(data)
+    mdat = data.index(b"mdat") + 4
+    offsets = [at for at in range(data.index(b"iloc"), places[b"iprp"]) if data[at : at + 4] == struct.pack(">I", mdat)]
+    exif = struct.pack(">I", data.index(b"\0\0\0\x06Exif\0\0MM"))
+    offsets += [at for at in range(data.index(b"iloc"), places[b"iprp"]) if data[at : at + 4] == exif]
+    assert len(offsets) == 2
+    for place, more in ((places[b"meta"], added), (places[b"iprp"], added), (places[b"ipco"], len(box))):
+        grown[place : place + 4] = struct.pack(">I", struct.unpack_from(">I", grown, place)[0] + more)
+    for place in offsets:
+        grown[place : place + 4] = struct.pack(">I", struct.unpack_from(">I", grown, place)[0] + added)
+    return bytes(grown)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (b"irot", 0, [RED, GREEN, BLUE, WHITE]),
+        (b"irot", 1, [GREEN, WHITE, RED, BLUE]),
+        (b"irot", 2, [WHITE, BLUE, GREEN, RED]),
+        (b"irot", 3, [BLUE, RED, WHITE, GREEN]),
+        (b"imir", 0, [BLUE, WHITE, RED, GREEN]),
+        (b"imir", 1, [GREEN, RED, WHITE, BLUE]),
+    ],
+)
+def test_heic_is_turned_by_its_own_properties_and_not_again_by_exif(
+    kind: bytes, value: int, expected: list[tuple[int, ...]]
+) -> None:
+    """ISO 23008-12 6.5.10 and 6.5.12; the sample's Exif says 6, which a reader of HEIF must not follow."""
+    assert near(colours(clean_photo(with_transform(kind, value))), expected)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_of_any_orientation_comes_out_upright(orientation: int) -> None:
     to_stored = {

@@ -198,6 +198,16 @@ async def test_a_photo_that_kills_its_worker_is_refused_and_the_next_one_is_serv
         assert await workshop.clean(PICTURE.getvalue()) == PHOTO
 
 
+async def test_a_file_that_crashes_the_decoder_is_refused_and_the_next_one_is_served() -> None:
+    """pi_heif 1.4.0 ends with SIGSEGV when the type of an item is no text: one byte of a good file."""
+    good = (Path(__file__).parent / "samples" / "corners.heic").read_bytes()
+    async with PhotoWorkshop() as workshop:
+        with pytest.raises(PhotoRefused) as caught:
+            await workshop.clean(good.replace(b"Exif", b"E\x82if", 1))
+        assert caught.value.fault is PhotoFault.DAMAGED
+        assert (await workshop.clean(good)).width == 96
+
+
 async def test_a_worker_killed_while_idle_costs_no_photo() -> None:
     async with PhotoWorkshop() as workshop:
         os.kill(int(await workshop._give(job_process, b"")), signal.SIGKILL)
