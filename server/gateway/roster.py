@@ -70,10 +70,17 @@ def _open_workbook(data: bytes) -> tuple[Header, Rows]:
 
 def _open_text(data: bytes) -> tuple[Header, Rows]:
     text = decode_text(data)
+    faults: dict[str, RosterError] = {}
     for separator in SEPARATORS:
-        if header := find_header(islice(read_csv_rows(text, separator), HEADER_ROWS_MAX)):
+        try:
+            head = list(islice(read_csv_rows(text, separator), HEADER_ROWS_MAX))
+        except RosterError as fault:
+            # Quotes pair only under the separator that the file was written with.
+            faults[separator] = fault
+            continue
+        if header := find_header(head):
             return header, read_csv_rows(text, separator)
-    raise RosterError(FileFault.NO_HEADER, required_titles())
+    raise faults.get(SEPARATORS[0]) or RosterError(FileFault.NO_HEADER, required_titles())
 
 
 def _read_lines(header: Header, rows: Rows, today: date) -> Iterator[RosterLine | BadLine]:

@@ -52,9 +52,12 @@ def owner(**changes: object) -> list[object]:
     return list((row | changes).values())
 
 
-def to_csv(rows: Sequence[Row], titles: Row = TITLES, encoding: str = "utf-8", separator: str = ",") -> bytes:
+def to_csv(
+    rows: Sequence[Row], titles: Row = TITLES, encoding: str = "utf-8", separator: str = ",", quoted: bool = False
+) -> bytes:
     text = io.StringIO()
-    csv.writer(text, delimiter=separator).writerows([titles, *rows])
+    quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
+    csv.writer(text, delimiter=separator, quoting=quoting).writerows([titles, *rows])
     return text.getvalue().encode(encoding)
 
 
@@ -212,6 +215,12 @@ def test_numbers_that_a_spreadsheet_made_of_text_are_read() -> None:
 def test_encoding_and_separator_are_found_out_by_content(encoding: str, separator: str) -> None:
     roster = read_roster(to_csv([owner(业主姓名="张㐂")], encoding=encoding, separator=separator), TODAY)
     assert roster.good[0].owner == "张㐂"
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_every_cell_may_stand_in_quotes(separator: str) -> None:
+    data = to_csv([owner(备注=f"两代{separator}同住\n一楼")], separator=separator, quoted=True)
+    assert len(read_roster(data, TODAY).good) == 1
 
 
 def test_characters_that_gb18030_gave_a_code_in_2005_are_the_same_as_in_unicode() -> None:
@@ -459,6 +468,7 @@ def formula_book(*, note: str) -> bytes:
             with_sheet(f"<sheetData>{'<row>' + '<c/>' * 66 + '</row>' + '<row/>' * 2_000_000}</sheetData>"),
             FileFault.TOO_MANY_LINES,
         ),
+        (b"a," * 100_000, FileFault.NO_HEADER),
         (to_csv([]) + b"\n" * 1_100_000, FileFault.TOO_MANY_LINES),
         (to_csv([owner(室号=str(room)) for room in range(30_001)]), FileFault.TOO_MANY_LINES),
     ],
