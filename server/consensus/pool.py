@@ -53,9 +53,9 @@ class Pool:
         self._admitting[record_id] = None
         return True
 
-    def answered(self, record_id: str) -> None:
-        """The driver has answered."""
-        self._admitting.pop(record_id, None)
+    def answered(self, record_id: str) -> bool:
+        """The driver has answered. Returns whether it was asked."""
+        return self._admitting.pop(record_id, "absent") is None
 
     def add(self, record_id: str, frame: bytes, now_ms: int, expires_ms: int) -> bool:
         """Keep a record until it is committed, rejected or expired. False when there is no room."""

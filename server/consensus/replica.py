@@ -164,8 +164,9 @@ def _on_admitted(state: State, event: events.Admitted) -> None:
 
 
 def _on_rejected(state: State, event: events.Rejected) -> None:
-    state.pool.answered(event.record_id)
-    state.pool.remove((event.record_id,))
+    """What a peer passed on is not admitted; a record of the same id that a client brought meanwhile stays."""
+    if not state.pool.answered(event.record_id):
+        state.pool.remove((event.record_id,))
 
 
 def _on_agenda(state: State, event: events.Agenda) -> None:

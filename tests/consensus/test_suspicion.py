@@ -3,6 +3,9 @@
 import pytest
 
 from server.consensus import events
+from server.consensus.block import pack_attachments
+from server.consensus.frames import encode_frame
+from server.consensus.messages import RequestMessage
 from server.consensus.suspicion import patience_ms, reason_to_suspect
 from tests.consensus.cluster import Bench, only
 from tests.consensus.test_normal import proposal
@@ -56,6 +59,18 @@ def test_a_record_of_a_peer_counts_only_when_the_driver_admits_it() -> None:
     bench.step("b", events.Rejected("crafted"))
     bench.tick("b", after_ms=5_000)
     assert not suspects(bench, "b")
+
+
+def test_a_forgery_under_the_id_of_a_record_does_not_push_it_out() -> None:
+    """A peer passes on other bytes under the id; while they are judged a client brings the record itself."""
+    bench = Bench()
+    forged = encode_frame(RequestMessage("r1", b"forged", pack_attachments(())))
+    assert len(bench["b"].replica.step(bench.now, events.Received("c", forged))) == 1
+    bench.submit("b", "r1")
+    bench.step("b", events.Rejected("r1"))
+    assert "r1" in bench["b"].state.pool
+    bench.tick("b", after_ms=1_000)
+    assert suspects(bench, "b")
 
 
 def test_the_same_record_is_judged_once() -> None:
