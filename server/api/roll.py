@@ -245,6 +245,8 @@ async def apply_roll(call: Call, body: Annotated[ImportChosen, Body]) -> Unsigne
         raise Declined("import_unknown") from None
     root = heads_root(heads)
     published = await call.node.queries.get(Roll, roll_name(root))
+    # New numbers of owners make the same roll: nothing is left to sign, and no record will come to wake the watcher.
+    await take_into_use(call.node)
     return _unsigned(call.node.config.node.id, root, heads, published)
 
 

@@ -99,3 +99,18 @@ async def test_standing_says_what_is_in_force_what_waits_and_whose_copy_is_used(
         [],
     )
     assert (standing["in_force"]["heads"], standing["in_force"]["area_cm2"]) == (1, 900_000)
+
+
+async def test_roster_with_new_numbers_alone_is_in_use_at_once(site: Site) -> None:
+    _, seen = await preview(site, HEAD + WANG)
+    for record in (await apply(site, seen["import_id"]))["records"]:
+        await site.officer.do(record["kind"], record["body"])
+    async with asyncio.timeout(5):
+        while await site.node.people.staged() is not None:
+            await asyncio.sleep(0.02)
+    _, again = await preview(site, HEAD + WANG.replace("13800000001", "13800000009"))
+    assert (again["difference"], again["differences"][0]["fields"]) == ({"changed": 1}, ["phone"])
+    unsigned = await apply(site, again["import_id"])
+    assert (unsigned["state"], unsigned["records"]) == ("in_force", [])
+    assert await site.node.people.member_of_phone("13800000009") is not None
+    assert await site.node.people.member_of_phone("13800000001") is None

@@ -47,7 +47,8 @@ export async function ownDevice(): Promise<Device | undefined> {
 
 /** Organisations that have given their word for this phone: bound already, or kept in the draft. */
 export async function vouchedFor(): Promise<readonly string[]> {
-  const bound = (await ownDevice())?.attested_by ?? []
+  const device = await ownDevice()
+  const bound = device && !device.revoked ? device.attested_by : []
   return [...new Set([...bound, ...joinDraft().attested.map((one) => one.attestation.node)])]
 }
 

@@ -134,6 +134,8 @@ export const en: Texts = {
     counterUntil: 'Valid until {time}',
     counterAgain: 'Get another code',
     counterEnded: 'This code has expired. Please get another one.',
+    counterNone: 'Every organisation has confirmed you',
+    counterNoneText: 'There is nothing left to do for this phone.',
     counterNeed: 'Please choose an organisation first',
     otherWay: 'Another way',
     inPerson: 'No text messages? Bring your identity card to the committee or the property office.',

@@ -24,8 +24,9 @@ export interface WaitingChange {
   readonly isMine: boolean
 }
 
-/** A name, or for somebody whom this organisation does not know the end of his id: enough to compare aloud. */
-export function personText(one: { readonly member: string; readonly name: string }, texts: Texts): string {
+/** An officer of the founding stands on no roll: he is called by his office. A name, or for somebody whom this organisation does not know the end of his id: enough to compare aloud. */
+export function personText(one: { member: string; name: string; role: string }, texts: Texts): string {
+  if (one.name === '' && one.role === 'officer') return texts.roles.officer
   return one.name || fill(texts.roles.unnamed, { tail: one.member.slice(-TAIL) })
 }
 

@@ -134,6 +134,8 @@ export const zh = {
     counterUntil: '{time} 前有效',
     counterAgain: '换一个核对码',
     counterEnded: '这个码已过期，请再取一个。',
+    counterNone: '各家单位都已核对',
+    counterNoneText: '这部手机不用再核实。',
     counterNeed: '请先选一家单位',
     otherWay: '换一种方式',
   },

@@ -55,13 +55,16 @@ definePage({
   /** Organisations that have vouched for this phone, in the draft or on the ledger. */
   done: [] as readonly string[],
 
-  async load() {
+  async load(): Promise<void> {
     const { privacy } = await estate()
     if (store.read('privacy')?.version !== privacy.version) return replaceWith('pages/privacy/index', { then: 'join' })
     const { name, room, phone } = joinDraft()
     this.setData({ name, room, phone, hasWechat: offersWechat() })
     this.done = await vouchedFor()
-    await this.show('claim')
+    if (this.done.length < ATTESTATIONS || joinDraft().attested.length > 0) return this.show('claim')
+    // Nothing is left to do for this phone.
+    await this.show('done')
+    this.setData({ doneText: await this.doneText() })
   },
 
   /** Comes back from the counter with another organisation's word, perhaps the last one. */
