@@ -22,6 +22,7 @@ from server.api.errors import Declined
 from server.api.events import listen
 from server.api.needs import NodeService
 from server.api.paging import Page
+from server.api.roster_words import word_file, word_line
 from server.api.route import PUBLIC, Body, Query, Routes, Upload, roles
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll
 from server.gateway.roster import FILE_BYTES_MAX, read_roster
@@ -197,25 +198,26 @@ async def preview_roll(
     try:
         read = await asyncio.to_thread(read_roster, roster, today)
     except RosterError as error:
-        raise Declined("roster_unreadable", str(error)) from None
+        raise Declined("roster_unreadable", word_file(error, call.language)) from None
     log.info("roster_read", officer=call.caller.member, lines=len(read.good), bad=len(read.bad))
     if len(read.bad) != leave_out:
-        return _preview(read, None)
+        return _preview(read, None, call.language)
     try:
-        return _preview(read, await call.node.people.stage(read.good, call.node.clock.now_ms()))
+        staged = await call.node.people.stage(read.good, call.node.clock.now_ms())
     except RollFault as fault:
         raise Declined("roster_unreadable", str(fault)) from None
+    return _preview(read, staged, call.language)
 
 
-def _preview(read: Roster, staged: StagedRoll | None) -> Preview:
+def _preview(read: Roster, staged: StagedRoll | None, language: str) -> Preview:
     changes = staged.changes if staged else ()
     return Preview(
         staged.id if staged else "",
         staged.root if staged else "",
         len(read.good),
         len(read.duplicates),
-        tuple(BadLine(bad.line, bad.reason) for bad in read.bad),
-        tuple(BadLine(notice.line, notice.reason) for notice in read.notices),
+        tuple(BadLine(bad.line, word_line(bad.reason, language)) for bad in read.bad),
+        tuple(BadLine(notice.line, word_line(notice.reason, language)) for notice in read.notices),
         read.homes,
         read.owners,
         staged.heads if staged else 0,

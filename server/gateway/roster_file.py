@@ -30,8 +30,9 @@ class FileFault(StrEnum):
 
 
 class RosterError(Exception):
-    """A file is not a roster that can be read. `fault` is the kind; the text is one sentence for people."""
+    """A file is not a roster that can be read. `fault` is the kind, `detail` what it names; the text is a sentence."""
 
     def __init__(self, fault: FileFault, detail: str = "") -> None:
         super().__init__(fault.value.format(detail))
         self.fault = fault
+        self.detail = detail

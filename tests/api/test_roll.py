@@ -114,3 +114,15 @@ async def test_roster_with_new_numbers_alone_is_in_use_at_once(site: Site) -> No
     assert (unsigned["state"], unsigned["records"]) == ("in_force", [])
     assert await site.node.people.member_of_phone("13800000009") is not None
     assert await site.node.people.member_of_phone("13800000001") is None
+
+
+async def test_reasons_come_in_the_readers_language(site: Site) -> None:
+    headers = {"Authorization": f"Bearer {site.officer.tokens[site.url]}", "Accept-Language": "en"}
+    form = aiohttp.FormData()
+    form.add_field("file", (HEAD + WANG + BAD).encode(), filename="roster.csv")
+    _, _, seen = await site.ask("POST", "/api/v1/roll/preview", data=form, headers=headers)
+    assert seen["bad_lines"] == [{"line": 3, "reason": "the check digit of the document number is wrong"}]
+    form = aiohttp.FormData()
+    form.add_field("file", b"hello", filename="roster.csv")
+    _, _, problem = await site.ask("POST", "/api/v1/roll/preview", data=form, headers=headers)
+    assert problem["detail"].startswith("This roster cannot be read. (no header row")

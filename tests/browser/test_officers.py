@@ -118,7 +118,7 @@ def test_file_that_is_no_roster_is_refused_and_nothing_is_staged(
     wrong = tmp_path / "letter.csv"
     wrong.write_text("亲爱的邻居，\n", "utf-8")
     choose_file(officer, "选择清册文件", wrong)
-    officer.expect_text("无法读取这份产权清册")
+    officer.expect_text("没有读成：")
     officer.look("officer-roll-unreadable")
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"\x89PNG")

@@ -31,7 +31,7 @@ export const officesEn = {
     noneText: 'Choose the roster file. The roll is in force once two organisations have imported the same and signed.',
     rollOf: 'Published {time} · {heads} votes · {area} m²',
     own: 'This is the copy your organisation uses',
-    notOwn: 'Your organisation has not imported this one; residents cannot be verified here',
+    notOwn: 'Your organisation still uses another copy; please import the same roster',
     waiting: 'Waiting for signatures',
     waitingBy: 'Signed by {nodes}; {n} more needed',
     waitingPart: 'Part {n} of {all} is published',
@@ -81,6 +81,9 @@ export const officesEn = {
     published: 'Published, waiting',
     publishedText: 'It is in force once another organisation has imported the same and signed. Until then nothing changes.',
     other: 'Another file',
+    look: 'See where rolls stand',
+    unreadable:
+      'Not read: {reason}. Save it as .xlsx or .csv and try again; the header must name home, owner, document number, area and share.',
     recordTitle: 'Roll, signature {n}',
   },
   rosterField: {

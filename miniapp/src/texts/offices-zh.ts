@@ -31,7 +31,7 @@ export const officesZh = {
     noneText: '请选择产权清册文件。两家单位导入同样的内容并签名后，名册生效。',
     rollOf: '{time}公布 · {heads} 票 · {area} 平方米',
     own: '本单位在用的就是这一份',
-    notOwn: '本单位还没有导入这一份，住户在本单位无法核实',
+    notOwn: '本单位用的还是另一份，请导入同样的清册',
     waiting: '等待确认',
     waitingBy: '{nodes}已签名，还差 {n} 家单位',
     waitingPart: '公布到第 {n} 册，共 {all} 册',
@@ -79,6 +79,8 @@ export const officesZh = {
     published: '已公布，等待确认',
     publishedText: '另一家单位导入同样的清册并签名后生效。在此之前，一切照旧。',
     other: '换一个文件',
+    look: '看名册现状',
+    unreadable: '没有读成：{reason}。请另存为 .xlsx 或 .csv 再试；表头要有室号、姓名、证件号码、面积和份额。',
     recordTitle: '名册签名 {n}',
   },
   rosterField: {

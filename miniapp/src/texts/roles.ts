@@ -35,9 +35,11 @@ export function roleText(role: string, texts: Texts): string {
 }
 
 export function heldRow(one: RoleHeld, at: number, nameOf: NameOf, texts: Texts): HeldRow {
-  const parts = [roleText(one.role, texts), nameOf(one.organisation), ...(one.devices === 0 ? [texts.roles.noDevice] : [])]
+  const name = personText(one, texts)
+  const role = roleText(one.role, texts)
+  const parts = [role, nameOf(one.organisation), ...(one.devices === 0 ? [texts.roles.noDevice] : [])]
   // Officers stand in the estate's founding document: no signature here can take that back.
-  return { id: String(at), name: personText(one, texts), hint: parts.join(' · '), mayTake: one.role !== 'officer' }
+  return { id: String(at), name, hint: parts.filter((part) => part !== name).join(' · '), mayTake: one.role !== 'officer' }
 }
 
 export function waitingChange(one: RoleChange, at: number, own: string, nameOf: NameOf, texts: Texts): WaitingChange {

@@ -54,7 +54,12 @@ export function totalsOf(preview: Preview, texts: Texts): readonly Fact[] {
     ...(preview.duplicate_lines > 0 ? [[duplicates, preview.duplicate_lines] as [string, number]] : []),
   ]
   const facts = counts.map(([name, count]) => ({ name, value: formatNumber(count) }))
-  return [...facts, { name: area, value: fill(areaOf, { area: preview.total_area }) }]
+  return [...facts, { name: area, value: fill(areaOf, { area: groupDigits(preview.total_area) }) }]
+}
+
+/** `36429.31` as people write it: the node's decimals are not touched by arithmetic. */
+function groupDigits(amount: string): string {
+  return amount.replace(/^\d+/, (whole) => formatNumber(Number(whole)))
 }
 
 export interface ChangeRow {

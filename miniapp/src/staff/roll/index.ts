@@ -4,7 +4,8 @@
  */
 
 import type { Preview, RollStanding } from '../../services/generated'
-import { sentenceOfSettlement } from '../../services/faults'
+import { sentenceOf, sentenceOfSettlement } from '../../services/faults'
+import { ApiProblem } from '../../services/http'
 import { chooseRoster, isSigned, ownOrganisation, relationOf, signAll, type ChosenFile } from '../../services/offices'
 import { officeApi } from '../../services/office-api'
 import { PlatformError } from '../../services/platform'
@@ -98,11 +99,24 @@ definePage({
   /** `leaveOut`: how many bad lines the officer has seen; another number in the file, and it is looked at again. */
   async read(leaveOut: number): Promise<void> {
     const { name, path } = this.file!
-    const preview = await officeApi.previewRoll(this.organisation, path, leaveOut)
+    const preview = await this.ask(path, leaveOut)
+    if (preview === null) return
     this.preview = preview
     this.show(preview)
     if (preview.import_id === '' && leaveOut > 0) this.setData({ note: this.texts.rollImport.changedFile })
     this.setData({ fileText: fill(this.texts.rollImport.file, { name }) })
+  },
+
+  /** Null when the file is no roster: why, is said under the button. */
+  async ask(path: string, leaveOut: number): Promise<Preview | null> {
+    try {
+      return await officeApi.previewRoll(this.organisation, path, leaveOut)
+    } catch (error) {
+      if (!(error instanceof ApiProblem) || error.code !== 'roster_unreadable') throw error
+      const reason = /\((.*)\)$/s.exec(error.detail)?.[1] ?? sentenceOf(error, this.texts)
+      this.setData({ note: fill(this.texts.rollImport.unreadable, { reason: reason.replace(/[。.]$/, '') }) })
+      return null
+    }
   },
 
   show(preview: Preview) {
