@@ -64,6 +64,7 @@ class Estate:
         self.logins = {
             role: Login(login["member"], login["name"], login["device_key_pem"]) for role, login in logins.items()
         }
+        self.logins["officer"] = self.officer("street")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="estate-client")
         self._thread.start()
@@ -101,6 +102,11 @@ class Estate:
                 yield owners[0], owners[1]
 
     # ---- people
+
+    def officer(self, organisation: str) -> Login:
+        """An organisation's officer, whose device stands in the founding document."""
+        pem = (self.cluster.data / organisation / f"officer-{organisation}.pem").read_text("utf-8")
+        return Login(f"officer-{organisation}", organisation, pem)
 
     def next_couple(self) -> tuple[Login, Login]:
         """Two residents who own one home together and have verified themselves."""
@@ -185,10 +191,6 @@ class Estate:
         """Until a motion has closed, its votes are counted and all organisations have confirmed it."""
         committee, path = self.logins["committee"], f"/api/v1/motions/{motion}"
         wait_for(lambda: self.ask(committee, path).get("result", {}).get("grade") == "final", "a result", RESULT_S)
-
-    def roll(self) -> str:
-        """The id of the roll in force, as its officers gave it."""
-        return str(self.ask(self.logins["committee"], f"/api/v1/motions/{self.closing_motion}")["roll"])
 
     def turnout(self, motion: str) -> int:
         """Heads that have voted, as the first node that runs has it."""

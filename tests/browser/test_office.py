@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from demo_estate import SHOP
 from tests.browser.conftest import NewPhone
 from tests.browser.estate import Estate
 from tests.browser.phone import PHONE_ELDER, TABLET
@@ -25,7 +26,7 @@ def test_committee_opens_a_motion_and_a_resident_votes_on_it(estate: Estate, new
     committee.choose("其他重大事项")
     committee.fill("问题 1", "是否同意设公共晾晒区?")
     committee.fill("截止日期", "2099-12-31")
-    committee.fill("名册编号", estate.roll())
+    expect(committee.section.get_by_role("radio", name=re.compile("票 · .* 平方米"))).to_be_checked()
     committee.look("staff-motion-filled")
     committee.tap("提交")
     committee.expect_text("已提交")
@@ -55,8 +56,11 @@ def test_staff_find_a_resident_and_give_points_once_an_activity(estate: Estate, 
         expect(staff.section.get_by_role("radio", name=re.compile(owner.owner))).to_be_checked()
         staff.fill("积分数", "25")
         staff.fill("项目", "volunteer")
-        staff.fill("活动编号", "tree-day")
+        staff.fill("活动编号", "植树节")
         staff.fill("事由", "义务植树")
+        staff.button("发放", exact=True).click()
+        staff.expect_text("项目和活动编号只能用小写字母")
+        staff.fill("活动编号", "tree-day")
         staff.button("发放", exact=True).click()
         staff.expect_text(outcome)
     staff.look("staff-grant-refused")
@@ -65,3 +69,23 @@ def test_staff_find_a_resident_and_give_points_once_an_activity(estate: Estate, 
     expect(resident.section.locator(".hero .big-number")).to_have_text("25")
     resident.expect_text("义务植树")
     resident.look("points-earned")
+
+
+def test_officer_names_a_shop_and_the_merchant_sees_it(estate: Estate, new_phone: NewPhone) -> None:
+    officer = new_phone(estate.officer("property"), TABLET, node=2)
+    officer.open()
+    officer.tap("商户名称")
+    officer.expect_title("商户名称")
+    field = officer.section.get_by_label(re.compile("的店名")).first
+    expect(field).to_have_value(SHOP)
+    officer.look("staff-shops")
+    field.fill("东门早餐铺")
+    officer.expect_text("未保存")
+    officer.button("保存店名").first.click()
+    officer.expect_text("已保存")
+    merchant = new_phone(estate.logins["merchant"], node=2)
+    merchant.open("merchant/charge/index")
+    merchant.expect_text("东门早餐铺")
+    field.fill(SHOP)
+    officer.button("保存店名").first.click()
+    officer.expect_text("已保存")

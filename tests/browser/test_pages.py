@@ -34,6 +34,7 @@ ROLES = {
     "staff/ticket/index": "staff",
     "staff/motion/index": "committee",
     "staff/grant/index": "staff",
+    "staff/shops/index": "officer",
 }
 """Who sees a page, where it is not a resident's."""
 VOTE = "花坛补种"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import io
-import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Playwright, expect
 
+from demo_estate import SHOP
 from tests.browser.conftest import NewPhone, launch
 from tests.browser.estate import Estate
 from tests.browser.phone import PHONE, PHONE_ELDER, TABLET, Phone, Screen
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
-SHOP = re.compile(r"商户（尾号 \w{4}）")
 FRAMES = 30
 FRAME = (640, 480)
 
@@ -28,6 +27,7 @@ def charge(merchant: Phone, amount: int) -> None:
     merchant.expect_title("商户收款")
     for digit in str(amount):
         merchant.button(f"数字 {digit}").click()
+    merchant.expect_text(SHOP)
     merchant.look("charge-amount")
     merchant.tap("生成收款码")
     expect(merchant.section.locator("img.qr")).to_be_visible()
@@ -93,10 +93,18 @@ def test_code_is_scanned_paid_and_given_back_by_the_merchant(
     expect(phone.section.locator(".list .item").first).to_contain_text("\u221235")
     phone.look("points")
     merchant.tap("退回这笔")
+    merchant.answer_dialog("取消")
+    merchant.expect_text("已收到 35 积分")
+    merchant.tap("退回这笔")
+    merchant.answer_dialog("退回这笔")
     merchant.expect_text("已退回")
     phone.open()
     phone.open("pages/points/index")
     expect(phone.section.locator(".hero .big-number")).to_have_text("120")
+    newest = phone.section.locator(".list .item").first
+    expect(newest).to_contain_text(SHOP)
+    expect(newest).to_contain_text("退回")
+    expect(newest).to_contain_text("+35")
     phone.look("points-returned")
     camera.close()
 

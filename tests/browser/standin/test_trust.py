@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
-from conftest import Open
+import pytest
 from playwright.sync_api import Request, Route
+
+from tests.browser.standin.conftest import Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 def _second(base: str) -> str:

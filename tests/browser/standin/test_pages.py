@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-from conftest import App, Open
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+from tests.browser.estate import ROOT
+from tests.browser.standin.conftest import App, Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+SOURCE = ROOT / "miniapp" / "src"
 CONFIG = json.loads((SOURCE / "app.json").read_text())
 PAGES = [*CONFIG["pages"], *(f"{part['root']}/{page}" for part in CONFIG["subPackages"] for page in part["pages"])]
 QUERY = {

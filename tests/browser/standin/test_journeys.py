@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import App, Open
+import pytest
 from PIL import Image
+
+from tests.browser.standin.conftest import App, Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 MOTION = "M" * 43
 
@@ -122,7 +126,16 @@ def test_the_merchant_sees_the_payment_and_can_return_it(open_app: Open) -> None
 
     shop.see("已收到 50 积分")
     shop.tap("退回这笔")
+    dialog = shop.page.get_by_role("dialog")
+    dialog.get_by_text("把 50 积分退回给顾客吗？").wait_for()
+    dialog.get_by_role("button", name="取消").click()
+    assert shop.view.get_by_text("已退回").count() == 0
+    shop.tap("退回这笔")
+    dialog.get_by_role("button", name="退回这笔").click()
     shop.see("已退回")
+    customer.go("pages/points/index")
+    customer.see("便民超市")
+    customer.see("退回")
 
 
 def test_a_wrong_payment_code_says_so_and_keeps_what_was_typed(open_app: Open) -> None:

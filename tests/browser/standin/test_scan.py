@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-import shutil
 from pathlib import Path
 
-from conftest import App, Open
+import pytest
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Playwright
+
+from tests.browser.conftest import launch
+from tests.browser.standin.conftest import App, Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 def _shown_code(app: App) -> bytes:
@@ -65,18 +69,15 @@ def test_scanning_is_cancelled_by_escape_and_nothing_happens(open_app: Open) -> 
     assert app.page.get_by_role("dialog").count() == 0
 
 
-def test_a_code_is_read_by_the_camera(open_app: Open, browser: Browser, tmp_path: Path) -> None:
+def test_a_code_is_read_by_the_camera(open_app: Open, driver: Playwright, chromium: Path, tmp_path: Path) -> None:
     app = open_app()
     app.join()
     film = tmp_path / "camera.mjpeg"
     _film(Image.open(io.BytesIO(_shown_code(app))).convert("RGB"), film)
     state = app.page.context.storage_state()
     app.page.context.close()
-    arguments = [
-        "--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={film}",
-    ]  # fmt: skip
-    own = browser.browser_type.launch(executable_path=shutil.which("chromium"), args=arguments)
+    camera = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    own = launch(driver, chromium, *camera, f"--use-file-for-fake-video-capture={film}")
     try:
         context = own.new_context(storage_state=state, permissions=["camera"], locale="zh-CN")
         with_camera = App(context.new_page(), app.base)
