@@ -2,12 +2,18 @@
 
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
 from samples import LI, ORDER, WANG, FixedDevice, seed
 from server.ledger.checkpoint import b64_encode
 from server.record.canonical import b64u_encode, decode, encode
 from server.record.shape import seal
-from server.record.signature import commitment_of
+from server.record.signature import DeviceKey, commitment_of, device_key_of
+from vector_cases import curve_edges
 from vector_cases.case import Case, bad, good, respelled, vector_file
+
+_SPKI_P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+"""What stands before the point in a SubjectPublicKeyInfo of P-256 (RFC 5480)."""
 
 GOOD_VALUES: tuple[tuple[str, Any], ...] = (
     ("an empty object", {}),
@@ -135,11 +141,13 @@ def _thumbprints() -> dict[str, Any]:
         "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
         "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
     }
+    edge_keys = list(curve_edges.edge_keys())
     flipped = LI.public.x[:-1] + ("E" if LI.public.x[-1] != "E" else "I")
     cases = [
         good("a device", jwk=jwk, kid=LI.kid),
         good("another device", jwk={**jwk, "x": WANG.public.x, "y": WANG.public.y}, kid=WANG.kid),
         good("the key of RFC 7517 A.1", jwk=rfc7517, kid="cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s"),
+        *(good(f"a key: {name}", jwk=_jwk(*point), kid=_key(*point).thumbprint()) for name, point in edge_keys),
         bad("another member", "members", jwk={**jwk, "use": "sig"}),
         bad("a private key", "members", jwk={**jwk, "d": b64u_encode(seed("d"))}),
         bad("without y", "members", jwk={name: jwk[name] for name in ("crv", "kty", "x")}),
@@ -153,9 +161,23 @@ def _thumbprints() -> dict[str, Any]:
         bad("a coordinate that is a number", "coordinate", jwk={**jwk, "y": 1}),
         bad("not on the curve", "point", jwk={**jwk, "x": flipped}),
         bad("the origin", "point", jwk={**jwk, "x": b64u_encode(bytes(32)), "y": b64u_encode(bytes(32))}),
+        bad(
+            "x plus the field",
+            "point",
+            jwk={**_jwk(*edge_keys[0][1]), "x": b64u_encode(curve_edges.FIELD.to_bytes(32))},
+        ),
+        bad("a small x with another y", "point", jwk={**_jwk(*edge_keys[2][1]), "y": _jwk(*edge_keys[0][1])["y"]}),
         bad("a coordinate above the field", "point", jwk={**jwk, "x": b64u_encode(b"\xff" * 32)}),
     ]
     return vector_file("Device keys as JWK and their RFC 7638 thumbprints (kid).", cases)
+
+
+def _key(x: int, y: int) -> DeviceKey:
+    return device_key_of(_sec1(x, y))
+
+
+def _jwk(x: int, y: int) -> dict[str, str]:
+    return {"crv": "P-256", "kty": "EC", "x": _key(x, y).x, "y": _key(x, y).y}
 
 
 def _signatures() -> dict[str, Any]:
@@ -188,7 +210,45 @@ def _signatures() -> dict[str, Any]:
         case("nothing", b"", "length"),
         case("one bit off", bytes([signature[0] ^ 1]) + signature[1:], "signature"),
     ]
+    for edge in curve_edges.edges():
+        members = {"point": _sec1(*edge.key).hex(), "message": edge.message.hex()}
+        members["signature"] = (edge.r.to_bytes(32) + edge.s.to_bytes(32)).hex()
+        cases.append(bad(edge.name, edge.reason, **members) if edge.reason else good(edge.name, **members))
+    cases += _bad_forms(LI.public.point(), message, signature)
     return vector_file("ES256: SEC 1 point, message and r || s in hexadecimal.", cases)
+
+
+def _bad_forms(point: bytes, message: bytes, signature: bytes) -> list[Case]:
+    """A good signature, and a good key, written otherwise."""
+    r, s = signature[:32], signature[32:]
+    der = encode_dss_signature(int.from_bytes(r), int.from_bytes(s))
+    short = encode_dss_signature(int.from_bytes(r[:28]), int.from_bytes(s[:28]))
+    other_y = (curve_edges.FIELD - int.from_bytes(point[33:])).to_bytes(32)
+    forms = {
+        "DER": ("length", {"signature": der.hex()}),
+        "DER of 64 bytes": ("signature", {"signature": short[:64].ljust(64, b"\0").hex()}),
+        "a zero before r and s": ("length", {"signature": (b"\0" + r + b"\0" + s).hex()}),
+        "s before r": ("signature", {"signature": (s + r).hex()}),
+        "little-endian": ("signature", {"signature": (r[::-1] + s[::-1]).hex()}),
+        "32 bytes": ("length", {"signature": r.hex()}),
+        "twice": ("length", {"signature": (signature * 2).hex()}),
+        "no key": ("point", {"point": ""}),
+        "a key at infinity": ("point", {"point": "00"}),
+        "a key at infinity, of full length": ("point", {"point": "04" + "00" * 64}),
+        "a key with the other y": ("signature", {"point": (point[:33] + other_y).hex()}),
+        "a key off the curve": ("point", {"point": (point[:-1] + bytes([point[-1] ^ 1])).hex()}),
+        "a key of 64 bytes": ("point", {"point": point[1:].hex()}),
+        "a key of 66 bytes": ("point", {"point": point.hex() + "00"}),
+        "a key with coordinates exchanged": ("point", {"point": (b"\x04" + point[33:] + point[1:33]).hex()}),
+        "a key of another type": ("point", {"point": "05" + point[1:].hex()}),
+        "a key as SubjectPublicKeyInfo": ("point", {"point": (_SPKI_P256 + point).hex()}),
+    }
+    whole = {"point": point.hex(), "message": message.hex(), "signature": signature.hex()}
+    return [bad(name, reason, **{**whole, **change}) for name, (reason, change) in forms.items()]
+
+
+def _sec1(x: int, y: int) -> bytes:
+    return b"\x04" + x.to_bytes(32) + y.to_bytes(32)
 
 
 def _coordinates(device: FixedDevice) -> bytes:

@@ -37,7 +37,8 @@ def is_device_signature(point: bytes, message: bytes, signature: bytes) -> bool:
         return False
     try:
         return bool(key.verify(signature, message, hashfunc=sha256_function))
-    except BadSignatureError:
+    except (BadSignatureError, TypeError):
+        # ecdsa 0.19 adds to infinity where u1 G and u2 Q cancel out, and then divides None (SEC 1 4.1.4, step 5).
         return False
 
 
