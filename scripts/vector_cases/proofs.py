@@ -16,7 +16,7 @@ def files() -> dict[str, dict[str, Any]]:
     text = "of RFC 9162 with SHA-256 in hexadecimal; the leaves are the texts `entry 0`, `entry 1`, ..."
     return {
         "merkle_roots.json": vector_file(f"Roots {text}", _roots()),
-        "merkle_inclusion.json": vector_file(f"Inclusion proofs {text}", [*_inclusion(), *_bad_inclusion()]),
+        "merkle_inclusion.json": vector_file(f"Inclusion proofs {text}", [*_inclusion(), *_far(), *_bad_inclusion()]),
         "merkle_consistency.json": vector_file(f"Consistency proofs {text}", [*_consistency(), *_bad_consistency()]),
     }
 
@@ -50,6 +50,27 @@ def _inclusion() -> list[Case]:
     return [
         good(f"leaf {index} of {size}", **_inclusion_members(index, size)) for size in SIZES for index in range(size)
     ]
+
+
+def _far() -> list[Case]:
+    """Leaves of trees so large that 32 bits do not count them; the hashes are made up, the root follows from them."""
+    places = ((2**31 - 1, 2**31), (2**31, 2**31 + 1), (2**32 + 4, 2**32 + 5), (7, 2**40 + 3), (2**53 - 2, 2**53 - 1))
+    return [_far_case(index, size) for index, size in places]
+
+
+def _far_case(index: int, size: int) -> Case:
+    def made_up(level: int, place: int) -> bytes:
+        return leaf_hash(b"%d/%d" % (level, place))
+
+    proof = inclusion_proof(index, size, made_up)
+    root, position, last = made_up(0, index), index, size - 1
+    for step in proof:
+        while position == last and not position & 1:
+            position, last = position >> 1, last >> 1
+        root = node_hash(step, root) if position & 1 else node_hash(root, step)
+        position, last = position >> 1, last >> 1
+    members = {"leaf_hash": made_up(0, index).hex(), "index": index, "size": size}
+    return good(f"leaf {index} of {size}", **members, proof=[step.hex() for step in proof], root=root.hex())
 
 
 def _bad_inclusion() -> list[Case]:
