@@ -106,8 +106,8 @@ def _run_one(job: Job) -> "Report":
 
 
 def _make_world(job: Job, note: "Note | None" = None) -> "World":
-    from tests.simulation.domain import DomainScene
     from tests.simulation.options import days, swarm
+    from tests.simulation.rules import DomainScene
     from tests.simulation.small import SmallScene
     from tests.simulation.world import World
 

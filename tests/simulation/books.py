@@ -22,6 +22,7 @@ from server.domain.ticket import Ticket
 from server.record.rows import Row
 from tests.simulation.entries import Entry, Key, Tables, differences, rows_of
 from tests.simulation.estate import Neighbourhood, organisation_key
+from tests.simulation.keyring import HashKeyring
 from tests.simulation.polls import Polls
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -120,7 +121,7 @@ class Books:
     """Mutable. What a careful reader of the log knows."""
 
     def __init__(self, home: Neighbourhood, openings: Mapping[str, bytes]) -> None:
-        self._trust = home.trust
+        self._trust, self._organisations = home.trust, home.organisations
         self._people: dict[str, Person] = {}
         self._keys: dict[str, Key] = {}
         self._balances: dict[str, int] = {}
@@ -166,8 +167,7 @@ class Books:
     def _read_derived(self, item: dict[str, Any], index: int) -> None:
         name = (item["kind"], item["key"])
         if item["kind"] == "seal":
-            if item["body"]["size"] > self._size:
-                raise Wrong("a seal over what is not there yet")
+            self._check_seal(item["body"])
             return self.polls.seal(item["body"]["size"])
         if self._timers.pop(name, None) != item["due_ms"] or item["due_ms"] > self._time_ms:
             raise Wrong(f"a timer rings that was not armed for then: {name}")
@@ -176,6 +176,13 @@ class Books:
         else:
             self._confirm_by_time(item["key"])
         return None
+
+    def _check_seal(self, body: dict[str, Any]) -> None:
+        root, signed = _unb64u(body["root"]), zip(self._organisations, body["signatures"], strict=True)
+        keyring = HashKeyring("auditor")
+        genuine = all(keyring.verify_cosignature(member, body["size"], root, line) for member, line in signed)
+        if body["size"] > self._size or not genuine:
+            raise Wrong("a seal that not all members have signed")
 
     def _read_record(self, jws: str, index: int, outcomes: Mapping[str, str]) -> None:
         head, _, _ = jws.rpartition(".")

@@ -7,10 +7,9 @@ way, and the oracles see whether it matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from random import Random
 
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
@@ -29,17 +28,12 @@ from server.record.kind import private_fields_of
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import open_private
 from server.record.signature import verify
-from tests.simulation.application import Errand, LedgerState, OpeningsMissing
-from tests.simulation.books import audit
+from tests.simulation.application import LedgerState, OpeningsMissing
 from tests.simulation.domain_ledger import DomainLedger, Tables
-from tests.simulation.estate import Neighbourhood, neighbourhood
+from tests.simulation.estate import Neighbourhood
 from tests.simulation.keyring import HashKeyring
-from tests.simulation.node import CLUSTER_ID, EPOCH_MS
-from tests.simulation.phones import Phones
 
 BATCH = 12
-ROWS_KEPT = 64
-"""Heights whose rows are kept for nodes that are behind."""
 
 
 @lru_cache(maxsize=1_024)
@@ -161,12 +155,16 @@ class DomainApplication:
             return {}
         motion = self.ledger.get(key(Motion, timer.key))
         assert isinstance(motion, Motion), "a tally's timer is armed by its motion"
-        ballots = [row for row in self.ledger.all(Ballot) if isinstance(row, Ballot) and row.motion == motion.id]
-        missing = [ballot.commitment for ballot in ballots if ballot.commitment not in self._held]
+        missing = [name for name in self._commitments(motion.id) if name not in self._held]
         if missing:
             raise OpeningsMissing(missing)
+        ballots = [row for row in self.ledger.all(Ballot) if isinstance(row, Ballot) and row.motion == motion.id]
         own = sorted(ballots, key=lambda ballot: sha256((self._address + ballot.id).encode()).digest())
         return tally_body(motion, own, self._held)
+
+    def _commitments(self, motion: str) -> list[str]:
+        ballots = (row for row in self.ledger.all(Ballot) if isinstance(row, Ballot))
+        return [ballot.commitment for ballot in ballots if ballot.motion == motion]
 
     def check(self, header: Header, items: Sequence[bytes]) -> bool:
         """What `Blocks.check` asks of a proposal, but for attachments, which the driver looks for."""
@@ -239,52 +237,3 @@ def _changed(tables: Tables, changed: Mapping[Key, Row]) -> Tables:
     for name, row in changed.items():
         grown[name.table][name.id] = row
     return grown
-
-
-class DomainScene:
-    """The platform's rules, phones that use it, and the audit of what became of it."""
-
-    def __init__(self, members: Sequence[str], genesis_digest: str, random: Random) -> None:
-        self.home = neighbourhood(tuple(members), CLUSTER_ID, EPOCH_MS)
-        self.phones = Phones(self.home, Random(random.random()))
-        self._genesis_digest = genesis_digest
-        self._rows: dict[int, Tables] = {}
-
-    def application(self, address: str, held: Mapping[str, bytes]) -> DomainApplication:
-        """See Scene."""
-        return DomainApplication(self.home, self._genesis_digest, address, held)
-
-    def errands(self, count: int, span_ms: int, now_ms: int) -> list[Errand]:
-        """See Scene."""
-        return self.phones.errands(count, span_ms)
-
-    def stored(self, address: str, height: int, ledger: LedgerState) -> list[str]:
-        """Rows are the same on all nodes at equal height, row by row."""
-        assert isinstance(ledger, DomainLedger)
-        own = ledger.remembered()
-        known = self._rows.setdefault(height, own)
-        self._rows.pop(height - ROWS_KEPT, None)
-        return [] if own == known else [f"other rows in {', '.join(_differing(own, known))}"]
-
-    def conclude(self, address: str, blocks: Sequence[Block], ledger: LedgerState) -> list[str]:
-        """The log replayed from genesis gives these rows, and the audit finds nothing."""
-        assert isinstance(ledger, DomainLedger)
-        replayed = self.application("replay", {})
-        complaints = audit(self.home, _replay(replayed, blocks), ledger.done, self.phones.openings)
-        again = replayed.ledger
-        if complaints:
-            return complaints
-        if (again.digest, again.frontier.root()) != (ledger.digest, ledger.frontier.root()):
-            complaints.append("the log replayed from genesis gives another state")
-        differing = _differing(again.remembered(), ledger.remembered())
-        return complaints + [f"the log replayed from genesis gives other rows of {table}" for table in differing]
-
-
-def _replay(application: DomainApplication, blocks: Sequence[Block]) -> Iterator[tuple[Block, Tables]]:
-    for block in blocks:
-        application.keep(application.execute(block)[0])
-        yield block, application.ledger.tables
-
-
-def _differing(one: Tables, other: Tables) -> list[str]:
-    return [table for table in sorted({*one, *other}) if one.get(table, {}) != other.get(table, {})]

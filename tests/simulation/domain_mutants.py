@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from server.domain import ballot, execute, member, offer, plan, points, tally, ticket_step
+from server.domain import ballot, check, execute, member, offer, plan, points, tally, ticket_step
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.ballot import Ballot, CastBallot
 from server.domain.motion import Turnout
@@ -22,6 +22,7 @@ from server.record.kind import Context, Trust
 from server.record.rows import Key, Rows, key
 from tests.simulation import domain
 from tests.simulation.domain_ledger import DomainLedger
+from tests.simulation.options import Options, days
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -33,6 +34,12 @@ class DomainMutant:
     name: str
     patch: Patch
     seeds: range = range(1, 31)
+    liars: bool = False
+    """Four nodes, one of which lies in what it proposes: for what checking a proposal must notice."""
+
+    def options(self, seed: int) -> Options:
+        """What a seed runs."""
+        return days(4 if self.liars else 3, seed, twins=self.liars)
 
 
 def _move_twice(patch: pytest.MonkeyPatch) -> None:
@@ -209,6 +216,19 @@ def _believe_signatures(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(domain, "verify", lambda *check: True)
 
 
+def _skip(name: str) -> Patch:
+    """Leave one step of checking a batch out."""
+    return lambda patch: patch.setattr(check, name, lambda *known: None)
+
+
+def _count_as_told(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(domain.DomainApplication, "_check_derived", lambda self, works, timers: None)
+
+
+def _believe_seals(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(domain.DomainApplication, "_check_seal", lambda self, seal: None)
+
+
 DOMAIN_MUTANTS = (
     DomainMutant("points arrive twice", _move_twice),
     DomainMutant("a record may be ordered again", _order_again),
@@ -234,4 +254,9 @@ DOMAIN_MUTANTS = (
     DomainMutant("one organisation alone gives a role", _approve_alone),
     DomainMutant("attestations are not verified", _believe_attestations, range(16, 56)),
     DomainMutant("signatures are not verified", _believe_signatures),
+    DomainMutant("signatures of a proposal are not verified", _believe_signatures, liars=True),
+    DomainMutant("nobody asks which timers are due", _skip("_check_timers"), range(19, 59), liars=True),
+    DomainMutant("nobody asks whether a record was ordered before", _skip("_check_once"), range(10, 50), liars=True),
+    DomainMutant("a tally is believed", _count_as_told, liars=True),
+    DomainMutant("a seal is believed", _believe_seals, range(11, 51), liars=True),
 )

@@ -128,8 +128,15 @@ class Phones:
         self._signers: dict[str, DeviceSigner] = {device(name).kid: device(name) for name in names}
         self._new_keys = 0
         self._past: list[Made] = []
+        self.forged: list[bytes] = []
+        """What no honest node may order."""
         self.openings: dict[str, bytes] = {}
         """What people really chose and wrote, by commitment."""
+
+    @property
+    def records(self) -> list[bytes]:
+        """Everything that was honestly signed."""
+        return [made.record for made in self._past]
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -333,6 +340,7 @@ class Phones:
             jws = self._resign(kid, {**body, "body": {**body["body"], "extra": 1}})
         else:  # another ledger's record
             jws = self._resign(kid, {**body, "estate": "xiangshanyuan." + "A" * 22})
+        self.forged.append(jws.encode())
         record_id = made.work.signed.id if choice == 0 else b64u_encode(self._random.randbytes(32))
         return Brought(
             record_id, jws.encode(), body["expires_ms"], attachments=tuple(made.openings.items()), never=True

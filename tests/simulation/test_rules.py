@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from server.domain import KINDS
-from tests.simulation.domain import DomainScene
 from tests.simulation.domain_mutants import DOMAIN_MUTANTS, DomainMutant
 from tests.simulation.options import days
+from tests.simulation.rules import DomainScene
 from tests.simulation.world import World, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,11 +27,20 @@ def test_no_oracle_fires_when_the_real_rules_run(nodes: int, first: int, count: 
         assert report.blocks > 0
 
 
+def test_four_nodes_bear_a_member_whose_second_copy_lies_in_what_it_proposes() -> None:
+    """Forged, repeated and early items, left out timers, wrong counts and seals: nothing of it is ever stored."""
+    for seed in range(1, 13):
+        report = run(days(4, seed, twins=True), DomainScene)
+        command = f"python3 scripts/simulate.py --nodes 4 --seeds {seed}..{seed} --rules --twins --trace"
+        assert report.failures == (), command
+        assert report.forks == 0
+
+
 @pytest.mark.parametrize("mutant", DOMAIN_MUTANTS, ids=lambda mutant: mutant.name)
 def test_each_broken_rule_is_caught(mutant: DomainMutant, monkeypatch: pytest.MonkeyPatch) -> None:
-    World(days(3, 1), make_scene=DomainScene)  # the neighbourhood moves in under good rules
+    World(mutant.options(1), make_scene=DomainScene)  # the neighbourhood moves in under good rules
     mutant.patch(monkeypatch)
-    assert any(run(days(3, seed), DomainScene).failures for seed in mutant.seeds)
+    assert any(run(mutant.options(seed), DomainScene).failures for seed in mutant.seeds)
 
 
 def test_every_kind_takes_effect_and_many_are_refused() -> None:
@@ -61,7 +70,7 @@ def test_every_kind_takes_effect_and_many_are_refused() -> None:
 def test_the_same_seed_gives_the_same_frames_whatever_the_order_of_sets() -> None:
     """Nothing in the rules depends on the order of a set: another PYTHONHASHSEED, the same frames."""
     program = (
-        "from tests.simulation.domain import DomainScene\n"
+        "from tests.simulation.rules import DomainScene\n"
         "from tests.simulation.options import days\n"
         "from tests.simulation.world import run\n"
         "print([run(days(n, seed), DomainScene).fingerprint for n, seed in ((3, 2), (3, 7), (1, 6))])\n"
