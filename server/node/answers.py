@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -12,7 +14,7 @@ from server.consensus.block import Attachments, Block
 from server.domain.agenda import Sealed, SealWait, Timer
 from server.domain.plan import RecordWork
 from server.node.admission import Admission, Unadmitted
-from server.node.attachments import AttachmentsMissing
+from server.node.attachments import PATIENCE_S, OpeningsLost
 from server.node.blocks import RULES, Blocks
 from server.node.parts import Parts
 from server.node.pool import PoolFull, Waiting
@@ -74,12 +76,22 @@ class Answers:
         return ev.Admitted(effect.record_id, effect.record, effect.attachments, work.signed.expires_ms)
 
     async def attend(self, effect: fx.Check) -> None:
-        """Fetch what a proposal needs."""
+        """Fetch what a proposal needs, for its records and for the tallies that are due."""
         try:
             works = self._blocks.parse_records(effect.block)
         except Malformed:
             return  # checking will say so
         await self._parts.attachments.attend(works, dict(effect.block.attachments), effect.proposer)
+        due_ms, time_ms = self._parts.agenda.due_ms, effect.block.header.time_ms
+        if due_ms is not None and due_ms <= time_ms:
+            await self._restore_lost(time_ms)
+
+    async def _restore_lost(self, time_ms: int) -> None:
+        lost = await self._parts.derivations.lost(time_ms)
+        if lost:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._parts.attachments.restore(lost, time_ms)
 
     async def build(self, effect: fx.Build) -> Sequence[ev.Event]:
         """Choose the next batch; nothing when our tip has moved on meanwhile. Records it passes over are let go."""
@@ -89,8 +101,9 @@ class Answers:
             return (nothing,)
         try:
             batch = await self._blocks.build(effect.time_ms)
-        except AttachmentsMissing as error:
-            log.error("openings_missing_for_tally", count=len(error.names))
+        except OpeningsLost as error:
+            log.error("openings_missing_for_tally", count=len(error.lost))
+            self._parts.attachments.restore_soon(error.lost, effect.time_ms)
             return (nothing,)
         built = ev.Built(effect.height, effect.time_ms, RULES, batch.items, batch.attachments)
         return *map(ev.Rejected, batch.stale), built

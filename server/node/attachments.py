@@ -1,7 +1,7 @@
 """What travels beside records: openings of private fields, and photos. Nothing is voted for before it is all here.
 
 Openings come in the pre-prepare's frame; what is missing is asked of peers, checked by hash, for two seconds
-(decisions 3).
+(decisions 3). Openings of ordered records that this node has lost are got back the same way when a tally needs them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from server.storage.openings import HeldOpening, OpeningStore
 log = structlog.get_logger()
 PATIENCE_S = 2.0
 RETRY_S = 0.2
+RESTORE_AGAIN_S = 1.0
+"""Pause after a round over the peers that did not bring all that was lost."""
 ASKED_AT_ONCE = 500
 _COMMITMENT_LENGTH = 43
 Named = tuple[str, str]
@@ -38,6 +40,14 @@ class AttachmentsMissing(Exception):
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(f"{len(names)} attachments are missing")
         self.names = tuple(names)
+
+
+class OpeningsLost(AttachmentsMissing):
+    """Openings of ordered records are not here, though they were: a restored backup, a damaged database."""
+
+    def __init__(self, lost: Sequence[Named]) -> None:
+        super().__init__([name for _, name in lost])
+        self.lost = tuple(lost)
 
 
 def check_openings(work: RecordWork, openings: Mapping[str, bytes]) -> None:
@@ -64,6 +74,13 @@ class AttachmentDesk:
         self._peers = peers
         self._pool = pool
         self._fetched: dict[str, bytes] = {}
+        self._restoring: asyncio.Task[list[Named]] | None = None
+
+    async def close(self) -> None:
+        """Stop what runs beside answers."""
+        if self._restoring is not None:
+            self._restoring.cancel()
+            await asyncio.wait((self._restoring,))
 
     def serve(self) -> None:
         """Answer peers that ask for openings and photos."""
@@ -137,19 +154,66 @@ class AttachmentDesk:
         return await self._photos.has(pair[1])
 
     async def _ask(self, member: str, names: Sequence[Named]) -> None:
-        openings = [pair for pair in names if is_commitment(pair[1])][:ASKED_AT_ONCE]
         try:
-            if openings:
-                asked = "\n".join(f"{record}/{name}" for record, name in openings)
-                wanted = {name for _, name in openings}
-                for name, opening in unpack_attachments(await self._peers.call(member, "openings", asked.encode())):
-                    if name in wanted and commitment_of(opening) == name:
-                        self._fetched[name] = opening
+            self._fetched.update(await self._ask_openings(member, [pair for pair in names if is_commitment(pair[1])]))
             for _, name in names:
                 if not is_commitment(name):
                     await self._photos.keep(name, await self._peers.call(member, "photo", name.encode()))
         except (CallFailed, Malformed, ValueError, OSError) as error:
             log.info("attachment_not_there", member=member, reason=str(error)[:100])
+
+    async def _ask_openings(self, member: str, pairs: Sequence[Named]) -> dict[str, bytes]:
+        """Openings that a peer has, by commitment, of the first few that are asked; only what fits what was asked."""
+        asked = pairs[:ASKED_AT_ONCE]
+        if not asked:
+            return {}
+        wanted = {name for _, name in asked}
+        question = "\n".join(f"{record}/{name}" for record, name in asked).encode()
+        answer = unpack_attachments(await self._peers.call(member, "openings", question))
+        return {name: opening for name, opening in answer if name in wanted and commitment_of(opening) == name}
+
+    async def lost(self, named: Sequence[Named]) -> list[Named]:
+        """Which of these openings of ordered records are not stored here."""
+        return await self._openings.missing(named) if named else []
+
+    async def restore(self, lost: Sequence[Named], time_ms: int) -> list[Named]:
+        """Get openings of ordered records back from the peers, each asked once, and keep them durably as they come.
+
+        Returns what nobody within reach has. What came is kept also when this is cancelled.
+        """
+        left: list[Named] = []
+        for begin in range(0, len(lost), ASKED_AT_ONCE):
+            part = list(lost[begin : begin + ASKED_AT_ONCE])
+            for member in self._peers.connected():
+                part = await self._restore_from(member, part, time_ms)
+            left += part
+        log.info("openings_restored", count=len(lost) - len(left), missing=len(left))
+        return left
+
+    async def _restore_from(self, member: str, part: list[Named], time_ms: int) -> list[Named]:
+        try:
+            found = await self._ask_openings(member, part)
+        except (CallFailed, Malformed) as error:
+            log.info("opening_not_there", member=member, reason=str(error)[:100])
+            return part
+        held = [HeldOpening(record, name, found[name]) for record, name in part if name in found]
+        if held:
+            await self._openings.restore(held, time_ms)
+        return [pair for pair in part if pair[1] not in found]
+
+    def restore_soon(self, lost: Sequence[Named], time_ms: int) -> None:
+        """Restore beside everything else, one round at a time. Raises what ended the round before, as a disk may."""
+        if self._restoring is not None:
+            if not self._restoring.done():
+                return
+            self._restoring.result()
+        self._restoring = asyncio.create_task(self._restore_and_rest(lost, time_ms), name="restore-openings")
+
+    async def _restore_and_rest(self, lost: Sequence[Named], time_ms: int) -> list[Named]:
+        left = await self.restore(lost, time_ms)
+        if left:
+            await asyncio.sleep(RESTORE_AGAIN_S)
+        return left
 
     async def read_openings(self, records: Iterable[str]) -> dict[str, bytes]:
         """The openings that are stored of these records, by commitment."""

@@ -67,6 +67,7 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
         outside = await stack.enter_async_context(open_outside(config, keys.token))
         node = Node(parts, peers, outside, private, data_bytes)
         stack.push_async_callback(node.finish)
+        stack.push_async_callback(parts.attachments.close)
         await _start(stack, node, data)
         yield node
 

@@ -13,13 +13,15 @@ from server.domain.plan import RecordWork, Work
 from server.record.canonical import encode
 from server.storage.database import Database
 from server.storage.private_tables import OPENING
-from server.storage.statements import Batch, Connection, add_missing, change, fetch, find_rows, is_postgres
+from server.storage.statements import Batch, Connection, add_missing, change, fetch, find_rows, is_postgres, put_rows
 from server.storage.vault import Cell, Vault
 
 _AFTER_SLASH = "0"
 """The sign after "/" in the order of bytes: all openings of a record lie between."""
 NOT_ORDERED = -1
 """`height` of an opening whose record no block has ordered."""
+RESTORED = 0
+"""`height` of an opening that was lost and came back: its record is ordered, in which block nobody asks."""
 
 
 class HeldOpening(NamedTuple):
@@ -46,6 +48,11 @@ class OpeningStore:
         """Keep openings durably before their records are prepared. Held ones stay as they are."""
         rows = [self._row(opening, NOT_ORDERED, received_ms) for opening in openings]
         await self._database.run(lambda connection: add_missing(connection, OPENING, rows))
+
+    async def restore(self, openings: Sequence[HeldOpening], received_ms: int) -> None:
+        """Keep openings of ordered records again that were lost here; they are no orphans."""
+        rows = [self._row(opening, RESTORED, received_ms) for opening in openings]
+        await self._database.run(lambda connection: put_rows(connection, OPENING, rows))
 
     async def missing(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """The (record, commitment) pairs whose openings are not held."""

@@ -206,3 +206,79 @@ async def test_fetching_ends_when_it_is_hopeless(
             await street.desk.attend([work], {}, "owners")
         with pytest.raises(AttachmentsMissing):
             await street.desk.check([work], {})
+
+
+async def test_openings_that_were_lost_come_back_from_a_peer_and_are_no_orphans(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "ASKED_AT_ONCE", 2)
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work, openings = Author().report()
+        record, held = work.signed.id, named(openings)
+        pairs = [(record, name) for name in held]
+        assert len(pairs) > attachments.ASKED_AT_ONCE
+        await owners.openings.hold([HeldOpening(record, name, one) for name, one in held.items()], MADE_MS)
+        assert await street.desk.lost(pairs) == pairs
+        assert await street.desk.restore(pairs, MADE_MS) == []
+        assert await street.desk.lost(pairs) == []
+        assert await street.openings.collect_orphans(MADE_MS + 1) == 0
+        assert (await street.openings.of_records([record]))[record] == held
+
+
+async def test_of_lost_openings_only_what_fits_its_commitment_comes_back(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work, openings = Author().report()
+        (first, true), *others = named(openings).items()
+        pairs = [(work.signed.id, name) for name in (first, *dict(others))]
+
+        async def lie(member: str, payload: bytes) -> bytes:
+            return pack_attachments(((first, true), *[(name, b"another choice") for name, _ in others]))
+
+        owners.peers.handle("openings", lie)
+        left = await street.desk.restore(pairs, MADE_MS)
+        assert left == pairs[1:]
+        assert (await street.openings.of_records([work.signed.id]))[work.signed.id] == {first: true}
+
+
+async def test_lost_openings_are_sought_one_round_at_a_time_and_a_node_can_end_meanwhile(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work, openings = Author().report()
+        asked = asyncio.Queue[str]()
+
+        async def has_none(member: str, payload: bytes) -> bytes:
+            asked.put_nowait(member)
+            return pack_attachments(())
+
+        owners.peers.handle("openings", has_none)
+        pairs = [(work.signed.id, name) for name in named(openings)]
+        for _ in range(5):
+            street.desk.restore_soon(pairs, MADE_MS)
+        async with asyncio.timeout(10):
+            assert await asked.get() == "street"
+        assert asked.empty()
+        await street.desk.close()
+
+
+async def test_a_disk_that_fails_while_openings_come_back_is_told_with_the_next_need(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_places(certificates, tmp_path) as (street, owners):
+        work, openings = Author().report()
+        record, held = work.signed.id, named(openings)
+        await owners.openings.hold([HeldOpening(record, name, one) for name, one in held.items()], MADE_MS)
+
+        async def fail(restored: Sequence[HeldOpening], received_ms: int) -> None:
+            raise OSError("no space left")
+
+        monkeypatch.setattr(street.openings, "restore", fail)
+        pairs = [(record, name) for name in held]
+        street.desk.restore_soon(pairs, MADE_MS)
+        restoring = street.desk._restoring
+        assert restoring is not None
+        await asyncio.wait((restoring,), timeout=10)
+        with pytest.raises(OSError, match="no space"):
+            street.desk.restore_soon(pairs, MADE_MS)
