@@ -64,7 +64,12 @@ class FixedDevice(DeviceSigner):
 
 def node_signer(member: str, role: str) -> NodeSigner:
     """A member organisation's key."""
-    return NodeSigner(seed(f"{member} {role}"))
+    return NodeSigner(node_seed(member, role))
+
+
+def node_seed(member: str, role: str) -> bytes:
+    """What a member organisation's key is made of."""
+    return seed(f"{member} {role}")
 
 
 def make_genesis() -> bytes:

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Callable
+from hashlib import sha512
 from typing import Any
+
+from ecdsa.eddsa import generator_ed25519
 
 from samples import (
     ACCEPTED_RECORD,
@@ -28,6 +31,7 @@ from samples import (
     SampleLedger,
     bind_body,
     bind_record,
+    node_seed,
     node_signer,
     payload,
     sample_cosign_line,
@@ -230,6 +234,10 @@ def _bad_checkpoints(ledger: SampleLedger) -> list[Case]:
         "a known key's line is too short": ("signature_length", _bent(note, lines[-1], lambda blob: blob[:-1])),
         "a known key's line is too long": ("signature_length", _bent(note, lines[-1], lambda blob: blob + b"\x00")),
         "the log's signature is off by a bit": ("signature", _bent(note, lines[0], lambda blob: blob[:-1] + b"\x00")),
+        "a point of small order in a signature": (
+            "signature",
+            _bent(note, lines[-1], lambda blob: _torsioned(blob, ledger)),
+        ),
         "signatures of another size": ("signature", another.text() + "\n" + note.split("\n\n")[1]),
         "no line of the log": ("log_signature_missing", _changed(note, lines[0] + "\n", "")),
     }
@@ -243,6 +251,25 @@ def _bent(note: str, line: str, bend: Callable[[bytes], bytes]) -> str:
 
 def _another_time(blob: bytes) -> bytes:
     return blob[:11] + bytes([blob[11] ^ 1]) + blob[12:]
+
+
+def _torsioned(blob: bytes, ledger: SampleLedger) -> bytes:
+    """The last member's signature with R moved by the point of order 2: an equation times the cofactor hides that.
+
+    RFC 8032 5.1.7 lets a verifier choose; all of ours take the equation without the cofactor, so that none believes
+    what another refuses.
+    """
+    secret = node_seed(MEMBERS[-1], "cosign")
+    digest = sha512(secret).digest()
+    scalar = int.from_bytes(digest[:32], "little") & ~7 & ~(1 << 255) | 1 << 254
+    message = f"cosignature/v1\ntime {int.from_bytes(blob[4:12])}\n{ledger.checkpoint().text()}".encode()
+    field, honest = int(generator_ed25519.curve().p()), 4711 * generator_ed25519
+    # (x, y) + (0, -1) = (-x, -y)
+    point = (field - honest.y() | ((field - honest.x()) & 1) << 255).to_bytes(32, "little")
+    public = node_signer(MEMBERS[-1], "cosign").public
+    challenge = int.from_bytes(sha512(point + public + message).digest(), "little")
+    order = int(generator_ed25519.order())
+    return blob[:12] + bytes(point) + ((4711 + challenge * scalar) % order).to_bytes(32, "little")
 
 
 # ---------------------------------------------------------------- receipts

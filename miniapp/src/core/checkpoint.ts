@@ -45,6 +45,7 @@ export interface VerifiedCheckpoint extends Checkpoint {
 const KEY_ID_BYTES = 4
 const TIME_BYTES = 8
 const SIGNATURE_BYTES = 64
+const POINT_BYTES = 32
 /** c2sp.org/signed-note: no control characters but the line feed. */
 const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f]/
 const SIGNATURE_LINE = /^\u2014 (\S+) (\S+)$/
@@ -120,8 +121,10 @@ function verifyCosignature(blob: Uint8Array, text: string, key: VerifierKey): nu
 
 function isValid(signature: Uint8Array, message: Uint8Array, key: VerifierKey): boolean {
   try {
-    // RFC 8032, not ZIP 215: no small-order keys, canonical encodings only, as the other verifiers do.
-    return ed25519.verify(signature, message, key.key, { zip215: false })
+    // RFC 8032, not ZIP 215: no small-order keys, canonical encodings only, as the other verifiers do. And the library's
+    // equation is the one with the cofactor, which hides a point of small order in R: they would refuse that.
+    const holds = ed25519.verify(signature, message, key.key, { zip215: false })
+    return holds && ed25519.Point.fromBytes(signature.slice(0, POINT_BYTES)).isTorsionFree()
   } catch {
     return false
   }
