@@ -1,14 +1,15 @@
-"""ES256 at the edges of P-256: keys and signatures that hold, or do not, by an exact reading of SEC 1 4.1.4 only.
+"""Signatures at the edges of their curves: ES256 that holds, or not, by an exact reading of SEC 1 4.1.4; odd Ed25519.
 
 The cases follow the categories of Wycheproof. Most keys are derived from a signature that was chosen before them
 (public key recovery), so nobody knows their private keys; whether a signature holds follows from how it was made.
 """
 
 from collections.abc import Iterator
-from hashlib import sha256
+from hashlib import sha256, sha512
 from typing import NamedTuple
 
 from ecdsa import NIST256p
+from ecdsa.eddsa import generator_ed25519
 from ecdsa.ellipticcurve import INFINITY, PointJacobi
 
 CURVE = NIST256p.curve
@@ -104,6 +105,33 @@ def _edge_hashes() -> Iterator[Edge]:
         yield _own(f"the digest {name}", 4711, b"linli %d" % number, 99)
     number = next(n for n in range(10**6) if sha256(b"linli %d" % n).digest()[:1] == b"\xff")
     yield _own("the digest begins with ff", 4711, b"linli %d" % number, 99)
+
+
+def odd_signatures(secret: bytes, public: bytes, message: bytes) -> dict[str, bytes]:
+    """Ed25519 signatures with an odd R, which only the key's owner can make: libraries differ about them.
+
+    RFC 8032 5.1.7 lets a verifier choose whether the equation has the cofactor, which hides points of small order. All
+    our programs take it without, and canonical encodings only, so that none believes what another refuses.
+    """
+    field, honest = int(generator_ed25519.curve().p()), 4711 * generator_ed25519
+    # (x, y) + (0, -1) = (-x, -y), and (0, -1) is the point of order 2
+    moved = int(field - honest.y() | ((field - honest.x()) & 1) << 255)
+    odd = {
+        "a point of small order in R": (moved, 4711),
+        "R of order 2": (field - 1, 0),
+        "R beyond the field": (field + 1, 0),
+        "R with the sign of zero": (1 | 1 << 255, 0),
+    }
+    return {name: _signed_ed25519(secret, public, message, *chosen) for name, chosen in odd.items()}
+
+
+def _signed_ed25519(secret: bytes, public: bytes, message: bytes, point: int, nonce: int) -> bytes:
+    """RFC 8032 5.1.6 with R and its nonce given."""
+    scalar = int.from_bytes(sha512(secret).digest()[:32], "little") & ~7 & ~(1 << 255) | 1 << 254
+    r = point.to_bytes(32, "little")
+    challenge = int.from_bytes(sha512(r + public + message).digest(), "little")
+    s = (nonce + challenge * scalar) % int(generator_ed25519.order())
+    return r + s.to_bytes(32, "little")
 
 
 def _own(name: str, secret: int, message: bytes, nonce: int) -> Edge:

@@ -2,10 +2,7 @@
 
 import re
 from collections.abc import Callable
-from hashlib import sha512
 from typing import Any
-
-from ecdsa.eddsa import generator_ed25519
 
 from samples import (
     ACCEPTED_RECORD,
@@ -54,6 +51,7 @@ from server.ledger.receipt import BIND_KIND, receipt_text, verify_receipt
 from server.record.canonical import b64u_encode
 from server.record.envelope import sign_record
 from vector_cases.case import Case, bad, good, respelled, vector_file
+from vector_cases.curve_edges import odd_signatures
 
 ONE_WITNESS = VerifierKey(cosigner_name(ORIGIN, "property"), TYPE_COSIGNATURE, node_signer("property", "cosign").public)
 OTHER_LOG = VerifierKey("linli.example/other", TYPE_LOG, node_signer("street", "log of another estate").public)
@@ -234,12 +232,9 @@ def _bad_checkpoints(ledger: SampleLedger) -> list[Case]:
         "a known key's line is too short": ("signature_length", _bent(note, lines[-1], lambda blob: blob[:-1])),
         "a known key's line is too long": ("signature_length", _bent(note, lines[-1], lambda blob: blob + b"\x00")),
         "the log's signature is off by a bit": ("signature", _bent(note, lines[0], lambda blob: blob[:-1] + b"\x00")),
-        "a point of small order in a signature": (
-            "signature",
-            _bent(note, lines[-1], lambda blob: _torsioned(blob, ledger)),
-        ),
         "signatures of another size": ("signature", another.text() + "\n" + note.split("\n\n")[1]),
         "no line of the log": ("log_signature_missing", _changed(note, lines[0] + "\n", "")),
+        **_with_odd_points(ledger, note, lines[-1]),
     }
     return [bad(name, reason, policy="now", note=text) for name, (reason, text) in cases.items()]
 
@@ -253,23 +248,16 @@ def _another_time(blob: bytes) -> bytes:
     return blob[:11] + bytes([blob[11] ^ 1]) + blob[12:]
 
 
-def _torsioned(blob: bytes, ledger: SampleLedger) -> bytes:
-    """The last member's signature with R moved by the point of order 2: an equation times the cofactor hides that.
-
-    RFC 8032 5.1.7 lets a verifier choose; all of ours take the equation without the cofactor, so that none believes
-    what another refuses.
-    """
-    secret = node_seed(MEMBERS[-1], "cosign")
-    digest = sha512(secret).digest()
-    scalar = int.from_bytes(digest[:32], "little") & ~7 & ~(1 << 255) | 1 << 254
+def _with_odd_points(ledger: SampleLedger, note: str, line: str) -> dict[str, tuple[str, str]]:
+    """The last member's signature as he alone can make it, with an odd R."""
+    head, _, text = line.rpartition(" ")
+    blob = b64_decode(text)
     message = f"cosignature/v1\ntime {int.from_bytes(blob[4:12])}\n{ledger.checkpoint().text()}".encode()
-    field, honest = int(generator_ed25519.curve().p()), 4711 * generator_ed25519
-    # (x, y) + (0, -1) = (-x, -y)
-    point = (field - honest.y() | ((field - honest.x()) & 1) << 255).to_bytes(32, "little")
-    public = node_signer(MEMBERS[-1], "cosign").public
-    challenge = int.from_bytes(sha512(point + public + message).digest(), "little")
-    order = int(generator_ed25519.order())
-    return blob[:12] + bytes(point) + ((4711 + challenge * scalar) % order).to_bytes(32, "little")
+    odd = odd_signatures(node_seed(MEMBERS[-1], "cosign"), node_signer(MEMBERS[-1], "cosign").public, message)
+    return {
+        name: ("signature", _changed(note, line, f"{head} {b64_encode(blob[:12] + signature)}"))
+        for name, signature in odd.items()
+    }
 
 
 # ---------------------------------------------------------------- receipts

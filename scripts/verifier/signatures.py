@@ -12,6 +12,7 @@ from ecdsa.errors import MalformedPointError
 from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, members, sha256, unb64u
 
 SIGNATURE_BYTES = 64
+_ED25519_FIELD = 2**255 - 19
 
 
 def point_of(jwk: Any, fault: str) -> bytes:
@@ -45,12 +46,21 @@ def is_device_signature(point: bytes, message: bytes, signature: bytes) -> bool:
 def is_member_signature(public: bytes, message: bytes, signature: bytes) -> bool:
     """Ed25519 (RFC 8032)."""
     key = _ed25519(public)
-    if key is None or len(signature) != SIGNATURE_BYTES:
+    if key is None or len(signature) != SIGNATURE_BYTES or not _is_plain_point(signature[:HASH_BYTES]):
         return False
     try:
         return bool(key.verify(signature, message))
     except (BadSignatureError, ValueError):
         return False
+
+
+def _is_plain_point(encoded: bytes) -> bool:
+    """Whether the point is one that `ecdsa` does not mistake: it takes (0, -1) for infinity, and other encodings.
+
+    The nodes take neither, and a verifier must not believe what they refuse.
+    """
+    y, has_sign = int.from_bytes(encoded, "little") & (1 << 255) - 1, bool(encoded[-1] >> 7)
+    return y < _ED25519_FIELD - 1 and not (y == 1 and has_sign)
 
 
 @lru_cache(maxsize=65_536)
