@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NewPhone
-from tests.browser.estate import Estate, Login
+from tests.browser.estate import Estate
 from tests.browser.phone import PHONE, PHONE_ELDER, TABLET, Phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(300)]
@@ -27,12 +27,6 @@ KINDS = {
     "foreign_resident_card": "外国人永久居留身份证",
 }
 CLERK, CLERK_DOCUMENT = "周倩", "110101199003078515"
-
-
-def officer_of(estate: Estate, organisation: str) -> Login:
-    """An organisation's officer, with the key of the founding."""
-    pem = estate.cluster.data / organisation / f"officer-{organisation}.pem"
-    return Login(f"officer-{organisation}", "", pem.read_text())
 
 
 def write_roster(path: Path, lines: Iterable[Any], *bad: tuple[str, ...]) -> Path:
@@ -57,7 +51,7 @@ def choose_file(phone: Phone, button: str, path: Path) -> None:
 
 
 def standing(estate: Estate, organisation: str, node: int) -> Any:
-    return estate.ask(officer_of(estate, organisation), "/api/v1/roll/standing", node)
+    return estate.ask(estate.officer(organisation), "/api/v1/roll/standing", node)
 
 
 def test_changed_roster_is_seen_published_confirmed_and_only_then_used(
@@ -71,7 +65,7 @@ def test_changed_roster_is_seen_published_confirmed_and_only_then_used(
     clean = write_roster(tmp_path / "clean.csv", changed)
     before = standing(estate, "street", _node(estate, "street"))["in_use"]
 
-    street = new_phone(officer_of(estate, "street"), TABLET, node=_node(estate, "street"))
+    street = new_phone(estate.officer("street"), TABLET, node=_node(estate, "street"))
     street.open()
     street.tap("业主名册")
     street.expect_title("业主名册")
@@ -93,7 +87,7 @@ def test_changed_roster_is_seen_published_confirmed_and_only_then_used(
     assert standing(estate, "street", _node(estate, "street"))["in_use"] == before, "one organisation is not enough"
     assert street.outbox() == []
 
-    owners = new_phone(officer_of(estate, "owners"), PHONE_ELDER, node=_node(estate, "owners"))
+    owners = new_phone(estate.officer("owners"), PHONE_ELDER, node=_node(estate, "owners"))
     owners.open("staff/roll/index")
     owners.expect_text("还差 1 家单位")
     owners.look("officer-roll-waiting")
@@ -113,7 +107,7 @@ def test_file_that_is_no_roster_is_refused_and_nothing_is_staged(
     estate: Estate, new_phone: NewPhone, tmp_path: Path
 ) -> None:
     staged = standing(estate, "property", _node(estate, "property"))["staged"]
-    officer = new_phone(officer_of(estate, "property"), PHONE, node=_node(estate, "property"))
+    officer = new_phone(estate.officer("property"), PHONE, node=_node(estate, "property"))
     officer.open("staff/roll/index")
     wrong = tmp_path / "letter.csv"
     wrong.write_text("亲爱的邻居，\n", "utf-8")
@@ -130,7 +124,7 @@ def test_file_that_is_no_roster_is_refused_and_nothing_is_staged(
 def test_role_holds_once_officers_of_two_organisations_have_signed(estate: Estate, new_phone: NewPhone) -> None:
     owner = estate.next_owner()
     login = estate.new_resident(owner)
-    street = new_phone(officer_of(estate, "street"), TABLET, node=_node(estate, "street"))
+    street = new_phone(estate.officer("street"), TABLET, node=_node(estate, "street"))
     street.open()
     street.tap("岗位管理")
     street.expect_title("岗位管理")
@@ -148,7 +142,7 @@ def test_role_holds_once_officers_of_two_organisations_have_signed(estate: Estat
     street.look("officer-roles-signed")
     assert "auditor@street" not in estate.ask(login, "/api/v1/session")["roles"]
 
-    owners = new_phone(officer_of(estate, "owners"), PHONE, node=_node(estate, "owners"))
+    owners = new_phone(estate.officer("owners"), PHONE, node=_node(estate, "owners"))
     owners.open("staff/roles/index")
     owners.expect_text("街道居委会已签名")
     owners.look("officer-roles-waiting")
@@ -166,7 +160,7 @@ def test_clerk_who_owns_nothing_is_added_attested_at_two_counters_and_joins(
     estate: Estate, new_phone: NewPhone
 ) -> None:
     for organisation in ("property", "street"):
-        officer = new_phone(officer_of(estate, organisation), TABLET, node=_node(estate, organisation))
+        officer = new_phone(estate.officer(organisation), TABLET, node=_node(estate, organisation))
         add_clerk(officer)
     phone = new_phone(None, PHONE)
     phone.open()
@@ -182,7 +176,7 @@ def test_clerk_who_owns_nothing_is_added_attested_at_two_counters_and_joins(
     phone.expect_title("核实身份")
     phone.expect_text("物业公司已核对")
     phone.look("join-second")
-    street = new_phone(officer_of(estate, "street"), PHONE_ELDER, node=_node(estate, "street"))
+    street = new_phone(estate.officer("street"), PHONE_ELDER, node=_node(estate, "street"))
     street.open("staff/attest/index")
     attest(street, show_code(phone, "街道居委会"))
     phone.expect_text("核实完成")

@@ -34,6 +34,14 @@ ROLES = {
     "staff/ticket/index": "staff",
     "staff/motion/index": "committee",
     "staff/grant/index": "staff",
+    "staff/attest/index": "staff",
+    "staff/roll/index": "officer",
+    "staff/roles/index": "officer",
+    "staff/people/index": "officer",
+    "staff/attest/index": "staff",
+    "staff/people/index": "officer",
+    "staff/roles/index": "officer",
+    "staff/roll/index": "officer",
     "staff/shops/index": "officer",
 }
 """Who sees a page, where it is not a resident's."""

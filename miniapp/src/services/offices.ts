@@ -31,7 +31,7 @@ export async function chooseRoster(): Promise<ChosenFile | null> {
 }
 
 export function isRoster(name: string): boolean {
-  return ROSTER_TYPES.includes(name.toLowerCase().split('.').pop() ?? '')
+  return ROSTER_TYPES.some((type) => name.toLowerCase().endsWith('.' + type))
 }
 
 export type Relation =

@@ -21,7 +21,7 @@ export const officesEn = {
     needCode: 'Scan the code, or type its 8 characters',
     needSeen: 'Tick the box once you have seen the document',
     done: 'Confirmed',
-    doneText: 'The phone of {name} goes on by itself. Another organisation must confirm too before it can vote.',
+    doneText: 'The phone of {name} goes on by itself. It can vote once two organisations have confirmed.',
     another: 'Next person',
   },
   rollImport: {

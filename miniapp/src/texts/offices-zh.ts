@@ -21,7 +21,7 @@ export const officesZh = {
     needCode: '请扫码，或输入 8 位核对码',
     needSeen: '看过证件原件后请先勾选',
     done: '已作证',
-    doneText: '{name}的手机会自动继续。还需要另一家单位核对，才能投票。',
+    doneText: '{name}的手机会自动继续。两家单位都核对过，就能投票。',
     another: '核实下一位',
   },
   rollImport: {

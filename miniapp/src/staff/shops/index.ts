@@ -2,7 +2,7 @@
 
 import { lengthOf, tidyLine } from '../../core/limit'
 import { api } from '../../services/api'
-import type { Shop } from '../../services/api-types'
+import type { ShopListed } from '../../services/api-types'
 import { organisationOf, whoAmI } from '../../services/identity'
 import { fill } from '../../texts'
 import { shopText } from '../../texts/shops'
@@ -31,8 +31,9 @@ definePage({
     this.setData({ rows: items.map((shop) => this.rowOf(shop)), isEmpty: items.length === 0 })
   },
 
-  rowOf({ id, name }: Shop): Row {
-    const label = fill(this.texts.shops.name, { shop: shopText(id, '', this.texts) })
+  rowOf({ id, keeper, name }: ShopListed): Row {
+    const shop = [keeper, shopText(id, '', this.texts)].filter((part) => part !== '').join(' · ')
+    const label = fill(this.texts.shops.name, { shop })
     return { id, label, name, isSaved: name !== '' }
   },
 
