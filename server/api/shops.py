@@ -34,6 +34,14 @@ class Shop(msgspec.Struct, frozen=True):
     name: str
 
 
+class ShopListed(msgspec.Struct, frozen=True):
+    """A merchant as an officer sees him; `keeper` is empty where this organisation's copy does not know the person."""
+
+    id: str
+    name: str
+    keeper: str
+
+
 class ShopNamed(Shape, frozen=True):
     """A merchant and the name of his shop."""
 
@@ -55,14 +63,16 @@ async def show_own_shop(call: Call) -> Shop:
 @routes.route("GET", "/api/v1/shops", access=roles(Role.OFFICER), declines=("role_needed",))
 async def list_shops(
     call: Call, cursor: Annotated[Cursor, Query] = "", limit: Annotated[Limit, Query] = LIMIT_DEFAULT
-) -> Page[Shop]:
-    """All merchants with the names that this organisation gave them. For its own officers."""
+) -> Page[ShopListed]:
+    """All merchants, who they are and the names that this organisation gave their shops. For its own officers."""
     _check_own_officer(call)
     merchants = await call.node.queries.members_with_role(Role.MERCHANT.value, after=cursor, limit=limit + 1)
     shown = [member.id for member in merchants[:limit]]
-    names = await call.node.people.shop_names(shown)
+    names, keepers = await call.node.people.shop_names(shown), await call.node.people.people(shown)
+    log.info("shops_listed", officer=call.caller.member, shops=len(shown))
     following = shown[-1] if len(merchants) > limit else ""
-    return Page([Shop(member, names.get(member, "")) for member in shown], following)
+    keeper_of = {member: person.name for member, person in keepers.items()}
+    return Page([ShopListed(one, names.get(one, ""), keeper_of.get(one, "")) for one in shown], following)
 
 
 @routes.route("POST", "/api/v1/shops", access=roles(Role.OFFICER), declines=("not_found", "role_needed"))

@@ -53,6 +53,17 @@ async def test_officer_sees_every_merchant_and_may_name_one_anew(site: Site) -> 
     assert len(first["items"]) == 1
 
 
+async def test_officer_reads_whose_shop_it_is_if_his_own_copy_knows_the_person(site: Site) -> None:
+    head = "幢号,室号,业主姓名,证件类型,证件号码,手机号,建筑面积,产权份额\n"
+    await site.import_roster(head + "1,101,王小明,身份证,11010519491231002X,13800000001,80.00,1\n")
+    [owner] = await site.node.people.search("王小明", 1)
+    await merchant(site, owner.member)
+    await merchant(site, "s-stranger")
+    listed = (await site.officer.call("GET", "/api/v1/shops"))["items"]
+    keepers = {one["id"]: one["keeper"] for one in listed}
+    assert (keepers[owner.member], keepers["s-stranger"]) == ("王小明", "")
+
+
 async def test_only_an_officer_of_this_organisation_names_a_shop(site: Site) -> None:
     shop = await merchant(site, "s-own")
     status, problem = await ask(site, shop, "POST", "/api/v1/shops", json={"shop": "s-own", "name": "居委会"})

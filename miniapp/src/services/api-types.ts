@@ -29,6 +29,7 @@ export type {
   RollView,
   SessionInfo,
   Shop,
+  ShopListed,
   TicketStep,
   TicketSummary,
   Unit,

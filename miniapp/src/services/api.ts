@@ -17,6 +17,7 @@ import type {
   RollView,
   SessionInfo,
   Shop,
+  ShopListed,
   Ticket,
   TicketSummary,
   UploadedPhoto,
@@ -85,7 +86,7 @@ export const api = {
   merchantOffers: () => listOf<MerchantOffer>('/merchant/offers'),
   ownShop: () => get<Shop>('/merchant/shop'),
   shops: async (organisation: string) =>
-    parseAnswer<Page<Shop>>(await askOrganisation(organisation, '/shops?limit=200')),
+    parseAnswer<Page<ShopListed>>(await askOrganisation(organisation, '/shops?limit=200')),
   nameShop: async (organisation: string, shop: string, name: string) =>
     parseAnswer<Shop>(await askOrganisation(organisation, '/shops', { method: 'POST', data: { shop, name } })),
   makeAlias: async (offer: string, code: string) =>

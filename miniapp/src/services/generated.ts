@@ -426,8 +426,8 @@ export interface Page_RollView_ {
 }
 
 /** Items, and the cursor of the next page; no cursor: this was the last. */
-export interface Page_Shop_ {
-  readonly items: readonly Shop[]
+export interface Page_ShopListed_ {
+  readonly items: readonly ShopListed[]
   readonly cursor?: string
 }
 
@@ -713,6 +713,13 @@ export interface SessionInfo {
 export interface Shop {
   readonly id: string
   readonly name: string
+}
+
+/** A merchant as an officer sees him; `keeper` is empty where this organisation's copy does not know the person. */
+export interface ShopListed {
+  readonly id: string
+  readonly name: string
+  readonly keeper: string
 }
 
 /** A merchant and the name of his shop. */
@@ -1057,7 +1064,7 @@ export interface Endpoints {
   readonly "POST /api/v1/offers/alias": { body: AliasAsked; answer: Alias }
   readonly "GET /api/v1/merchant/offers": { query: { cursor?: string; limit?: number }; answer: Page_MerchantOffer_ }
   readonly "GET /api/v1/merchant/shop": { answer: Shop }
-  readonly "GET /api/v1/shops": { query: { cursor?: string; limit?: number }; answer: Page_Shop_ }
+  readonly "GET /api/v1/shops": { query: { cursor?: string; limit?: number }; answer: Page_ShopListed_ }
   readonly "POST /api/v1/shops": { body: ShopNamed; answer: Shop }
   readonly "GET /checkpoint": { answer: string }
   readonly "GET /genesis.json": { answer: string }

@@ -406,6 +406,7 @@ export const en: Texts = {
     title: 'Me',
     member: 'Verified',
     guest: 'Not verified yet',
+    unnamed: 'Officer',
     join: 'Verify identity',
     devices: 'My phones',
     devicesHint: 'See and switch off phones that act for you',
