@@ -28,6 +28,8 @@ definePage({
     receipt: '',
     programmeHint: '',
     activityHint: '',
+    programmeBad: false,
+    activityBad: false,
   },
 
   load() {
@@ -41,6 +43,13 @@ definePage({
   typed(event: ValueEvent) {
     const field = event.currentTarget.dataset['field'] as keyof Grant | 'wanted'
     this.setData({ [field]: event.detail.value, note: '' })
+    if (field === 'programme' || field === 'activity') this.judge(field)
+  },
+
+  /** While it is typed: a wrong sign is said at once, not after the form is full. */
+  judge(field: 'programme' | 'activity') {
+    const word = this.data[field].trim()
+    this.setData({ [`${field}Bad`]: word !== '' && !isCodeWord(word) })
   },
 
   find() {
