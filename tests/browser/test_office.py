@@ -72,6 +72,7 @@ def test_staff_find_a_resident_and_give_points_once_an_activity(estate: Estate, 
 
 
 def test_officer_names_a_shop_and_the_merchant_sees_it(estate: Estate, new_phone: NewPhone) -> None:
+    own = [node.id for node in estate.cluster.nodes].index("property")
     officer = new_phone(estate.officer("property"), TABLET, node=2)
     officer.open()
     officer.tap("商户名称")
@@ -83,7 +84,7 @@ def test_officer_names_a_shop_and_the_merchant_sees_it(estate: Estate, new_phone
     officer.expect_text("未保存")
     officer.button("保存店名").first.click()
     officer.expect_text("已保存")
-    merchant = new_phone(estate.logins["merchant"], node=2)
+    merchant = new_phone(estate.logins["merchant"], node=own)
     merchant.open("merchant/charge/index")
     merchant.expect_text("东门早餐铺")
     field.fill(SHOP)

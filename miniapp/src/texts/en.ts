@@ -568,7 +568,7 @@ export const en: Texts = {
   shop: { unnamed: 'Merchant …{tail}' },
   shops: {
     title: 'Names of shops',
-    lead: 'What residents see when they pay with points. Write it as over the door.',
+    lead: 'What residents see when they pay with points; write it as over the door. Each organisation gives the name once, for those whom it serves.',
     empty: 'No merchants yet',
     emptyText: 'Who is given the role of merchant appears here.',
     name: 'Name of {shop}',

@@ -79,6 +79,7 @@ def test_a_receipt_that_does_not_hold_is_neither_a_vote_that_counts_nor_one_that
     app.see("先不要再操作")
     expect(app.page.locator("h1")).to_have_text("先不要再操作")
     assert app.view.get_by_text("这一票没有计入").count() == 0
+    expect(app.view.get_by_role("button", name=f"打人工电话 {PHONE}")).to_be_visible()
     app.go("pages/home/index")
     app.see("没有通过核对，先不要再操作")
     app.go("pages/receipts/index")
