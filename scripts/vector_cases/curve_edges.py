@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ecdsa import NIST256p
 from ecdsa.eddsa import generator_ed25519
 from ecdsa.ellipticcurve import INFINITY, PointJacobi
+from ecdsa.util import sigencode_der
 
 CURVE = NIST256p.curve
 G: PointJacobi = NIST256p.generator
@@ -105,6 +106,11 @@ def _edge_hashes() -> Iterator[Edge]:
         yield _own(f"the digest {name}", 4711, b"linli %d" % number, 99)
     number = next(n for n in range(10**6) if sha256(b"linli %d" % n).digest()[:1] == b"\xff")
     yield _own("the digest begins with ff", 4711, b"linli %d" % number, 99)
+
+
+def as_der(r: int, s: int) -> bytes:
+    """A signature as X.509 writes it (RFC 3279 2.2.3), which ES256 does not."""
+    return bytes(sigencode_der(r, s, ORDER))
 
 
 def odd_signatures(secret: bytes, public: bytes, message: bytes) -> dict[str, bytes]:

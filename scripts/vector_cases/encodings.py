@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
 from samples import LI, ORDER, WANG, FixedDevice, seed
 from server.ledger.checkpoint import b64_encode
 from server.record.canonical import b64u_encode, decode, encode
@@ -221,8 +219,8 @@ def _signatures() -> dict[str, Any]:
 def _bad_forms(point: bytes, message: bytes, signature: bytes) -> list[Case]:
     """A good signature, and a good key, written otherwise."""
     r, s = signature[:32], signature[32:]
-    der = encode_dss_signature(int.from_bytes(r), int.from_bytes(s))
-    short = encode_dss_signature(int.from_bytes(r[:28]), int.from_bytes(s[:28]))
+    der = curve_edges.as_der(int.from_bytes(r), int.from_bytes(s))
+    short = curve_edges.as_der(int.from_bytes(r[:28]), int.from_bytes(s[:28]))
     other_y = (curve_edges.FIELD - int.from_bytes(point[33:])).to_bytes(32)
     forms = {
         "DER": ("length", {"signature": der.hex()}),

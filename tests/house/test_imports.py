@@ -18,7 +18,7 @@ SAMPLES = "scripts/samples.py"
 """Makes the vectors: its keys come from published seeds, and it signs with the library that the verifier reads with."""
 PLACES = {
     "tortoise.transactions": {"server/storage/uow.py"},
-    "ecdsa": {"scripts/verifier/signatures.py", SAMPLES},
+    "ecdsa": {"scripts/verifier/signatures.py", "scripts/vector_cases/curve_edges.py", SAMPLES},
     "cryptography": {
         "server/record/signature.py",
         "server/storage/vault.py",
