@@ -91,13 +91,12 @@ class OpeningStore:
     def settle(
         self, batch: Batch, works: Sequence[Work], given: Mapping[str, bytes], height: int, time_ms: int
     ) -> None:
-        """With a block: its records' openings are ordered; those `given`, by commitment, are kept."""
-        named = [
-            (work.signed.id, commitment)
-            for work in works
-            if isinstance(work, RecordWork)
-            for commitment in work.signed.body.commitments()
-        ]
+        """With a block: its records' openings are ordered; those `given`, by commitment, are kept.
+
+        Two fields of a record may have one commitment: no statement may put the same row twice (PostgreSQL).
+        """
+        records = [work.signed for work in works if isinstance(work, RecordWork)]
+        named = dict.fromkeys((signed.id, name) for signed in records for name in signed.body.commitments())
         new = [HeldOpening(record, name, given[name]) for record, name in named if name in given]
         batch.put(OPENING, [self._row(opening, height, time_ms) for opening in new])
         held = [f"{record}/{name}" for record, name in named if name not in given]

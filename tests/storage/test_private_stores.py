@@ -121,6 +121,14 @@ async def test_openings_that_no_block_ordered_are_collected(estate: Estate, vaul
     assert await store.of_records([record, orphan]) == {record: {commitment: opening}}
 
 
+async def test_record_whose_fields_share_a_commitment_is_stored(estate: Estate) -> None:
+    await estate.accept(estate.bind(7, "m-7"))
+    same = estate.hide("同", "one salt")
+    body = {"category": "water", "contact": same, "home": True, "photos": [], "place": same, "text": same}
+    record = await estate.accept(estate.sign(7, "m-7", "ticket.report", body))
+    assert set((await estate.ledger.openings.of_records([record]))[record]) == {same}
+
+
 # Photos
 
 
