@@ -205,7 +205,7 @@ class Books:
         if entry.kind != "device.bind":
             self._check_author(entry)
         rule = _RULES.get(entry.kind)
-        self._law(rule(self, entry) if rule else self.polls.read(entry, self._keys[entry.kid]), record_id)
+        self._law(rule(self, entry) if rule else None, record_id)
 
     def _law(self, complaint: str | None, what: str) -> None:
         if complaint:
@@ -359,7 +359,10 @@ class Books:
 
     def _open(self, entry: Entry) -> str | None:
         self._timers["motion.tally", entry.id] = entry.body["close_ms"]
-        return self.polls.read(entry, self._keys[entry.kid])
+        return self.polls.open(entry)
+
+    def _vote(self, entry: Entry) -> str | None:
+        return self.polls.cast(entry, self._keys[entry.kid])
 
     def _roll(self, entry: Entry) -> str | None:
         for head in entry.body.get("heads", ()):
@@ -406,6 +409,7 @@ def _b64u(data: bytes) -> str:
 
 
 _RULES = {
+    "ballot.cast": Books._vote,
     "device.bind": Books._bind,
     "device.revoke": Books._revoke_key,
     "motion.open": Books._open,

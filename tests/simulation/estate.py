@@ -141,7 +141,7 @@ def roll_body(roll: str, heads: Sequence[tuple[Sequence[str], int]]) -> dict[str
         {"area_cm2": area, "leaf": digest(f"{roll} {number}".encode()), "members": list(members)}
         for number, (members, area) in enumerate(heads)
     ]
-    root = b64u_encode(root_of([b64u_decode(str(head["leaf"])) for head in published]))
+    root = b64u_encode(root_of([encode(head) for head in published]))
     return {"heads": published, "part": 0, "parts": 1, "position": 0, "roll": roll, "root": root}
 
 

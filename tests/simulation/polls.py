@@ -56,10 +56,6 @@ class Polls:
                 listed = [(frozenset(head.members), head.area_cm2) for head in own]
                 self._rolls[row.id] = Electorate(listed, row.root, set(row.confirmed_by))
 
-    def read(self, entry: Entry, key: Key) -> str | None:
-        """An accepted motion or ballot."""
-        return self._open(entry) if entry.kind == "motion.open" else self._cast(entry, key)
-
     def take_roll(self, entry: Entry, organisation: str) -> str | None:
         """An accepted part of a roll (these rolls have one part), or its confirmation."""
         body = entry.body
@@ -78,7 +74,8 @@ class Polls:
     def _in_force(self, name: str) -> bool:
         return name in self._rolls and len(self._rolls[name].confirmed) >= self._trust.approvals
 
-    def _open(self, entry: Entry) -> str | None:
+    def open(self, entry: Entry) -> str | None:
+        """An accepted motion."""
         body = entry.body
         if not self._in_force(body["roll"]):
             return "opens a motion on a roll that is not in force"
@@ -88,7 +85,8 @@ class Polls:
         self._polls[entry.id] = Poll(body["roll"], body["close_ms"], questions)
         return None
 
-    def _cast(self, entry: Entry, key: Key) -> str | None:
+    def cast(self, entry: Entry, key: Key) -> str | None:
+        """An accepted ballot, signed with this key."""
         body, poll = entry.body, self._polls.get(entry.body["motion"])
         if poll is None or entry.time_ms >= poll.close_ms or poll.state != "open":
             return "votes where nothing is open"

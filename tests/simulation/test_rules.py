@@ -1,13 +1,19 @@
 """The platform's own rules on whole clusters under faults, for days of virtual time. A failing seed is kept here."""
 
+import enum
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import pytest
 
 from server.domain import KINDS
+from server.domain.ticket import Ticket
+from server.record.kind import Context, RecordKind, Role, Signed
+from server.record.rows import Key, Rows, key
+from server.record.shape import Digest, Line, Opens, RecordId
 from tests.simulation.domain_mutants import DOMAIN_MUTANTS, DomainMutant
 from tests.simulation.options import days
 from tests.simulation.rules import DomainScene
@@ -65,6 +71,42 @@ def test_every_kind_takes_effect_and_many_are_refused() -> None:
     assert wanted <= {*outcomes}
     refusals = {outcome for _, outcome in outcomes}
     assert {"nonce_conflict", "not_yet_valid", "device_revoked", "role_missing"} <= refusals
+
+
+class WatchTicket(RecordKind, frozen=True):
+    """A kind that the simulation has never heard of."""
+
+    kind: ClassVar[str] = "ticket.watch"
+    signed_by: ClassVar[frozenset[Role]] = frozenset({Role.RESIDENT})
+
+    class Refusal(enum.Enum):
+        """Why not."""
+
+        TICKET_NOT_FOUND = "ticket_not_found"
+
+    reason: Annotated[Digest, Opens(Line)]
+    ticket: RecordId
+
+    def access(self, signed: Signed) -> tuple[Key, ...]:
+        """The ticket."""
+        return (key(Ticket, self.ticket),)
+
+    def execute(self, rows: Rows, context: Context) -> enum.Enum | None:
+        """Any ticket that is there."""
+        return None if rows.get(Ticket, self.ticket) else self.Refusal.TICKET_NOT_FOUND
+
+
+def test_a_kind_is_simulated_as_soon_as_it_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, WatchTicket.kind, WatchTicket)
+    outcomes: Counter[str] = Counter()
+    for seed in range(1, 9):
+        world = World(days(3, seed), make_scene=DomainScene)
+        assert world.run().failures == ()
+        assert isinstance(world.scene, DomainScene)
+        done = world.nodes[0].application.ledger.done
+        mine = [record for record, kind in world.scene.phones.kinds.items() if kind == WatchTicket.kind]
+        outcomes.update(done[record] for record in mine if record in done)
+    assert outcomes["accepted"] > 3
 
 
 def test_the_same_seed_gives_the_same_frames_whatever_the_order_of_sets() -> None:
