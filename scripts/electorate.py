@@ -21,7 +21,7 @@ from server.domain.member import attestation_bytes
 from server.ledger.genesis import Genesis, estate_of, parse_genesis
 from server.ledger.merkle import root_of
 from server.node.keyring import read_keys
-from server.record.canonical import b64u_decode, b64u_encode, encode
+from server.record.canonical import b64u_encode, encode
 from server.record.shape import SALT_BYTES, seal
 from server.record.signature import DeviceSigner, NodeSigner
 
@@ -80,13 +80,15 @@ class Electorate:
         await self._bind([*people, committee])
 
     async def _publish(self, people: Sequence[client.Person]) -> None:
-        leaves = [b64u_encode(secrets.token_bytes(32)) for _ in people]
-        root = b64u_encode(_root(leaves))
+        heads = [
+            {"area_cm2": 1_000_000, "leaf": b64u_encode(secrets.token_bytes(32)), "members": [person.member]}
+            for person in people
+        ]
+        root = b64u_encode(root_of([encode(head) for head in heads]))
         parts = [range(begin, min(begin + HEADS_A_PART, len(people))) for begin in range(0, len(people), HEADS_A_PART)]
         for part, places in enumerate(parts):
-            heads = [{"area_cm2": 1_000_000, "leaf": leaves[at], "members": [people[at].member]} for at in places]
             where = {"part": part, "parts": len(parts), "position": places[0]}
-            body = {"heads": heads, "roll": ROLL, "root": root, **where}
+            body = {"heads": [heads[at] for at in places], "roll": ROLL, "root": root, **where}
             await self.officer(0).do("roll.publish", body)
         for place in range(1, self.genesis.policy.approvals):
             await self.officer(place).do("roll.confirm", {"roll": ROLL, "root": root})
@@ -154,10 +156,6 @@ class Electorate:
         }
         voter.person.openings[choice] = opening
         return voter.person.sign("ballot.cast", body)
-
-
-def _root(leaves: Sequence[str]) -> bytes:
-    return root_of([b64u_decode(leaf) for leaf in leaves])
 
 
 def request_bytes(record: client.SignedRecord, host: str) -> bytes:

@@ -7,15 +7,16 @@ interpretation art. 9; Guiding rules art. 25). Names, homes and phone numbers st
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from server.domain.member import Member
-from server.ledger.merkle import Frontier, leaf_hash
+from server.ledger.merkle import Frontier, leaf_hash, root_of
 from server.limits import ROLL_HEADS_MAX
-from server.record.canonical import b64u_decode, b64u_encode
+from server.record.canonical import b64u_decode, b64u_encode, encode
 from server.record.kind import Context, RecordKind, Role, Signed
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import AreaCm2, Digest, MemberId, Name, Shape
@@ -25,7 +26,7 @@ HEAD_MEMBERS_MAX = 10
 
 
 class Roll(Row, frozen=True):
-    """A roll in the making or in force. `peaks` is the frontier of the leaves published so far."""
+    """A roll in the making or in force. `peaks` is the frontier of the heads published so far."""
 
     table: ClassVar[str] = "roll"
     root: str
@@ -57,6 +58,14 @@ class Head(Shape, frozen=True):
     area_cm2: AreaCm2
     leaf: Digest
     members: Annotated[tuple[MemberId, ...], Meta(min_length=1, max_length=HEAD_MEMBERS_MAX)]
+
+
+def roll_root(heads: Iterable[Head]) -> str:
+    """RFC 6962 root over the canonical heads as they are published, in base64url.
+
+    Over members and areas too, not over the private leaves alone: who confirms the root confirms who may vote.
+    """
+    return b64u_encode(root_of([encode(head) for head in heads]))
 
 
 class PublishRoll(RecordKind, frozen=True):
@@ -91,13 +100,13 @@ class PublishRoll(RecordKind, frozen=True):
         )
 
     def execute(self, rows: Rows, context: Context) -> PublishRoll.Refusal | None:
-        """Append the part's leaves; the last part must give the announced root."""
+        """Append the part's heads; the last part must give the announced root (`roll_root`)."""
         roll = rows.get(Roll, self.roll) or self._blank(context)
         if (roll.parts_published, roll.heads) != (self.part, self.position) or self.part >= roll.parts:
             return self.Refusal.ROLL_PART_OUT_OF_ORDER
         tree = Frontier(roll.heads, [b64u_decode(peak) for peak in roll.peaks])
         for head in self.heads:
-            tree.append(leaf_hash(b64u_decode(head.leaf)))
+            tree.append(leaf_hash(encode(head)))
         complete = self.part + 1 == self.parts
         wrong_root = complete and b64u_encode(tree.root()) != self.root
         if wrong_root or (roll.root, roll.parts) != (self.root, self.parts):

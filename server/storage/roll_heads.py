@@ -16,10 +16,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from server.domain.roll import HEAD_MEMBERS_MAX, PARTS_MAX
-from server.ledger.merkle import root_of
+from server.domain.roll import HEAD_MEMBERS_MAX, PARTS_MAX, Head, roll_root
 from server.limits import ROLL_HEADS_MAX
-from server.record.canonical import b64u_decode, b64u_encode, encode
+from server.record.canonical import encode
 from server.record.shape import SALT_BYTES
 from server.record.signature import commitment_of
 
@@ -128,8 +127,8 @@ def make_heads(lines: Iterable[OwnerLine], roll_key: bytes) -> list[HeadDraft]:
 
 
 def heads_root(heads: Sequence[HeadDraft]) -> str:
-    """The root that `roll.publish` announces: RFC 6962 over the leaves, in base64url."""
-    return b64u_encode(root_of([b64u_decode(head.leaf) for head in heads]))
+    """The root that `roll.publish` announces."""
+    return roll_root(map(_published, heads))
 
 
 def publish_bodies(roll: str, heads: Sequence[HeadDraft]) -> list[dict[str, Any]]:
@@ -139,15 +138,16 @@ def publish_bodies(roll: str, heads: Sequence[HeadDraft]) -> list[dict[str, Any]
     return [
         {
             **common,
-            "heads": [
-                {"area_cm2": head.area_cm2, "leaf": head.leaf, "members": list(head.members)}
-                for head in heads[begin : begin + ROLL_HEADS_MAX]
-            ],
+            "heads": [msgspec.to_builtins(_published(head)) for head in heads[begin : begin + ROLL_HEADS_MAX]],
             "part": part,
             "position": begin,
         }
         for part, begin in enumerate(begins)
     ]
+
+
+def _published(head: HeadDraft) -> Head:
+    return Head(area_cm2=head.area_cm2, leaf=head.leaf, members=head.members)
 
 
 def mask_identity(number: str) -> str:

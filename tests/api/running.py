@@ -31,7 +31,7 @@ from server.config import (
 from server.ledger.merkle import root_of
 from server.node.node import Node
 from server.node.opening import open_node
-from server.record.canonical import b64u_decode, b64u_encode
+from server.record.canonical import b64u_encode, encode
 from server.record.shape import seal
 from server.record.signature import DeviceSigner
 
@@ -78,16 +78,17 @@ class Site:
         """Publish a roll of these heads (area, members), in force at once. Returns its name."""
         self.rolls += 1
         leaves = [seal(f"head {position}", bytes(16))[0] for position in range(len(heads))]
+        published = [
+            {"area_cm2": area, "leaf": leaf, "members": list(members)}
+            for (area, members), leaf in zip(heads, leaves, strict=True)
+        ]
         body = {
-            "heads": [
-                {"area_cm2": area, "leaf": leaf, "members": list(members)}
-                for (area, members), leaf in zip(heads, leaves, strict=True)
-            ],
+            "heads": published,
             "part": 0,
             "parts": 1,
             "position": 0,
             "roll": f"roll-{self.rolls}",
-            "root": b64u_encode(root_of([b64u_decode(leaf) for leaf in leaves])),
+            "root": b64u_encode(root_of([encode(head) for head in published])),
         }
         await self.officer.do("roll.publish", body)
         return str(body["roll"])

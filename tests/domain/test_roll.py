@@ -64,6 +64,13 @@ def test_leaves_that_do_not_give_the_root_are_refused(world: World) -> None:
     assert world.refuse("officer-owners", "roll.publish", body) == "roll_differs"
 
 
+@pytest.mark.parametrize("change", [{"members": ["officer-owners"]}, {"area_cm2": 11}])
+def test_members_and_areas_stand_under_the_root_that_others_confirm(world: World, change: dict[str, Any]) -> None:
+    body = roll_body("new", HEADS)
+    body["heads"][0] |= change
+    assert world.refuse("officer-owners", "roll.publish", body) == "roll_differs"
+
+
 def test_a_complete_roll_takes_no_further_part(world: World) -> None:
     body = roll_body("new", HEADS)
     world.do("officer-owners", "roll.publish", body)

@@ -28,7 +28,7 @@ from server.ledger.block import Derived, Header, block_id, entries_root, genesis
 from server.ledger.genesis import Estate, Genesis, Officer, Organisation, Policy, estate_of
 from server.ledger.merkle import Frontier, leaf_hash, root_of
 from server.limits import DAY_MS, HOUR_MS
-from server.record.canonical import b64u_decode, b64u_encode, digest, encode
+from server.record.canonical import b64u_encode, digest, encode
 from server.record.envelope import Payload, sign_record
 from server.record.kind import private_fields_of
 from server.record.rows import Key, Row, Rows, key
@@ -322,7 +322,7 @@ def roll_body(roll: str = ROLL, heads: Iterable[tuple[tuple[str, ...], int]] = H
         {"area_cm2": area, "leaf": digest(f"{roll} {members}".encode()), "members": list(members)}
         for members, area in heads
     ]
-    root = b64u_encode(root_of([b64u_decode(str(head["leaf"])) for head in published]))
+    root = b64u_encode(root_of([encode(head) for head in published]))
     return {"heads": published, "part": 0, "parts": 1, "position": 0, "roll": roll, "root": root}
 
 

@@ -24,7 +24,7 @@ from server.ledger.block import ACCEPTED
 from server.ledger.genesis import Estate, Genesis, Officer, Organisation, Policy, estate_of
 from server.ledger.merkle import root_of
 from server.limits import DAY_MS, HOUR_MS
-from server.record.canonical import b64u_decode, b64u_encode, digest
+from server.record.canonical import b64u_encode, digest, encode
 from server.record.envelope import Payload, sign_record
 from server.record.kind import Place, Role, Trust
 from server.record.rows import Key, Row, Rows

@@ -20,8 +20,8 @@ from server.domain.member import attestation_bytes
 from server.domain.plan import Work
 from server.ledger.block import Derived, Header, entries_root
 from server.ledger.genesis import Genesis, estate_of, parse_genesis
-from server.ledger.merkle import leaf_hash, root_of
-from server.record.canonical import b64u_decode, b64u_encode, encode
+from server.ledger.merkle import root_of
+from server.record.canonical import b64u_encode, digest, encode
 from server.record.envelope import Payload, sign_record
 from server.record.shape import seal
 from server.record.signature import DeviceSigner, NodeSigner
@@ -180,17 +180,17 @@ class Estate:
 
     async def add_roll(self, heads: int) -> str:
         """Publish and confirm a roll: head i is member `m-<i>` with 100 m2. Returns the record that put it in force."""
-        leaves = [sha256(b"leaf %d" % place).digest() for place in range(heads)]
+        published = [
+            {"area_cm2": 1_000_000, "leaf": digest(b"leaf %d" % place), "members": [f"m-{place}"]}
+            for place in range(heads)
+        ]
+        root = b64u_encode(root_of([encode(head) for head in published]))
         parts = range(0, heads, 250)
         for part, begin in enumerate(parts):
-            content = [
-                {"area_cm2": 1_000_000, "leaf": b64u_encode(leaf), "members": [f"m-{place}"]}
-                for place, leaf in enumerate(leaves[begin : begin + 250], start=begin)
-            ]
             place = {"part": part, "parts": len(parts), "position": begin}
-            body = {"heads": content, "roll": "roll-1", "root": b64u_encode(root_of(leaves)), **place}
+            body = {"heads": published[begin : begin + 250], "roll": "roll-1", "root": root, **place}
             await self.accept(self.sign(0, "officer-committee", "roll.publish", body))
-        confirm = {"roll": "roll-1", "root": b64u_encode(root_of(leaves))}
+        confirm = {"roll": "roll-1", "root": root}
         return await self.accept(self.sign(1, "officer-owners", "roll.confirm", confirm))
 
     async def accept(self, *items: bytes) -> str:
@@ -243,21 +243,6 @@ class Estate:
         """A seal of this size (its lines are not looked at by execution)."""
         body = {"root": b64u_encode(root), "signatures": ["line"], "size": size}
         return encode(Derived(body, 0, str(size), "seal"))
-
-
-def roots_of(entries: Sequence[bytes]) -> bytes:
-    """The root over entries, computed plainly."""
-    return root_of(list(entries))
-
-
-def leaf_of(entry: bytes) -> bytes:
-    """Leaf hash of an entry."""
-    return leaf_hash(entry)
-
-
-def kid_bytes(number: int) -> bytes:
-    """The kid of a device as bytes."""
-    return b64u_decode(device(number).kid)
 
 
 async def open_sqlite(folder: Path, name: str = "node.db") -> Database:
