@@ -75,6 +75,7 @@ export const en: Texts = {
     shops: 'Names of shops',
     lampAll: 'All three ledgers agree',
     lampPart: 'Two agree, one cannot be reached',
+    lampAsking: 'Looking at the ledgers…',
     lampNone: 'Ledger state is not visible now',
     lampLabel: 'Ledger: {text}. Open for details',
     work: 'Work',

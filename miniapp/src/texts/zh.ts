@@ -74,6 +74,7 @@ export const zh = {
     shops: '商户名称',
     lampAll: '三方账本一致',
     lampPart: '两方一致，一方暂未联系上',
+    lampAsking: '正在查看账本…',
     lampNone: '账本状态暂时看不到',
     lampLabel: '账本状态：{text}。点开查看',
     work: '工作',

@@ -57,6 +57,19 @@ def test_a_number_of_votes_that_nobody_told_is_not_called_none(open_app: Open) -
     app.see("1 件等您决定")
 
 
+def test_the_state_of_the_ledgers_is_never_a_link_without_words(open_app: Open) -> None:
+    app = open_app()
+    app.join()
+    app.page.route("**/api/v1/cluster", lambda route: None)
+    app.go()
+    lamp = app.view.locator(".lamp")
+    expect(lamp).to_have_text("正在查看账本…")
+    expect(lamp).to_have_attribute("aria-label", "账本状态：正在查看账本…。点开查看")
+    app.page.unroute_all()
+    app.page.reload()
+    expect(lamp).to_have_text("三方账本一致")
+
+
 def test_a_vote_that_is_cast_is_titled_so(open_app: Open) -> None:
     app = open_app()
     app.join()

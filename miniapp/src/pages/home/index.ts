@@ -42,6 +42,7 @@ definePage({
     // An officer of the founding stands on no roll: nobody knows a name to greet.
     const hello = member?.name ? fill(this.texts.home.hello, { name: member.name }) : this.texts.home.guest
     this.setData({ estateName: name, hello, isMember: isMember(), ...pending(this.texts) })
+    if (this.data.lampText === '') this.setData(lampWords(this.texts.home.lampAsking, this.texts))
     this.showNumbers()
     // The page stands already; what follows only fills it in.
     void this.refresh()
@@ -109,7 +110,11 @@ function lampData(cluster: Cluster | null, texts: Texts) {
   const missing = cluster ? cluster.nodes.filter((node) => !node.reachable).length : 0
   const lamp: Lamp = !cluster ? 'none' : missing === 0 ? 'all' : 'part'
   const lampText = { all: texts.home.lampAll, part: texts.home.lampPart, none: texts.home.lampNone }[lamp]
-  return { lamp, lampText, lampLabel: fill(texts.home.lampLabel, { text: lampText }) }
+  return { lamp, ...lampWords(lampText, texts) }
+}
+
+function lampWords(lampText: string, texts: Texts) {
+  return { lampText, lampLabel: fill(texts.home.lampLabel, { text: lampText }) }
 }
 
 function toolsFor(session: SessionInfo | null, texts: Texts): Tool[] {
