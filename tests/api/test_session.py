@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any
 
@@ -249,5 +250,6 @@ async def test_every_endpoint_that_declares_a_role_refuses_who_lacks_it(site: Si
     person = await site.bind("m-plain")
     headers = {"Authorization": f"Bearer {person.tokens[site.url]}"}
     for endpoint in (one for one in ENDPOINTS if one.access.roles):
-        status, _, problem = await site.ask(endpoint.method, endpoint.path, headers=headers)
+        path = re.sub(r"\{\w+\}", "x", endpoint.path)
+        status, _, problem = await site.ask(endpoint.method, path, headers=headers)
         assert (endpoint.path, status, problem["code"]) == (endpoint.path, 403, "role_needed")
