@@ -17,7 +17,11 @@ NODE = web.AppKey("node", NodeService)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A member with an open session on one of his devices; `roles` as the ledger has them now."""
+    """A member with an open session on one of his devices; `roles` as the ledger has them now.
+
+    Offices hold only on a verified device, as they do for records (DESIGN.md D6): else one organisation could tie a key
+    of its own to another's officer, and read, or attest, in his name.
+    """
 
     member: str
     kid: str
@@ -26,12 +30,15 @@ class Caller:
     """The device is tied to the person by as many organisations as the policy wants."""
 
     def has(self, role: Role) -> bool:
-        """Does the caller hold the role, for whichever organisation?"""
-        return any(held.partition("@")[0] == role.value for held in self.roles)
+        """May the caller use the role, for whichever organisation?"""
+        return any(held.partition("@")[0] == role.value for held in self._usable())
 
     def organisations(self, role: Role) -> frozenset[str]:
-        """For which organisations the caller holds the role."""
-        return frozenset(held.partition("@")[2] for held in self.roles if held.partition("@")[0] == role.value)
+        """For which organisations the caller may use the role."""
+        return frozenset(held.partition("@")[2] for held in self._usable() if held.partition("@")[0] == role.value)
+
+    def _usable(self) -> tuple[str, ...]:
+        return self.roles if self.verified else tuple(held for held in self.roles if held == Role.RESIDENT.value)
 
 
 @dataclass(frozen=True, slots=True)

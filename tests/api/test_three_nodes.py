@@ -150,6 +150,20 @@ async def test_one_attestation_is_not_a_verified_device(estate: Estate) -> None:
     assert (refused.value.status, refused.value.code) == (403, "device_unverified")
 
 
+async def test_one_organisation_alone_opens_nothing_in_the_name_of_anothers_officer(estate: Estate) -> None:
+    intruder = await estate.bind(estate.officers[1].member, 0)
+    key = msgspec.to_builtins(DeviceSigner.generate().public)
+    for method, path, options in (
+        ("GET", "/api/v1/people?query=王小明", {}),
+        ("GET", "/api/v1/roles", {}),
+        ("POST", "/api/v1/identity/document-attestation", {"json": {"member": "m-1", "device_key": key}}),
+    ):
+        with pytest.raises(ApiError) as refused:
+            await intruder.call(method, path, node=1, **options)
+        assert (refused.value.status, refused.value.code) == (403, "role_needed")
+    assert await estate.officers[1].call("GET", "/api/v1/roles", node=1)
+
+
 async def test_photo_and_texts_of_a_ticket_are_seen_at_every_node(estate: Estate) -> None:
     reporter, worker = await estate.bind("x-4", 0, 1), await estate.bind("x-5", 1, 2)
     await estate.grant("x-5", "property", "staff")
