@@ -238,8 +238,9 @@ def test_receipt_that_does_not_hold_is_never_shown_as_success(
     phone.context.unroute_all()
     phone.tap("完成")
     phone.tab("凭证")
-    phone.look("receipts-waiting")
-    phone.tap("现在送出")
+    phone.expect_text("不能算数")
+    phone.look("receipts-distrusted")
+    phone.tap("再核对一次")
     phone.link(title).click()
     phone.expect_text("核对无误")
     assert estate.turnout(motion) == 1
