@@ -1,4 +1,4 @@
-"""Tickets as those may see them who have to do with them: the reporter, the handler, staff and the committee; else 404.
+"""Tickets as those may see them who have to do with them: the reporter, staff and the committee; else 404.
 
 Texts, place and contact come from the openings that this node keeps; a deleted one shows as empty. Reading a ticket
 leaves a line in the access log, with pseudonyms only.
@@ -83,8 +83,8 @@ def handles(caller: Caller) -> bool:
 
 
 def may_see(caller: Caller, ticket: Ticket) -> bool:
-    """The right to a ticket, and with it to its texts and photos (decisions 16)."""
-    return caller.member in (ticket.reporter, ticket.handler) or handles(caller)
+    """The right to a ticket, and with it to its texts and photos (decisions 16). A handler's ends with his office."""
+    return caller.member == ticket.reporter or handles(caller)
 
 
 @routes.route("GET", "/api/v1/tickets")

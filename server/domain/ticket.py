@@ -84,25 +84,27 @@ class TicketEvent(Row, frozen=True):
 
 
 class TicketPhoto(Row, frozen=True):
-    """A photo of a ticket, so that the right to a picture is the right to its ticket. Id `<photo>/<record>`."""
+    """The ticket that named a photo first: the right to a picture is the right to that ticket. The id is the photo's.
+
+    Hashes stand in the log for all members to read, so who names a photo after others gains no right to it.
+    """
 
     table: ClassVar[str] = "ticket_photo"
-    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("photo",), ("ticket",))
-    photo: str
     ticket: str
 
 
-def photo_keys(photos: tuple[PhotoRef, ...], record: str) -> tuple[Key, ...]:
-    """The rows that tie a record's photos to its ticket."""
-    return tuple(key(TicketPhoto, photo.sha256, record) for photo in photos)
+def photo_keys(photos: tuple[PhotoRef, ...]) -> tuple[Key, ...]:
+    """The rows that tie photos to a ticket."""
+    return tuple(key(TicketPhoto, photo.sha256) for photo in photos)
 
 
 def change_ticket(rows: Rows, ticket: Ticket, event: TicketEvent) -> None:
-    """Store the ticket with one more event, the event, and its photos."""
+    """Store the ticket with one more event, the event, and its photos as far as they are new."""
     rows.put(msgspec.structs.replace(ticket, changed_ms=event.at_ms, events=ticket.events + 1))
     rows.put(event)
     for photo in event.photos:
-        rows.put(TicketPhoto(f"{photo}/{event.id}", photo, ticket.id))
+        if rows.get(TicketPhoto, photo) is None:
+            rows.put(TicketPhoto(photo, ticket.id))
 
 
 def record_event(context: Context, ticket: str, state: str) -> TicketEvent:
@@ -146,7 +148,7 @@ class ReportTicket(RecordKind, frozen=True):
 
     def access(self, signed: Signed) -> tuple[Key, ...]:
         """The ticket, its first event, and its photos."""
-        return (key(Ticket, signed.id), key(TicketEvent, signed.id), *photo_keys(self.photos, signed.id))
+        return (key(Ticket, signed.id), key(TicketEvent, signed.id), *photo_keys(self.photos))
 
     def execute(self, rows: Rows, context: Context) -> ReportTicket.Refusal | None:
         """Product 2.3: one attestation is enough to report."""

@@ -36,8 +36,7 @@ class _TicketStep(RecordKind, frozen=True):
 
     def access(self, signed: Signed) -> tuple[Key, ...]:
         """The ticket, this event, and its photos."""
-        photos = photo_keys(self.photo_refs(), signed.id)
-        return (key(Ticket, self.ticket), key(TicketEvent, signed.id), *photos)
+        return (key(Ticket, self.ticket), key(TicketEvent, signed.id), *photo_keys(self.photo_refs()))
 
     def _next_state(self, ticket: Ticket) -> str | None:
         return TRANSITIONS[ticket.state].get(self.kind)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from server.domain.plan import RecordWork, Work
 from server.storage.database import Database
-from server.storage.private_tables import PHOTO
+from server.storage.private_tables import PHOTO, PHOTO_UPLOAD
 from server.storage.statements import Batch, Connection, add_missing, change, fetch, find_rows
 
 
@@ -34,19 +34,21 @@ class PhotoIndex:
         self._database = database
 
     async def keep(self, photo: KeptPhoto) -> KeptPhoto:
-        """Enter a photo; the first owner of a picture stays. Returns what is kept."""
+        """Enter a photo and who uploaded it; the first owner of a picture stays. Returns what is kept."""
 
         async def work(connection: Connection) -> KeptPhoto:
             await add_missing(connection, PHOTO, [photo])
+            upload = (f"{photo.sha256}/{photo.owner}", photo.sha256, photo.owner)
+            await add_missing(connection, PHOTO_UPLOAD, [upload])
             [row] = await find_rows(connection, PHOTO, [photo.sha256])
             return KeptPhoto(*row)
 
         return await self._database.run(work)
 
-    async def find(self, hashes: Sequence[str]) -> dict[str, KeptPhoto]:
-        """Photos by the hash of the cleaned picture; those not kept are left out."""
-        found = await self._database.read(lambda connection: find_rows(connection, PHOTO, hashes))
-        return {row[0]: KeptPhoto(*row) for row in found}
+    async def uploaders(self, sha256: str) -> frozenset[str]:
+        """The members who uploaded a picture here, by the hash of the cleaned one."""
+        found = await self._database.read(lambda connection: find_rows(connection, PHOTO_UPLOAD, [sha256], "sha256"))
+        return frozenset(row[2] for row in found)
 
     async def stored_bytes(self, owner: str, since_ms: int) -> int:
         """What a member has uploaded since a time: the quota's measure."""
@@ -62,8 +64,12 @@ class PhotoIndex:
 
     async def forget(self, sha256: str) -> None:
         """Take a photo out of the index, after its files are gone."""
-        sql = 'DELETE FROM "photo" WHERE "sha256" = ?'
-        await self._database.run(lambda connection: change(connection, sql, sha256))
+
+        async def work(connection: Connection) -> None:
+            await change(connection, 'DELETE FROM "photo" WHERE "sha256" = ?', sha256)
+            await change(connection, 'DELETE FROM "photo_upload" WHERE "sha256" = ?', sha256)
+
+        await self._database.run(work)
 
 
 def settle_photos(batch: Batch, works: Sequence[Work]) -> None:

@@ -181,6 +181,18 @@ class Photo(Model):
         indexes = (("owner", "created_ms"), ("record", "created_ms"), ("original_sha256",))
 
 
+class PhotoUpload(Model):
+    """Who uploaded a photo here: one picture may come from several people. Id `<sha256>/<member>`."""
+
+    id = fields.CharField(max_length=105, primary_key=True)
+    sha256 = fields.CharField(max_length=64)
+    member = fields.CharField(max_length=40)
+
+    class Meta:
+        table = "photo_upload"
+        indexes = (("sha256",),)
+
+
 class WechatIdentity(Model):
     """A WeChat account tied to a member: only the keyed hash of its openid, and the openid sealed for messages."""
 
@@ -216,5 +228,6 @@ PHONE_CODE = table_of(PhoneCode)
 SESSION_FAMILY = table_of(SessionFamily)
 OPENING = table_of(Opening)
 PHOTO = table_of(Photo)
+PHOTO_UPLOAD = table_of(PhotoUpload)
 WECHAT_IDENTITY = table_of(WechatIdentity)
 VAULT_CHECK = table_of(VaultCheck)

@@ -126,6 +126,26 @@ async def test_photo_is_cleaned_and_shown_by_right(site: Site) -> None:
     assert small[8:12] == b"WEBP"
 
 
+async def test_naming_another_members_photo_gives_no_right_to_it(site: Site) -> None:
+    reporter, curious, worker = await site.bind("t-12"), await site.bind("t-13"), await staff(site, "t-staff-12")
+    photo = await upload(reporter, jpeg("teal"))
+    path = f"/api/v1/photos/{photo['sha256']}"
+    await report(reporter, photo)
+    await report(curious, photo)
+    assert [await status_of(person, path) for person in (reporter, curious, worker)] == [200, 404, 200]
+    assert (await upload(curious, jpeg("teal")))["sha256"] == photo["sha256"]
+    assert await status_of(curious, path) == 200, "he has the picture himself"
+
+
+async def test_who_no_longer_handles_tickets_sees_none_that_was_his(site: Site) -> None:
+    reporter, worker = await site.bind("t-14"), await staff(site, "t-staff-14")
+    ticket = await report(reporter)
+    await worker.do("ticket.assign", {"handler": worker.member, "ticket": ticket})
+    assert await status_of(worker, f"/api/v1/tickets/{ticket}") == 200
+    await site.officer.do("role.revoke", {"member": worker.member, "organisation": "street", "role": "staff"})
+    assert await status_of(worker, f"/api/v1/tickets/{ticket}") == 404
+
+
 async def test_photo_is_private_to_caches_and_not_sent_twice(site: Site) -> None:
     person = await site.bind("t-7")
     photo = await upload(person, jpeg("yellow"))

@@ -41,7 +41,7 @@ async def test_a_photo_that_no_record_names_is_kept_for_48_hours_and_not_longer(
     assert await site.node.photos.has(photo.sha256)
     await collect(site, ORPHAN_MS + 60_000)
     assert not await site.node.photos.has(photo.sha256)
-    assert not await site.node.photo_index.find([photo.sha256])
+    assert not await site.node.photo_index.uploaders(photo.sha256)
 
 
 async def test_a_photo_stays_when_somebody_elses_record_names_it(site: Site) -> None:

@@ -140,8 +140,9 @@ def photo(name: bytes, owner: str = "m-0", created_ms: int = NOW_MS) -> KeptPhot
 async def test_photo_keeps_its_first_owner(database: Database) -> None:
     index = PhotoIndex(database)
     assert (await index.keep(photo(b"1"))).owner == "m-0"
-    assert (await index.keep(photo(b"1", "m-9"))).owner == "m-0"
-    assert await index.find([photo(b"1").sha256, photo(b"2").sha256]) == {photo(b"1").sha256: photo(b"1")}
+    assert (await index.keep(photo(b"1", "m-9"))) == photo(b"1")
+    assert await index.uploaders(photo(b"1").sha256) == {"m-0", "m-9"}
+    assert await index.uploaders(photo(b"2").sha256) == frozenset()
 
 
 async def test_quota_counts_what_a_member_uploaded_since(database: Database) -> None:
@@ -173,7 +174,8 @@ async def test_photo_that_an_ordered_record_names_is_no_orphan(estate: Estate) -
     assert sorted(await index.orphans(NOW_MS + 1)) == sorted([unused.sha256, others.sha256])
     assert await index.orphans(NOW_MS) == []
     await index.forget(unused.sha256)
-    assert await index.find([unused.sha256]) == {}
+    assert await index.uploaders(unused.sha256) == frozenset()
+    assert await index.uploaders(mine.sha256) == {"m-0"}
 
 
 # Sessions
