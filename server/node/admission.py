@@ -20,7 +20,8 @@ from server.record.signature import commitment_of
 from server.storage.rows import RowStore
 
 KEY_PATIENCE_S = 1.0
-"""How long a record that a peer passed on waits for its `device.bind` to be stored here: peers run apart by a block."""
+"""How long a record waits for its `device.bind` to be stored here: nodes run apart by a block, and a phone that was
+bound through one may post its next record to another."""
 KEY_RETRY_S = 0.05
 
 
@@ -75,20 +76,17 @@ class Admission:
             raise Unauthorised("the signature is wrong")
         return work, pairs
 
-    async def admit(
-        self, jws: str, openings: Sequence[bytes], *, patient: bool = False
-    ) -> tuple[RecordWork, Attachments]:
+    async def admit(self, jws: str, openings: Sequence[bytes]) -> tuple[RecordWork, Attachments]:
         """Parse and judge; the record with its openings by commitment.
 
-        `patient`: wait a moment for the key of a record that a peer passed on. Raises Malformed, Unauthorised or
-        AttachmentMissing.
+        A key that is not known is waited for a moment. Raises Malformed, Unauthorised or AttachmentMissing.
         """
         found = self.admit_at_once(jws, openings)
         if found is not None:
             return found
         work = parse_signed(jws, self._estate)
         pairs = self.pairs(work, openings)
-        point = await self._point(work, KEY_PATIENCE_S if patient else 0.0)
+        point = await self._point(work)
         if not is_signed_by(work.envelope, point):
             raise Unauthorised("the signature is wrong")
         try:
@@ -106,9 +104,9 @@ class Admission:
         device = self._rows.peek(key(Device, work.signed.kid))
         return device.point() if isinstance(device, Device) else None
 
-    async def _point(self, work: RecordWork, patience_s: float) -> bytes:
+    async def _point(self, work: RecordWork) -> bytes:
         point = self._point_at_hand(work)
-        name = key(Device, work.signed.kid)
+        name, patience_s = key(Device, work.signed.kid), KEY_PATIENCE_S
         while point is None:
             device = (await self._rows.load([name])).loaded[name]
             if isinstance(device, Device):

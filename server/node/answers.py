@@ -61,7 +61,7 @@ class Answers:
     async def admit(self, effect: fx.Admit) -> ev.Event:
         """Judge a record that a peer passed on, as if a client had brought it."""
         try:
-            found = await self._admission.admit(_text(effect), _openings(effect), patient=True)
+            found = await self._admission.admit(_text(effect), _openings(effect))
             if await self._receipts.find(effect.record_id) is not None:
                 # A slow peer, or one that lies: waiting for it would end in suspecting a primary that did its work.
                 return ev.Rejected(effect.record_id)

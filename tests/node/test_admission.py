@@ -114,13 +114,13 @@ async def test_a_key_is_bound_only_by_itself(site: Site) -> None:
     assert await admission(site).admit(bind(site, person, "m-own").jws, ())
 
 
-async def test_a_peers_record_may_come_before_the_binding_of_its_key_is_stored(site: Site) -> None:
+async def test_a_record_may_come_before_the_binding_of_its_key_is_stored(site: Site) -> None:
     person = site.device()
     person.member = "m-early"
     record, binding = report(person), bind(site, person, "m-early")
     with pytest.raises(Unauthorised):
         await admission(site).admit(record.jws, record.openings)
-    waiting = asyncio.create_task(admission(site).admit(record.jws, record.openings, patient=True))
+    waiting = asyncio.create_task(admission(site).admit(record.jws, record.openings))
     await asyncio.sleep(0.1)
     await person.post(binding)
     work, _ = await waiting
