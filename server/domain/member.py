@@ -32,7 +32,10 @@ class Member(Row, frozen=True):
 
 
 class Device(Row, frozen=True):
-    """A key that signs for a member. `attested_by` are the organisations that tied it to the person."""
+    """A key that signs for a member. `attested_by` are the organisations that tied it to the person.
+
+    `record` is the bind that named the key first, which stands before all that the key signed; empty for genesis.
+    """
 
     table: ClassVar[str] = "device"
     indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("member",),)
@@ -139,7 +142,7 @@ class BindDevice(RecordKind, frozen=True):
         return (key(Member, self.member), key(Device, signed.kid))
 
     def execute(self, rows: Rows, context: Context) -> BindDevice.Refusal | None:
-        """Decisions 13. A further bind of the same key adds attestations."""
+        """Decisions 13. A further bind of the same key adds attestations; receipts go on proving the first one."""
         kid = context.signed.kid
         device = rows.get(Device, kid)
         member = rows.get(Member, self.member) or Member(self.member)
@@ -151,7 +154,7 @@ class BindDevice(RecordKind, frozen=True):
         attested_by = tuple(sorted(nodes | set(device.attested_by if device else ())))
         votes_from_ms = self._votes_from_ms(context, device, member)
         bound_ms = device.bound_ms if device else context.time_ms
-        public, record = self.device_key, context.signed.id
+        public, record = self.device_key, device.record if device else context.signed.id
         rows.put(
             Device(kid, member.id, public.x, public.y, self.label, attested_by, bound_ms, votes_from_ms, record=record)
         )

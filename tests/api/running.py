@@ -58,17 +58,20 @@ class Site:
     async def bind(self, member: str, evidence: str = "phone") -> Person:
         """A member with a device that this organisation attests, and a session."""
         person = self.device()
+        await person.post(person.sign("device.bind", self.bind_body(person, member, evidence), author=member))
+        await person.open_session()
+        return person
+
+    def bind_body(self, person: Person, member: str, evidence: str) -> dict[str, Any]:
+        """What ties a person's key to a member by this organisation's word."""
         attestation = self.node.attest(member, person.signer.kid, evidence)  # type: ignore[arg-type]
-        body = {
+        return {
             "attestations": [msgspec.to_builtins(attestation)],
             "device_key": msgspec.to_builtins(person.signer.public),
             "label": "phone",
             "member": member,
             "privacy_version": 1,
         }
-        await person.post(person.sign("device.bind", body, author=member))
-        await person.open_session()
-        return person
 
     async def grant(self, member: str, role: str) -> None:
         """Give a member a role for this organisation."""
