@@ -21,6 +21,8 @@ class Limit(NamedTuple):
 
 POSTS = Limit("posts", 600, 60)
 """Records of one device: a merchant's till, not a flood; five at a time are in flight anyway."""
+REPEATS = Limit("repeats", 3_000, 60)
+"""Records handed in again from one address: anybody who reads the log has them, so they count for no device."""
 FAULTS = Limit("faults", 300, 60)
 """Malformed or unsigned records of one address. Whole estates share an address: good records are never held up."""
 SESSIONS = Limit("sessions", 3_000, 60)

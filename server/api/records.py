@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from server.api.call import Call
 from server.api.errors import Declined, Problem
-from server.api.limit import FAULTS, POSTS, count
+from server.api.limit import FAULTS, POSTS, REPEATS, count
 from server.api.route import PUBLIC, Answer, Body, Header, Media, Path, Query, Routes
 from server.domain import KINDS
 from server.domain.ballot import Ballot, CastBallot
@@ -102,7 +102,10 @@ async def post_record(
     `"ordered": false`, unless `Prefer: ordered` is sent. 202: ask for it later. 503: kept, post it again.
     """
     work = await _admit(call, body)
-    await count(call.node, POSTS, work.signed.kid)
+    if call.node.ledger.may_hold(work.signed.id):
+        await count(call.node, REPEATS, call.address)
+    else:
+        await count(call.node, POSTS, work.signed.kid)
     posting = call.request.app[POSTING]
     posting.count += 1
     try:

@@ -49,6 +49,16 @@ async def test_accepted_record_is_answered_with_a_receipt_that_holds(site: Site)
     assert verified.proven.envelope.id == record.id
 
 
+async def test_receipt_still_holds_after_its_device_was_attested_again(site: Site) -> None:
+    person = await site.bind("m-twice")
+    record = report(person)
+    assert (await post(site, record))[0] == 200
+    await person.do("device.bind", site.bind_body(person, "m-twice", "document"))
+    policy = (await site.ask("GET", "/policy.txt"))[2].decode()
+    receipt = (await site.ask("GET", f"/api/v1/records/{record.id}/receipt"))[2].decode()
+    assert verify_receipt(receipt, parse_policy(policy), site.node.estate).owner_checked
+
+
 async def test_same_record_again_gives_the_same_answer(site: Site) -> None:
     record = report(await site.bind("m-again"))
     first, second = await post(site, record), await post(site, record)
@@ -157,6 +167,14 @@ async def test_too_many_records_of_one_device_are_slowed_down(site: Site, monkey
     statuses = [(await post(site, report(person)))[0] for _ in range(3)]
     assert statuses == [200, 200, 429]
     assert (await post(site, report(other)))[0] == 200
+
+
+async def test_nobody_uses_up_anothers_limit_with_his_old_records(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "POSTS", limit.Limit("posts-there", 3, 60))
+    person = await site.bind("m-copied")
+    old = report(person)
+    assert [(await post(site, old))[0] for _ in range(5)] == [200] * 5
+    assert (await post(site, report(person)))[0] == 200
 
 
 async def test_known_record_tells_where_it_stands(site: Site) -> None:
