@@ -110,7 +110,7 @@ def work_on(staff: Phone) -> None:
     staff.fill("说明", "已更换接头。")
     staff.button("确定").click()
     staff.expect_text("请至少加一张完工照片")
-    add_photo(staff, "完工后的照片", photo("landscape_6.jpg"))
+    add_photo(staff, "完工后的照片", photo("landscape_5.jpg"))
     staff.look("staff-ticket-complete")
     staff.button("确定").click()
     expect(staff.section.locator(".chip").first).to_have_text("待您确认")

@@ -24,7 +24,7 @@ import type {
 } from './api-types'
 import type { CounterCodeGiven, Waiting } from './generated'
 import type { PublicJwk } from '../core/device-key'
-import { parseAnswer, upload } from './http'
+import { ApiProblem, parseAnswer, upload } from './http'
 import { askAny, askAsMember, askNode, askOrganisation, tryNodes, withSession } from './nodes'
 import { API } from './trust'
 import { call } from './platform'
@@ -103,7 +103,10 @@ export const api = {
     tryNodes((node) =>
       withSession(node, async (header) => {
         const url = `${node.url}${API}/photos/${sha256}?size=${size}`
-        return (await call(wx.downloadFile, { url, header })).tempFilePath
+        const { statusCode, tempFilePath } = await call(wx.downloadFile, { url, header })
+        // What came is then a problem in words, not a picture.
+        if (statusCode !== 200) throw new ApiProblem(statusCode, 'photo_unknown', '', {}, 0)
+        return tempFilePath
       }),
     ),
 }

@@ -68,6 +68,12 @@ export function mayRetry(photo: QueuedPhoto): boolean {
   return photo.state === 'failed' && !HOPELESS.includes(photo.fault ?? '')
 }
 
+/** Why a record cannot name these photos yet: none is left out unsaid. A hopeless one was told of when it was refused. */
+export function faultInPhotos(photos: readonly QueuedPhoto[]): 'uploading' | 'notUploaded' | null {
+  if (photos.some((photo) => photo.state === 'uploading' || photo.state === 'waiting')) return 'uploading'
+  return photos.some(mayRetry) ? 'notUploaded' : null
+}
+
 export function retryFailed(photos: readonly QueuedPhoto[]): readonly QueuedPhoto[] {
   return photos.map((photo) => (mayRetry(photo) ? { path: photo.path, state: 'waiting' } : photo))
 }

@@ -240,6 +240,7 @@ export const en: Texts = {
     needText: 'Say what happened, or add a photo',
     needCategory: 'Say what it is about',
     uploading: 'Photos are still uploading; please wait',
+    notUploaded: 'A photo was not uploaded; upload it again or remove it',
     done: 'Sent',
     saved: 'Saved',
     discard: 'Start over',

@@ -239,6 +239,7 @@ export const zh = {
     needText: '请说说情况，或至少加一张照片',
     needCategory: '请选是什么事',
     uploading: '还有照片在上传，请稍等',
+    notUploaded: '有照片没传上去，请重新上传或移除',
     done: '已提交',
     saved: '已自动保存',
     discard: '清空重填',

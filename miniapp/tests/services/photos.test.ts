@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   afterRestart,
+  faultInPhotos,
   mayRetry,
   photoReferences,
   replacePhoto,
@@ -38,6 +39,13 @@ describe('photo queue', () => {
     expect(retryFailed([damaged])).toEqual([damaged])
     expect(mayRetry({ path: '5', state: 'failed' })).toBe(true)
     expect(mayRetry({ path: '6', state: 'done', uploaded })).toBe(false)
+  })
+
+  it('holds a record up for a photo that could still arrive, not for one that never will', () => {
+    expect(faultInPhotos([{ path: '1', state: 'uploading' }])).toBe('uploading')
+    expect(faultInPhotos([{ path: '1', state: 'failed' }])).toBe('notUploaded')
+    expect(faultInPhotos([{ path: '1', state: 'failed', fault: 'photo_damaged' }])).toBeNull()
+    expect(faultInPhotos([{ path: '1', state: 'done', uploaded }])).toBeNull()
   })
 
   it('changes one photo by its path', () => {

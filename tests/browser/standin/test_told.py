@@ -166,6 +166,30 @@ def test_a_damaged_photo_can_only_be_removed_and_one_without_network_sent_again(
         app.page.unroute_all()
 
 
+def test_a_photo_that_a_node_does_not_give_leaves_its_frame_and_no_broken_picture(
+    open_app: Open, tmp_path: Path
+) -> None:
+    app = open_app()
+    app.join()
+    picture = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), (20, 90, 60)).save(picture)
+    app.go("pages/ticket-new/index")
+    with app.page.expect_file_chooser() as chooser:
+        app.view.locator(".camera").click()
+    chooser.value.set_files(picture)
+    app.see("已上传")
+    app.view.locator("label", has_text="电梯").click()
+    app.fill("在哪里", "5 号楼")
+    app.tap("提交")
+    app.see("已提交")
+    app.page.route("**/api/v1/photos/*", refuse(404, "photo_unknown"))
+    app.go("pages/tickets/index")
+    app.view.get_by_role("link", name="5 号楼").click()
+    expect(app.view.get_by_role("button", name="照片 1")).to_be_visible()
+    app.page.wait_for_timeout(300)
+    assert app.view.locator("img.photo-image").first.get_attribute("src") is None
+
+
 def test_a_code_that_was_taken_from_the_screen_can_be_paid_and_the_merchant_is_told(open_app: Open) -> None:
     shop = open_app()
     shop.join()

@@ -3,7 +3,7 @@
 import { EMPTY_TICKET, ticketDraft, type TicketDraft } from '../../services/drafts'
 import { sentenceOfSettlement } from '../../services/faults'
 import type { Settlement } from '../../services/outbox'
-import { forgetPhoto, type QueuedPhoto } from '../../services/photos'
+import { faultInPhotos, forgetPhoto, type QueuedPhoto } from '../../services/photos'
 import { store } from '../../services/store'
 import { CATEGORIES, isTooLong, reportTicket, roomFor } from '../../services/tickets'
 import { categoryText } from '../../texts/tickets'
@@ -67,7 +67,8 @@ definePage({
   missing(): string {
     const { category, photos, place, text } = ticketDraft()
     const texts = this.texts.ticketNew
-    if (photos.some((photo) => photo.state === 'uploading' || photo.state === 'waiting')) return texts.uploading
+    const fault = faultInPhotos(photos)
+    if (fault !== null) return texts[fault]
     if (category === '') return texts.needCategory
     if (place.trim() === '') return texts.needPlace
     if (isTooLong(ticketDraft())) return this.texts.common.tooLong

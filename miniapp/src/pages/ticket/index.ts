@@ -4,7 +4,7 @@ import { lengthOf } from '../../core/limit'
 import { api } from '../../services/api'
 import type { Ticket, TicketStep } from '../../services/api-types'
 import { sentenceOfSettlement } from '../../services/faults'
-import type { QueuedPhoto } from '../../services/photos'
+import { faultInPhotos, type QueuedPhoto } from '../../services/photos'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { store } from '../../services/store'
@@ -74,6 +74,8 @@ definePage({
 
   reopen() {
     const { reason, morePhotos } = this.data
+    const fault = faultInPhotos(morePhotos)
+    if (fault !== null) return this.setData({ note: this.texts.ticketNew[fault] })
     if (reason.trim() === '') return this.setData({ note: this.texts.ticket.needNote })
     if (lengthOf(reason) > NOTE_LENGTH_MAX) return this.setData({ note: this.texts.common.tooLong })
     return this.run(async () => {

@@ -4,7 +4,7 @@ import { lengthOf } from '../../core/limit'
 import { api } from '../../services/api'
 import { sentenceOfSettlement } from '../../services/faults'
 import type { Settlement } from '../../services/outbox'
-import type { QueuedPhoto } from '../../services/photos'
+import { faultInPhotos, type QueuedPhoto } from '../../services/photos'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { store } from '../../services/store'
@@ -84,8 +84,8 @@ definePage({
     const { action, handler, newPhotos, words } = this.data
     const texts = this.texts.staffTicket
     if (action === 'assign') return handler.trim() === '' ? texts.needHandler : ''
-    if (newPhotos.some((photo) => photo.state === 'uploading' || photo.state === 'waiting'))
-      return this.texts.ticketNew.uploading
+    const fault = faultInPhotos(newPhotos)
+    if (fault !== null) return this.texts.ticketNew[fault]
     if (action === 'complete' && !newPhotos.some((photo) => photo.state === 'done')) return texts.needPhoto
     if (lengthOf(words) > NOTE_LENGTH_MAX) return this.texts.common.tooLong
     return words.trim() === '' ? texts.needNote : ''
