@@ -1,8 +1,7 @@
 """From the lines of a roster to the heads of a roll: the same at every organisation that has the same lines and key.
 
-A head is one distinct set of buyers: a couple with two homes is one head, and a home's area counts once, for its head
-(Judicial interpretation art. 9). Pseudonyms and salts are keyed hashes under the *roll key*, which the organisations
-share and nobody else has. Pure: no database, no clock.
+Heads are counted by `server.domain.law`; a home's area counts once, however many lines it has. Pseudonyms and salts are
+keyed hashes under the *roll key*, which the organisations share and nobody else has. Pure: no database, no clock.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from server.domain.law import OwnerHead, Unit, heads_of
 from server.domain.roll import HEAD_MEMBERS_MAX, PARTS_MAX, Head, roll_root
 from server.limits import ROLL_HEADS_MAX
 from server.record.canonical import encode
@@ -107,23 +107,17 @@ def owner_lines(lines: Iterable[RosterLineLike], roll_key: bytes) -> list[OwnerL
 
 def make_heads(lines: Iterable[OwnerLine], roll_key: bytes) -> list[HeadDraft]:
     """The heads of a roll, sorted by their members' pseudonyms. Raises RollFault."""
-    buyers: defaultdict[str, set[str]] = defaultdict(set)
-    areas: dict[str, int] = {}
-    rooms: dict[str, str] = {}
+    homes: defaultdict[str, list[OwnerLine]] = defaultdict(list)
     for line in lines:
-        buyers[line.unit].add(line.member)
-        areas[line.unit], rooms[line.unit] = line.area_cm2, line.room
-    units: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
-    for unit, members in buyers.items():
-        if len(members) > HEAD_MEMBERS_MAX:
-            raise RollFault(f"{rooms[unit]}: more than {HEAD_MEMBERS_MAX} owners of one home")
-        units[tuple(sorted(members))].append(unit)
-    if len(units) > PARTS_MAX * ROLL_HEADS_MAX:
+        homes[line.unit].append(line)
+    for home in homes.values():
+        if len(home) > HEAD_MEMBERS_MAX:
+            raise RollFault(f"{home[0].room}: more than {HEAD_MEMBERS_MAX} owners of one home")
+    heads = heads_of(Unit(unit, tuple(line.member for line in home), home[0].area_cm2) for unit, home in homes.items())
+    if len(heads) > PARTS_MAX * ROLL_HEADS_MAX:
         raise RollFault(f"more than {PARTS_MAX * ROLL_HEADS_MAX} heads")
-    return [
-        _head(roll_key, position, members, tuple(sorted(units[members])), areas)
-        for position, members in enumerate(sorted(units))
-    ]
+    ordered = sorted(heads, key=lambda head: head.owners)
+    return [_draft(roll_key, position, head) for position, head in enumerate(ordered)]
 
 
 def heads_root(heads: Sequence[HeadDraft]) -> str:
@@ -170,14 +164,11 @@ def _owner_line(line: RosterLineLike, roll_key: bytes) -> OwnerLine:
     )
 
 
-def _head(
-    roll_key: bytes, position: int, members: tuple[str, ...], units: tuple[str, ...], areas: dict[str, int]
-) -> HeadDraft:
-    area_cm2 = sum(areas[unit] for unit in units)
-    value = encode({"area_cm2": area_cm2, "members": members, "position": position, "units": units})
-    salt = hmac.digest(roll_key, b"leaf\n" + value, sha256)[:SALT_BYTES]
-    opening = salt + value
-    return HeadDraft(position, members, units, area_cm2, opening, commitment_of(opening))
+def _draft(roll_key: bytes, position: int, head: OwnerHead) -> HeadDraft:
+    details = {"area_cm2": head.area_cm2, "members": head.owners, "position": position, "units": head.units}
+    value = encode(details)
+    opening = hmac.digest(roll_key, b"leaf\n" + value, sha256)[:SALT_BYTES] + value
+    return HeadDraft(position, head.owners, head.units, head.area_cm2, opening, commitment_of(opening))
 
 
 def _pseudonym(roll_key: bytes, content: str) -> str:

@@ -88,6 +88,15 @@ def test_buyers_of_several_homes_are_one_head_and_areas_count_once() -> None:
     assert areas == {couple: 1_500_000, (member(SINGLE),): 745_500, (member(COUPLE[0]),): 880_200}
 
 
+def test_v8_developer_with_forty_unsold_homes_is_one_head_of_the_roll() -> None:
+    sold = [Line(f"1号-{number}", "买家", f"buyer-{number}") for number in range(60)]
+    unsold = [Line(f"1号-{number}", "开发商", "developer") for number in range(60, 100)]
+    heads = make_heads(owner_lines([*sold, *unsold], ROLL_KEY), ROLL_KEY)
+    assert (len(heads), sum(head.area_cm2 for head in heads)) == (61, 100 * 1_000_000)
+    [developer] = [head for head in heads if head.members == (member(unsold[0]),)]
+    assert (len(developer.units), developer.area_cm2) == (40, 40 * 1_000_000)
+
+
 def test_leaf_commits_to_the_private_details_of_its_head() -> None:
     for head in make_heads(owner_lines(LINES, ROLL_KEY), ROLL_KEY):
         content = {
