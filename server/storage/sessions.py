@@ -22,6 +22,8 @@ from server.storage.vault import Vault
 
 FAMILY_LIFE_MS = 30 * DAY_MS
 """A session that is not used for so long ends."""
+SESSION_LIFE_MS_MAX = 180 * DAY_MS
+"""However often it is used, it ends after half a year, as the privacy notice says; the device opens another."""
 REUSE_MS = 10 * SECOND_MS
 """A phone whose connection broke before the answer may ask once more."""
 TOKEN_LENGTH_MAX = 120
@@ -72,13 +74,8 @@ class SessionStore:
         """End a family; an unknown one is harmless."""
         await self._database.run(lambda connection: _revoke(connection, family))
 
-    async def revoke_device(self, kid: str) -> None:
-        """End all families of a device."""
-        sql = 'UPDATE "session_family" SET "revoked" = ? WHERE "kid" = ?'
-        await self._database.run(lambda connection: change(connection, sql, True, kid))
-
     async def _follow(self, connection: Connection, row: Any, generation: int, now_ms: int) -> RefreshToken | None:
-        family, member, kid, newest, _, rotated_ms, expires_ms, revoked = row
+        family, member, kid, newest, opened_ms, rotated_ms, expires_ms, revoked = row
         if revoked or expires_ms <= now_ms or generation > newest:
             return None
         if generation < newest:
@@ -86,8 +83,9 @@ class SessionStore:
                 return RefreshToken(self._text(family, newest), family, member, kid)
             await _revoke(connection, family)
             return None
+        ends_ms = min(now_ms + FAMILY_LIFE_MS, opened_ms + SESSION_LIFE_MS_MAX)
         sql = 'UPDATE "session_family" SET "generation" = ?, "rotated_ms" = ?, "expires_ms" = ? WHERE "id" = ?'
-        await change(connection, sql, newest + 1, now_ms, now_ms + FAMILY_LIFE_MS, family)
+        await change(connection, sql, newest + 1, now_ms, ends_ms, family)
         return RefreshToken(self._text(family, newest + 1), family, member, kid)
 
     def _text(self, family: str, generation: int) -> str:
