@@ -22,7 +22,7 @@ class Ballot(Row, frozen=True):
     """The counted ballot of a head: `<motion>/<question>/<position>`. `replaced` says how often it was changed."""
 
     table: ClassVar[str] = "ballot"
-    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("motion", "question", "position"), ("member",))
+    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("motion", "question", "position"),)
     motion: str
     question: str
     position: int

@@ -15,7 +15,6 @@ from server.record.rows import Key, Row, Rows, key
 from server.record.shape import Digest, MemberId, Name, NodeId, Shape, TimeMs
 from server.record.signature import DeviceKey, verify_node
 
-EVIDENCE = ("document", "phone", "wechat")
 ATTESTATION_LIFE_MS = DAY_MS
 """An attestation is used within a day of its making, or asked for again."""
 DEVICES_MAX = 10

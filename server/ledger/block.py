@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from server.ledger.merkle import leaf_hash, root_of
+from server.ledger.merkle import root_of
 from server.record.canonical import b64u_encode, encode
 
 ACCEPTED = "accepted"
@@ -106,8 +106,3 @@ def next_digest(previous: str, outcomes: Sequence[str], changed: Sequence[bytes]
     outcomes_root = root_of([outcome.encode() for outcome in outcomes])
     rows_root = root_of(changed)
     return b64u_encode(sha256(previous.encode() + outcomes_root + rows_root).digest())
-
-
-def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
-    """Leaf hashes of the entries of a block."""
-    return [leaf_hash(entry) for entry in entries]

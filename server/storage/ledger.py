@@ -144,12 +144,6 @@ class Ledger:
         """Blocks from `height` on, at most `limit` of them with about `bytes_max` bytes of items; one at least."""
         return await self.database.read(lambda connection: read_blocks(connection, max(height, 1), limit, bytes_max))
 
-    async def block_of_size(self, size: int) -> StoredBlock | None:
-        """The block after which the log had this size: the one that the checkpoint of this size is about."""
-        sql = 'SELECT "height" FROM "block" WHERE "size" = ? AND "height" > 0'
-        found = await self.database.read(lambda connection: fetch(connection, sql, size))
-        return await self.block(found[0][0]) if found else None
-
     async def root_at(self, size: int) -> bytes | None:
         """The root that this node stored for a block boundary, 32 bytes; None when no block ended there."""
         if size in self._roots:

@@ -201,11 +201,6 @@ class PeopleStore:
 
         return sorted(await self._database.read(work), key=lambda home: home.label)
 
-    async def owners_of(self, unit: str) -> list[str]:
-        """The members that own a home."""
-        found = await self._database.read(lambda connection: find_rows(connection, OWNERSHIP, [unit], "unit"))
-        return sorted(row[2] for row in found)
-
     async def match(self, phone: str, name: str, room: str) -> str | None:
         """The member whom phone, name and home all name; None when they do not fit together. Tries are the caller's."""
 

@@ -18,13 +18,10 @@ from server.domain.points import Account, Transfer
 from server.domain.roll import Roll, RollHead
 from server.domain.tally import TallyResult
 from server.domain.ticket import Ticket, TicketEvent
-from server.limits import INTEGER_MAX
 from server.record.canonical import Malformed
 from server.record.rows import Row, key
 from server.storage.database import Database
-from server.storage.ledger_tables import ENTRY
 from server.storage.statements import Connection, fetch, find_rows
-from server.storage.stored import StoredEntry, entry_of
 from server.storage.tables import ROW_TABLES
 
 LIMIT_MAX = 200
@@ -94,21 +91,9 @@ class Queries:
         """Results of a motion's questions; none before it is tallied."""
         return await self.select(TallyResult, motion=motion)
 
-    async def ballots(self, motion: str, positions: Sequence[int]) -> list[Ballot]:
-        """The counted ballots of these heads in a motion, by question and position."""
-        if not positions:
-            return []
-        where, values = _equal(Ballot, {"motion": (motion,), "position": tuple(positions)})
-        return await self._rows(Ballot, f'{where} ORDER BY "question", "position"', values)
-
     async def ballots_of(self, motion: str) -> list[Ballot]:
         """All counted ballots of a motion, by question and position: what a tally is made of."""
         where, values = _equal(Ballot, {"motion": (motion,)})
-        return await self._rows(Ballot, f'{where} ORDER BY "question", "position"', values)
-
-    async def ballots_by(self, member: str, motion: str) -> list[Ballot]:
-        """The counted ballots that a member cast in a motion."""
-        where, values = _equal(Ballot, {"motion": (motion,), "member": (member,)})
         return await self._rows(Ballot, f'{where} ORDER BY "question", "position"', values)
 
     async def tickets(
@@ -167,14 +152,6 @@ class Queries:
         tail = """"roles" LIKE ? AND "id" > ? ORDER BY "id" LIMIT ?"""
         found = await self._rows(Member, tail, [f'%"{role}%', after, _bounded(limit)])
         return [member for member in found if any(role in (held, held.partition("@")[0]) for held in member.roles)]
-
-    async def entries_by(self, author: str, *, before_index: int = INTEGER_MAX, limit: int = 50) -> list[StoredEntry]:
-        """The log entries of a member's records, the newest first, below an index."""
-        columns = ",".join(f'"{column}"' for column in ENTRY.columns)
-        where = '"author" = ? AND "index" < ? ORDER BY "index" DESC LIMIT ?'
-        sql = f'SELECT {columns} FROM "entry" WHERE {where}'  # noqa: S608 - names of our own table
-        values = (author, before_index, _bounded(limit))
-        return [entry_of(row) for row in await self._database.read(lambda connection: fetch(connection, sql, *values))]
 
     async def _rows(self, row: type[R], tail: str, values: Sequence[Any]) -> list[R]:
         table = ROW_TABLES[row.table]

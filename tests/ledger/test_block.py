@@ -17,7 +17,6 @@ from server.ledger.block import (
     genesis_digest,
     genesis_tip,
     leaf_entry,
-    leaf_hashes,
     next_digest,
     record_entry,
 )
@@ -60,7 +59,6 @@ def test_every_member_of_the_header_changes_the_block_id(name: str) -> None:
 def test_the_root_of_the_entries_is_a_merkle_root_over_the_items() -> None:
     assert entries_root([]) == b64u_encode(EMPTY_ROOT)
     assert entries_root([b"abc"]) == b64u_encode(leaf_hash(b"abc"))
-    assert leaf_hashes([b"a", b"b"]) == [leaf_hash(b"a"), leaf_hash(b"b")]
 
 
 def test_a_record_s_entry_is_canonical_and_holds_it_verbatim() -> None:

@@ -219,14 +219,11 @@ async def test_record_that_stands_twice_is_found_at_its_first_place(estate: Esta
     assert (found.index, found.outcome) == (0, "accepted")
 
 
-async def test_root_and_block_of_a_boundary_are_known_by_size(estate: Estate) -> None:
+async def test_root_of_a_boundary_is_known_by_size(estate: Estate) -> None:
     await fill(estate)
     tip = estate.ledger.tip
     assert await estate.ledger.root_at(tip.size) == tip.root
     assert await estate.ledger.root_at(tip.size - 1) is None
-    block = await estate.ledger.block_of_size(tip.size)
-    assert block is not None
-    assert block.header.height == tip.height
 
 
 async def test_sync_gets_blocks_within_both_bounds_and_one_at_least(estate: Estate) -> None:

@@ -29,9 +29,8 @@ LISTS: dict[str, Ask] = {
     "offers": lambda queries: queries.offers("m-9", "5/x", 20),
     "offers_since": lambda queries: queries.offers_since(5),
     "devices": lambda queries: queries.devices("m-1"),
-    "entries_by": lambda queries: queries.entries_by("m-1"),
 }
-PAGED = {"motions", "tickets", "tickets in a state", "tickets of a reporter", "transfers", "offers", "entries_by"}
+PAGED = {"motions", "tickets", "tickets in a state", "tickets of a reporter", "transfers", "offers"}
 
 
 class Listening:

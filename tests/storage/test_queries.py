@@ -71,14 +71,8 @@ async def test_motion_is_read_with_turnout_and_head_and_ballots(estate: Estate) 
     assert [(one.question, one.heads, one.area_cm2) for one in await queries.turnouts(motion)] == [("q1", 2, 2_000_000)]
     assert await queries.results(motion) == []
     assert [one.position for one in await queries.ballots_of(motion)] == [1, 3]
-    assert [one.position for one in await queries.ballots(motion, [0, 3, 9])] == [3]
-    assert await queries.ballots(motion, []) == []
-    assert [one.member for one in await queries.ballots_by("m-1", motion)] == ["m-1"]
     assert [one.id for one in await queries.rolls()] == ["roll-1"]
     assert [one.label for one in await queries.devices("m-1")] == ["phone"]
-    entries = await queries.entries_by("m-1")
-    assert [entry.kind for entry in entries] == ["ballot.cast", "device.bind"]
-    assert [entry.kind for entry in await queries.entries_by("m-1", before_index=entries[0].index)] == ["device.bind"]
 
 
 async def test_ballots_come_by_position_as_a_number(database: Database) -> None:
