@@ -74,6 +74,8 @@ class DemoEstate:
     roster: Roster = field(default_factory=lambda: Roster((), (), (), ()))
     roll: str = ""
     people: dict[str, Person] = field(default_factory=dict)
+    homes: dict[str, RosterLine] = field(default_factory=dict)
+    """Where each of the people stands on the roster, by member: so he can sign in on one more phone."""
     receipts: list[str] = field(default_factory=list)
 
     # ---- organisations
@@ -158,6 +160,7 @@ class DemoEstate:
             answer = await person.call("POST", "/api/v1/identity/phone-attestation", node=node, json=shown)
             attestations.append(answer["attestation"])
             person.member = answer["member"]
+        self.homes[person.member] = line
         person.estate = await self._estate(person)
         body = {
             "attestations": attestations,
@@ -281,19 +284,21 @@ class DemoEstate:
 
     def write_logins(self) -> None:
         """DIR/logins.json, for people and tests that drive the demo (demo only: it holds private keys)."""
-        logins = {
-            role: {
-                "member": person.member,
-                "name": person.name,
-                "base_urls": self.cluster.urls,
-                "device_key_pem": person.signer.pem().decode(),
-                "kid": person.signer.kid,
-            }
-            for role, person in self.people.items()
-        }
+        logins = {role: self._login(person) for role, person in self.people.items()}
         path = self.cluster.data / "logins.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(logins, ensure_ascii=False, indent=1), "utf-8")
+
+    def _login(self, person: Person) -> dict[str, Any]:
+        return {
+            "member": person.member,
+            "name": person.name,
+            "base_urls": self.cluster.urls,
+            "device_key_pem": person.signer.pem().decode(),
+            "kid": person.signer.kid,
+            "room": self.homes[person.member].room,
+            "phone": self.homes[person.member].phone,
+        }
 
 
 def today() -> date:
