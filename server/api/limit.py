@@ -23,6 +23,8 @@ POSTS = Limit("posts", 600, 60)
 """Records of one device: a merchant's till, not a flood; five at a time are in flight anyway."""
 REPEATS = Limit("repeats", 3_000, 60)
 """Records handed in again from one address: anybody who reads the log has them, so they count for no device."""
+CONFLICTS = Limit("conflicts", 20, 86_400)
+"""Ordered records of one device that used a nonce again: its row names each, and is written anew with every one."""
 FAULTS = Limit("faults", 300, 60)
 """Malformed or unsigned records of one address. Whole estates share an address: good records are never held up."""
 SESSIONS = Limit("sessions", 3_000, 60)

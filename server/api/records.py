@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from server.api.call import Call
 from server.api.errors import Declined, Problem
-from server.api.limit import FAULTS, POSTS, REPEATS, count
+from server.api.limit import CONFLICTS, FAULTS, POSTS, REPEATS, count, is_over
 from server.api.route import PUBLIC, Answer, Body, Header, Media, Path, Query, Routes
 from server.domain import KINDS
 from server.domain.ballot import Ballot, CastBallot
@@ -39,7 +39,7 @@ verifications, and saves an entry only where a record is hopeless. Under load ev
 RETRY_S = 2
 """When no quorum answers: how long a phone waits before it posts again."""
 OPENING_CHARACTERS_MAX = OPENING_BYTES_MAX * 4 // 3 + 3
-FIRST_BALLOT_REFUSAL = "ballot_already_cast"
+FIRST_BALLOT_REFUSAL, NONCE_CONFLICT = "ballot_already_cast", "nonce_conflict"
 
 Jws = Annotated[str, Meta(min_length=1, max_length=RECORD_BYTES_MAX, pattern=r"^[A-Za-z0-9_.-]+$(?!\n)")]
 Opening = Annotated[str, Meta(max_length=OPENING_CHARACTERS_MAX, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
@@ -102,18 +102,34 @@ async def post_record(
     `"ordered": false`, unless `Prefer: ordered` is sent. 202: ask for it later. 503: kept, post it again.
     """
     work = await _admit(call, body)
-    if call.node.ledger.may_hold(work.signed.id):
-        await count(call.node, REPEATS, call.address)
-    else:
-        await count(call.node, POSTS, work.signed.kid)
+    is_new = not call.node.ledger.may_hold(work.signed.id)
+    await _count_post(call, work.signed.kid, is_new)
     posting = call.request.app[POSTING]
     posting.count += 1
     try:
-        if prefer.strip().lower() != "ordered" and posting.count <= QUIET_POSTS:
+        if posting.count <= QUIET_POSTS and not _prefers_order(prefer):
             await _decline_early(call, work)
-        return await answer_submission(call, work, await _submit(call, work, body))
+        found = await _submit(call, work, body)
     finally:
         posting.count -= 1
+    if is_new and found.outcome == NONCE_CONFLICT:
+        await count(call.node, CONFLICTS, work.signed.kid)
+    return await answer_submission(call, work, found)
+
+
+async def _count_post(call: Call, kid: str, is_new: bool) -> None:
+    """What was ordered before counts for the address: anybody who reads the log can hand it in."""
+    if not is_new:
+        await count(call.node, REPEATS, call.address)
+        return
+    if await is_over(call.node, CONFLICTS, kid):
+        raise Declined("too_many", retry_after_s=CONFLICTS.window_s)
+    await count(call.node, POSTS, kid)
+
+
+def _prefers_order(prefer: str) -> bool:
+    """Is `ordered` among the preferences (RFC 7240)?"""
+    return "ordered" in {one.strip().lower() for one in prefer.split(",")}
 
 
 class Posting:

@@ -111,7 +111,7 @@ async def test_permanent_refusal_comes_early_unless_order_is_preferred(site: Sit
     assert (early[0], early[2]["code"], early[2]["ordered"]) == (409, "already_revoked", False)
     assert "receipt" not in early[2]
     assert site.node.ledger.tip.size == size
-    ordered = await post(site, again, Prefer="ordered")
+    ordered = await post(site, again, Prefer="respond-async, ordered")
     assert (ordered[0], ordered[2]["code"], ordered[2]["ordered"]) == (409, "already_revoked", True)
     assert ordered[2]["receipt"].startswith("c2sp.org/tlog-proof@v1")
     assert (await post(site, again))[2]["receipt"] == ordered[2]["receipt"]
@@ -175,6 +175,17 @@ async def test_nobody_uses_up_anothers_limit_with_his_old_records(site: Site, mo
     old = report(person)
     assert [(await post(site, old))[0] for _ in range(5)] == [200] * 5
     assert (await post(site, report(person)))[0] == 200
+
+
+async def test_nonce_is_not_used_again_without_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "CONFLICTS", limit.Limit("conflicts-here", 2, 60))
+    person = await site.bind("m-conflicts")
+    nonce = b64u_encode(secrets.token_bytes(16))
+    posted = [rewrite(site, person, nonce, home=True) for _ in range(4)]
+    statuses = [(await post(site, one, Prefer="ordered"))[0] for one in posted]
+    assert statuses == [200, 409, 409, 429]
+    assert (await post(site, posted[1]))[0] == 409, "its answer is still given"
+    assert (await post(site, report(await site.bind("m-conflicts-not"))))[0] == 200
 
 
 async def test_known_record_tells_where_it_stands(site: Site) -> None:
