@@ -45,15 +45,20 @@ def build(target: str, *, force: bool = False, estate: Path | None = None) -> Pa
 
     `estate` is compiled in as the first trust; the WeChat build cannot do without it.
     """
+    with environment.held(MINIAPP, "building the mini-app") as lock:
+        return _build(target, lock, estate, force=force)
+
+
+def _build(target: str, lock: int, estate: Path | None, *, force: bool) -> Path:
     output = MINIAPP / "dist" / target
     stamp = MINIAPP / "dist" / f".{target}.stamp"
     digest = _digest_sources(estate)
     if not force and output.is_dir() and _read(stamp) == digest:
         return output
-    install_packages()
+    _install_packages(lock)
     say(f"Building the mini-app for {target}.")
     named = ["--", "--estate", str(estate.resolve())] if estate else []
-    run_npm(["run", "--silent", f"build:{target}", *named])
+    run_npm(["run", "--silent", f"build:{target}", *named], lock)
     if not output.is_dir():
         raise SetupError(f"The build of the mini-app ended well but left no {output}.")
     stamp.write_text(digest)
@@ -62,25 +67,31 @@ def build(target: str, *, force: bool = False, estate: Path | None = None) -> Pa
 
 def install_packages() -> None:
     """`npm ci` in miniapp, unless node_modules is of this very package-lock.json."""
+    with environment.held(MINIAPP, "installing the mini-app's packages") as lock:
+        _install_packages(lock)
+
+
+def _install_packages(lock: int) -> None:
     stamp = MINIAPP / "node_modules" / ".linli-lock"
     digest = hashlib.sha256((MINIAPP / "package-lock.json").read_bytes()).hexdigest()
     if _read(stamp) == digest:
         return
     say("Installing the mini-app's packages with npm.")
     started = time.monotonic()
-    run_npm(["ci", "--no-audit", "--no-fund"])
+    run_npm(["ci", "--no-audit", "--no-fund"], lock)
     stamp.write_text(digest)
     say(f"Installed in {time.monotonic() - started:.0f} s.")
 
 
-def run_npm(arguments: Sequence[str]) -> None:
-    """Run npm in miniapp. Raises SetupError with what it said when it fails."""
+def run_npm(arguments: Sequence[str], lock: int) -> None:
+    """Run npm in miniapp, which holds the lock until it ends. Raises SetupError with what it said when it fails."""
     command, variables = npm_command(arguments)
     done = subprocess.run(
         command,
         cwd=MINIAPP,
         env=variables,
         stdin=subprocess.DEVNULL,
+        pass_fds=(lock,),
         capture_output=True,
         encoding="utf-8",
         errors="replace",

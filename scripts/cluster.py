@@ -81,7 +81,7 @@ def running_pid(path: Path, word: str) -> int:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return 0
-    return pid if word.encode() in command and _state(pid) != "Z" else 0
+    return pid if os.fsencode(word) in command and _state(pid) != "Z" else 0
 
 
 def _state(pid: int) -> str:

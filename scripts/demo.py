@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import fcntl
-import os
+import json
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -78,7 +75,7 @@ def main() -> int:
         signal.signal(number, _end)
     try:
         return run(data, options)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise Obstacle(f"The demo in {data} cannot run: {error}.") from None
 
 
@@ -90,8 +87,9 @@ def _end(number: int, _: object) -> NoReturn:
 def run(data: Path, options: argparse.Namespace) -> int:
     """Bring the demo up, do what the options ask for, and stop what was started here. Returns the exit code."""
     stays = True
+    data.mkdir(parents=True, exist_ok=True)
     try:
-        with _held(data):
+        with environment.held(data, f"starting the demo in {data}"):
             discard_unfinished(data)
             port_base = choose_port_base(data, options.port_base)
             was_running = is_running(data)
@@ -108,22 +106,6 @@ def run(data: Path, options: argparse.Namespace) -> int:
     finally:
         if not stays:
             stop(data)
-
-
-@contextlib.contextmanager
-def _held(data: Path) -> Iterator[None]:
-    """One process at a time makes or starts a demo; its folder is the lock."""
-    data.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(data, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            environment.say(f"Another process is starting the demo in {data}; waiting for it.")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def discard_unfinished(data: Path) -> None:
@@ -184,8 +166,12 @@ def _tell(cluster: Cluster, port_base: int, *, was_running: bool) -> None:
     print(f"\n  邻里 Linli: the demo estate {state}.\n")
     for url in cluster.urls:
         print(f"    {url}/")
-    print(f"\n  Text messages (sign-in codes): {outbox_url(port_base)}/outbox")
-    print(f"  Logins of every role: {cluster.data / 'logins.json'}\n", flush=True)
+    print("\n  To be somebody, verify yourself in the mini-app with his name, home and phone number:\n")
+    logins = json.loads((cluster.data / "logins.json").read_text("utf-8"))
+    for role, login in logins.items():
+        print(f"    {role:11} {login['name']}  {login['room']}  {login['phone']}")
+    print(f"\n  The codes come to {outbox_url(port_base)}/outbox")
+    print(f"  Keys of all of them, for programs: {cluster.data / 'logins.json'}\n", flush=True)
 
 
 def _wait() -> None:

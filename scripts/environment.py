@@ -79,7 +79,7 @@ class Environment:
 
     def update(self, kind: str) -> None:
         """Make the environment and install the list of this kind; waits for another process that does the same."""
-        with self._locked():
+        with held(self.root, "preparing the environment"):
             if self.is_current(kind):
                 return
             self._make()
@@ -88,19 +88,6 @@ class Environment:
 
     def _digest(self, kind: str) -> str:
         return hashlib.sha256((self.root / LISTS[kind]).read_bytes()).hexdigest()
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self.root, os.O_RDONLY)  # the folder itself is the lock: no file to leave behind
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say("Another process is preparing the environment; waiting for it.")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _make(self) -> None:
         inside = _same_file(Path(sys.prefix), self.folder)
@@ -218,6 +205,24 @@ def run(command: Sequence[str], total: int = 0) -> str | None:
             process.kill()
             raise
     return None if process.returncode == 0 else "\n".join(tail) or f"exit code {process.returncode}"
+
+
+@contextlib.contextmanager
+def held(folder: Path, what: str) -> Iterator[int]:
+    """One process at a time does `what` in a folder, which must exist; others wait, and say so.
+
+    Gives the lock's descriptor. A child that inherits it keeps the lock even if this process is killed.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)  # the folder itself is the lock: no file to leave behind
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Another process is {what}; waiting for it.")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def finish(main: Callable[[], int | None]) -> NoReturn:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import build
+import environment
 from environment import SetupError
+
+BUILD = (
+    "import sys, build; from pathlib import Path; build.ROOT = Path(sys.argv[1]);"
+    "build.MINIAPP = build.ROOT / 'miniapp'; build.build('web')"
+)
 
 
 @pytest.fixture
@@ -68,3 +77,29 @@ def test_a_wechat_build_without_an_estate_says_where_to_get_one(
     with pytest.raises(SystemExit, match="2"):
         build.main()
     assert "--estate FILE" in capsys.readouterr().err
+
+
+def test_two_builds_at_once_are_one(project: Path) -> None:
+    command = [sys.executable, "-c", BUILD, str(project)]
+    processes = [subprocess.Popen(command, cwd=Path(build.__file__).parent, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in processes:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in processes] == [0, 0]
+    assert (project / "miniapp/dist/web/built").read_text() == "one."
+
+
+def test_a_build_goes_on_alone_when_its_maker_is_killed(project: Path) -> None:
+    """npm outlives a killed program: who comes next waits for it, since two of them in one folder spoil each other."""
+    package = json.loads((project / "miniapp/package.json").read_text())
+    package["scripts"]["build:web"] = "sleep 1; mkdir -p dist/web && echo done >> dist/web/built"
+    (project / "miniapp/package.json").write_text(json.dumps(package))
+    command = [sys.executable, "-c", BUILD, str(project)]
+    with subprocess.Popen(command, cwd=Path(build.__file__).parent, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "Building" in line:
+                break
+        time.sleep(0.5)  # npm starts
+        process.kill()
+    with environment.held(project / "miniapp", "testing"):
+        assert (project / "miniapp/dist/web/built").read_text() == "done\n"

@@ -111,12 +111,16 @@ def test_an_interrupted_demo_leaves_no_process_and_is_known_to_be_unfinished(
     command = [sys.executable, str(SCRIPTS / "demo.py"), "--data", str(data), f"--port-base={free_base()}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    for line in process.stderr:
-        if "Loading the demo estate" in line:
-            break
-    assert len(processes_of(data)) >= 4
+    begun: list[str] = []
+    while "Loading the demo estate" not in "".join(begun[-1:]):
+        begun.append(process.stderr.readline())
+        if not begun[-1]:
+            process.communicate()
+            pytest.fail("the demo ended: " + "".join(begun))
+    running = processes_of(data)
     process.send_signal(ending)
     _, said = process.communicate(timeout=60)
+    assert len(running) >= 4
     assert process.returncode == 128 + ending
     assert "Traceback" not in said
     assert (data / demo.UNFINISHED).exists()
