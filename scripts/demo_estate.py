@@ -7,6 +7,7 @@ and every change is a record signed by the device of the person who makes it.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 import secrets
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from PIL import Image, ImageDraw
 
 from client import Person, SignedRecord
 from cluster import Cluster
@@ -33,6 +35,7 @@ from server.record.signature import DeviceSigner
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_ROSTER = ROOT.parent / "shared" / "data" / "rosters" / "xiangshanyuan.xlsx"
 OWN_ROSTER = ROOT / "scripts" / "samples" / "roster.csv"
+OWN_PHOTO = ROOT / "scripts" / "samples" / "photo.jpg"
 SHARED_PHOTOS = ROOT.parent / "shared" / "data" / "photos"
 PRIVACY_VERSION = 1
 CHOICES = [{"id": "for", "text": "同意"}, {"id": "against", "text": "反对"}, {"id": "abstain", "text": "弃权"}]
@@ -369,8 +372,13 @@ async def _fill(estate: DemoEstate) -> None:
 
 
 def sample_photo() -> bytes:
-    """A real photo if the shared ones are there, else a small drawn one."""
+    """A real photo if the shared ones are there, else a small drawn one; another one each time.
+
+    Cameras print the time into a corner, and so does this: a photo belongs to the ticket that named it first.
+    """
     shared = SHARED_PHOTOS / "landscape_6.jpg"
-    if shared.exists():
-        return shared.read_bytes()
-    return (ROOT / "scripts" / "samples" / "photo.jpg").read_bytes()
+    taken, written = io.BytesIO(), f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {secrets.token_hex(4)}"
+    with Image.open(shared if shared.exists() else OWN_PHOTO) as picture:
+        ImageDraw.Draw(picture).text((8, 8), written, fill="orange")
+        picture.save(taken, "JPEG", quality=90, exif=picture.getexif())
+    return taken.getvalue()

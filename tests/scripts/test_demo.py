@@ -15,6 +15,7 @@ import demo
 import demo_estate
 from cluster import find_port_base
 from demo_processes import PORT_BASES, Obstacle, find_taken_ports, require_free_ports
+from server.gateway.photo_cleaning import clean_photo
 from server.gateway.roster import read_roster
 
 SCRIPTS = Path(demo.__file__).parent
@@ -128,3 +129,9 @@ def test_an_interrupted_demo_leaves_no_process_and_is_known_to_be_unfinished(
     port_base = demo.read_port_base(data)
     assert port_base is not None
     assert not find_taken_ports(port_base)
+
+
+def test_no_two_photos_of_the_demo_are_the_same_picture() -> None:
+    """A photo belongs to the ticket that named it first: a second ticket with the same one could not show it."""
+    pictures = [clean_photo(demo_estate.sample_photo()) for _ in range(3)]
+    assert len({picture.sha256 for picture in pictures}) == 3
