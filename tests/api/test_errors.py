@@ -63,7 +63,8 @@ async def test_bad_bodies_are_answered_with_the_right_problem(
 
 
 async def test_malformed_body_names_the_member_at_fault(site: Site) -> None:
-    body = {"phone": "13800000000", "code": "123456", "device_key": {"crv": "P-256", "kty": "EC", "x": "a", "y": 7}}
+    device_key = {"crv": "P-256", "kty": "EC", "x": "A" * 43, "y": 7}
+    body = {"phone": "13800000000", "code": "123456", "device_key": device_key}
     _, _, problem = await site.ask("POST", "/api/v1/identity/phone-attestation", json=body)
     assert problem["field"] == "device_key.y"
 
