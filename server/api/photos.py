@@ -10,7 +10,7 @@ from server.api.call import Call
 from server.api.errors import Declined
 from server.api.route import Answer, Header, Media, Path, Query, Routes, Upload
 from server.api.tickets import may_see
-from server.domain.ticket import Ticket, TicketPhoto
+from server.domain.ticket import Ticket
 from server.gateway.photo_cleaning import UPLOAD_BYTES_MAX, PhotoRefused
 from server.gateway.photo_workshop import WorkshopBusy
 from server.gateway.photos import PhotoCorrupted, PhotoMissing
@@ -71,7 +71,7 @@ async def show_photo(
     size: Annotated[Size, Query] = "full",
     if_none_match: Annotated[str, Header] = "",
 ) -> Annotated[Answer[bytes | None], Media("image/jpeg")]:
-    """A photo, to who uploaded it and to those who may see the ticket that named it first. The thumbnail is a WebP."""
+    """A photo, to who uploaded it and to those who may see its ticket. The thumbnail is a WebP."""
     if not await _may_see(call, sha256):
         raise Declined("photo_unknown")
     tag = f'"{sha256[:32]}-{size}"'
@@ -99,9 +99,10 @@ async def _thumbnail(call: Call, sha256: str) -> bytes:
 
 
 async def _may_see(call: Call, sha256: str) -> bool:
-    """Naming alone gives no right: the log tells all members the hashes of their neighbours' pictures."""
     if call.caller.member in await call.node.photo_index.uploaders(sha256):
         return True
-    named = await call.node.queries.get(TicketPhoto, sha256)
-    ticket = await call.node.queries.get(Ticket, named.ticket) if named else None
-    return ticket is not None and may_see(call.caller, ticket)
+    for named in await call.node.queries.photo_tickets(sha256):
+        ticket = await call.node.queries.get(Ticket, named.ticket)
+        if ticket is not None and may_see(call.caller, ticket):
+            return True
+    return False

@@ -17,8 +17,7 @@ from server.api.errors import Declined
 from server.api.paging import LIMIT_DEFAULT, Cursor, Limit, Page
 from server.api.route import Path, Query, Routes
 from server.domain import KINDS
-from server.domain.ticket import TRANSITIONS, Ticket, TicketEvent
-from server.domain.ticket_step import HANDLING
+from server.domain.ticket import HANDLING, TRANSITIONS, Ticket, TicketEvent
 from server.record.canonical import Malformed
 from server.record.kind import Role, private_fields_of
 from server.record.shape import RecordId, open_private

@@ -11,7 +11,7 @@ from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
 from server.domain.tally import FinalizeMotion, TallyMotion, TallyResult
-from server.domain.ticket import ReportTicket, Ticket, TicketEvent, TicketPhoto
+from server.domain.ticket import PhotoOwner, ReportTicket, Ticket, TicketEvent, TicketPhoto
 from server.domain.ticket_step import (
     AssignTicket,
     CompleteTicket,
@@ -43,7 +43,7 @@ FINALS = {kind.kind: kind for kind in _FINALS}
 _ROWS: tuple[type[Row], ...] = (
     Approval, Device, Member, Nonce, Roll, RollHead, Sealed, SealWait, Timer,
     Motion, Turnout, Ballot, BallotCommitment, TallyResult,
-    Ticket, TicketEvent, TicketPhoto,
+    Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,
 )  # fmt: skip
 ROWS = {row.table: row for row in _ROWS}

@@ -28,6 +28,8 @@ Note = Annotated[
 ]
 """Private text: shorter than public text, because its opening must fit whatever the script."""
 assert SALT_BYTES + 2 + 4 * NOTE_CHARACTERS_MAX <= OPENING_BYTES_MAX
+HANDLING = (Role.STAFF, Role.COMMITTEE)
+"""Roles whose holders may handle tickets, and see all of them."""
 CATEGORIES = ("cleaning", "door", "lift", "lighting", "noise", "other", "parking", "power", "safety", "water")
 
 TRANSITIONS: Mapping[str, Mapping[str, str]] = {
@@ -84,31 +86,55 @@ class TicketEvent(Row, frozen=True):
 
 
 class TicketPhoto(Row, frozen=True):
-    """The ticket that named a photo first: the right to a picture is the right to that ticket. The id is the photo's.
-
-    Hashes stand in the log for all members to read, so who names a photo after others gains no right to it.
-    """
+    """A photo of a ticket, so that the right to a picture is the right to its ticket. Id `<photo>/<record>`."""
 
     table: ClassVar[str] = "ticket_photo"
+    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("photo",),)
+    photo: str
     ticket: str
 
 
-def photo_keys(photos: tuple[PhotoRef, ...]) -> tuple[Key, ...]:
-    """The rows that tie photos to a ticket."""
-    return tuple(key(TicketPhoto, photo.sha256) for photo in photos)
+class PhotoOwner(Row, frozen=True):
+    """Who named a photo first. The id is the photo's."""
+
+    table: ClassVar[str] = "photo_owner"
+    member: str
+
+
+def photo_keys(photos: tuple[PhotoRef, ...], record: str) -> tuple[Key, ...]:
+    """The rows that tie a record's photos to its ticket."""
+    named = tuple(dict.fromkeys(photo.sha256 for photo in photos))
+    owners = (key(PhotoOwner, photo) for photo in named)
+    return (*owners, *(key(TicketPhoto, photo, record) for photo in named))
 
 
 def change_ticket(rows: Rows, ticket: Ticket, event: TicketEvent) -> None:
-    """Store the ticket with one more event, the event, and its photos as far as they are new."""
+    """Store the ticket with one more event, and the event."""
     rows.put(msgspec.structs.replace(ticket, changed_ms=event.at_ms, events=ticket.events + 1))
     rows.put(event)
+
+
+def record_change(rows: Rows, context: Context, ticket: Ticket) -> None:
+    """Store what a record makes of a ticket, and the photos that it names."""
+    event = _record_event(context, ticket.id, ticket.state)
+    change_ticket(rows, ticket, event)
     for photo in event.photos:
-        if rows.get(TicketPhoto, photo) is None:
-            rows.put(TicketPhoto(photo, ticket.id))
+        _tie_photo(rows, context, photo, ticket.id)
 
 
-def record_event(context: Context, ticket: str, state: str) -> TicketEvent:
-    """The event of a record."""
+def _tie_photo(rows: Rows, context: Context, photo: str, ticket: str) -> None:
+    """Hashes stand in the log for all members to read: naming a picture of somebody else's gives no right to it.
+
+    Who handles tickets may see them all, so a picture of his may stand in several.
+    """
+    owner = rows.get(PhotoOwner, photo)
+    if owner is None:
+        rows.put(PhotoOwner(photo, context.author))
+    if owner is None or owner.member == context.author or any(context.organisations(role) for role in HANDLING):
+        rows.put(TicketPhoto(f"{photo}/{context.signed.id}", photo, ticket))
+
+
+def _record_event(context: Context, ticket: str, state: str) -> TicketEvent:
     signed, place = context.signed, context.place
     return TicketEvent(
         id=signed.id,
@@ -148,7 +174,7 @@ class ReportTicket(RecordKind, frozen=True):
 
     def access(self, signed: Signed) -> tuple[Key, ...]:
         """The ticket, its first event, and its photos."""
-        return (key(Ticket, signed.id), key(TicketEvent, signed.id), *photo_keys(self.photos))
+        return (key(Ticket, signed.id), key(TicketEvent, signed.id), *photo_keys(self.photos, signed.id))
 
     def execute(self, rows: Rows, context: Context) -> ReportTicket.Refusal | None:
         """Product 2.3: one attestation is enough to report."""
@@ -168,5 +194,5 @@ class ReportTicket(RecordKind, frozen=True):
             events=0,
             reopened=0,
         )
-        change_ticket(rows, ticket, record_event(context, ticket.id, ticket.state))
+        record_change(rows, context, ticket)
         return None

@@ -12,21 +12,19 @@ from server.domain.member import Member
 from server.domain.ticket import (
     AUTOCONFIRM,
     AUTOCONFIRM_MS,
+    HANDLING,
     TRANSITIONS,
     Note,
     Ticket,
     TicketEvent,
     change_ticket,
     photo_keys,
-    record_event,
+    record_change,
     timer_event,
 )
 from server.record.kind import Context, DerivedKind, Place, RecordKind, Role, Signed
 from server.record.rows import Key, Rows, key
 from server.record.shape import Digest, MemberId, Opens, Photos, RecordId
-
-HANDLING = (Role.STAFF, Role.COMMITTEE)
-"""Roles whose holders may handle tickets."""
 
 
 class _TicketStep(RecordKind, frozen=True):
@@ -36,14 +34,14 @@ class _TicketStep(RecordKind, frozen=True):
 
     def access(self, signed: Signed) -> tuple[Key, ...]:
         """The ticket, this event, and its photos."""
-        return (key(Ticket, self.ticket), key(TicketEvent, signed.id), *photo_keys(self.photo_refs()))
+        photos = photo_keys(self.photo_refs(), signed.id)
+        return (key(Ticket, self.ticket), key(TicketEvent, signed.id), *photos)
 
     def _next_state(self, ticket: Ticket) -> str | None:
         return TRANSITIONS[ticket.state].get(self.kind)
 
     def _change(self, rows: Rows, context: Context, ticket: Ticket, state: str, **columns: Any) -> None:
-        changed = msgspec.structs.replace(ticket, state=state, **columns)
-        change_ticket(rows, changed, record_event(context, ticket.id, state))
+        record_change(rows, context, msgspec.structs.replace(ticket, state=state, **columns))
 
 
 class AssignTicket(_TicketStep, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from server.domain.ticket import TicketPhoto
+from server.domain.ticket import PhotoOwner
 from server.gateway.photos import PhotoFiles
 from server.limits import HOUR_MS, SECOND_MS
 from server.node.private import Private
@@ -43,7 +43,7 @@ async def collect_orphans(ledger: Ledger, photos: PhotoFiles, private: Private, 
     before_ms = now_ms - ORPHAN_MS
     openings = await ledger.openings.collect_orphans(before_ms)
     orphans = await private.photo_index.orphans(before_ms)
-    names = [name for name in orphans if await private.queries.get(TicketPhoto, name) is None]
+    names = [name for name in orphans if await private.queries.get(PhotoOwner, name) is None]
     for name in names:
         await photos.delete(name)
         await private.photo_index.forget(name)

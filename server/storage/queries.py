@@ -17,7 +17,7 @@ from server.domain.offer import OPEN, Offer
 from server.domain.points import Account, Transfer
 from server.domain.roll import Roll, RollHead
 from server.domain.tally import TallyResult
-from server.domain.ticket import Ticket, TicketEvent
+from server.domain.ticket import Ticket, TicketEvent, TicketPhoto
 from server.record.canonical import Malformed
 from server.record.rows import Row, key
 from server.storage.database import Database
@@ -121,6 +121,10 @@ class Queries:
         table = ROW_TABLES[TicketEvent.table]
         found = await self._database.read(lambda connection: find_rows(connection, table.table, records))
         return sorted((cast("TicketEvent", table.row(row)) for row in found), key=lambda event: event.index)
+
+    async def photo_tickets(self, photo: str) -> list[TicketPhoto]:
+        """The tickets that a photo belongs to: who may see one of these may see it."""
+        return await self.select(TicketPhoto, photo=photo)
 
     async def account(self, account: str) -> Account:
         """An account by its id, as `member/m-1` or `merchant/m-2`; an unknown one is empty."""

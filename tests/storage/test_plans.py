@@ -25,6 +25,7 @@ LISTS: dict[str, Ask] = {
     "tickets in a state": lambda queries: queries.tickets("5/t", 20, state="submitted"),
     "tickets of a reporter": lambda queries: queries.tickets("5/t", 20, reporter="m-1"),
     "ticket_events": lambda queries: queries.ticket_events("ticket"),
+    "photo_tickets": lambda queries: queries.photo_tickets("photo"),
     "transfers": lambda queries: queries.transfers("member/m-1", "5/x", 20),
     "offers": lambda queries: queries.offers("m-9", "5/x", 20),
     "offers_since": lambda queries: queries.offers_since(5),
