@@ -27,7 +27,7 @@ PLACES = {
         SAMPLES,
     },
     "jwt": {"server/api/session.py"},
-    "PIL": {"server/gateway/photo_cleaning.py"},
+    "PIL": {"server/gateway/photo_cleaning.py", "scripts/demo_estate.py"},
     "pi_heif": {"server/gateway/photo_cleaning.py"},
     "redis": {"server/gateway/cache.py"},
     "openpyxl": {"server/gateway/roster_xlsx.py"},
