@@ -6,14 +6,15 @@
  * node tests/fixture-server.mjs [first port, default 8701]; serves dist/web at each of the three ports.
  */
 
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import esbuild from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const outfile = join(mkdtempSync(join(tmpdir(), 'linli-fixture-')), 'server.mjs')
+const folder = mkdtempSync(join(tmpdir(), 'linli-fixture-'))
+const outfile = join(folder, 'server.mjs')
 await esbuild.build({
   entryPoints: [join(here, 'fixture/server.ts')],
   bundle: true,
@@ -22,6 +23,7 @@ await esbuild.build({
   outfile,
 })
 const { serve } = await import(pathToFileURL(outfile))
+rmSync(folder, { recursive: true }) // it is loaded; who ends this program kills it
 const port = Number(process.argv[2] ?? 8701)
 await serve(port, join(here, '../dist/web'))
 console.log(`http://127.0.0.1:${port}`)

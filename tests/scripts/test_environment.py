@@ -94,6 +94,7 @@ def test_a_current_environment_is_left_alone(project: Path, capsys: pytest.Captu
 
 @pytest.mark.usefixtures("offline")
 def test_an_environment_whose_python_is_gone_is_made_anew(project: Path) -> None:
+    (project / "requirements.txt").write_text(write_wheel(project, "1.0"))
     Environment(project).update("runtime")
     (project / ".venv/bin/python").unlink()
     assert not Environment(project).is_current("runtime")
