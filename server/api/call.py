@@ -17,10 +17,10 @@ NODE = web.AppKey("node", NodeService)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A member with an open session on one of his devices; `roles` as the ledger has them now.
+    """A member with an open session on one of his devices.
 
-    Offices hold only on a verified device, as they do for records (DESIGN.md D6): else one organisation could tie a key
-    of its own to another's officer, and read, or attest, in his name.
+    `roles` are those that a record signed with this device could use now (DESIGN.md D6): else one organisation could
+    tie a key of its own to another's officer, and read, or attest, in his name.
     """
 
     member: str
@@ -31,14 +31,11 @@ class Caller:
 
     def has(self, role: Role) -> bool:
         """May the caller use the role, for whichever organisation?"""
-        return any(held.partition("@")[0] == role.value for held in self._usable())
+        return any(held.partition("@")[0] == role.value for held in self.roles)
 
     def organisations(self, role: Role) -> frozenset[str]:
         """For which organisations the caller may use the role."""
-        return frozenset(held.partition("@")[2] for held in self._usable() if held.partition("@")[0] == role.value)
-
-    def _usable(self) -> tuple[str, ...]:
-        return self.roles if self.verified else tuple(held for held in self.roles if held == Role.RESIDENT.value)
+        return frozenset(held.partition("@")[2] for held in self.roles if held.partition("@")[0] == role.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from server.api.session import (
     is_proven,
     parse_proof,
 )
-from server.domain.member import Device, Member
+from server.domain.member import Device, Member, usable_roles
 from server.record.shape import Shape
 
 routes = Routes()
@@ -117,8 +117,11 @@ async def _caller(node: NodeService, member_id: str, kid: str) -> Caller:
     if device.revoked:
         raise Declined("device_ended")
     member = await node.queries.get(Member, member_id)
-    verified = len(device.attested_by) >= node.genesis.policy.attestations
-    return Caller(member_id, kid, member.roles if member else (), verified)
+    attestations = node.genesis.policy.attestations
+    # As a record's preview sees the time: a slow clock here must not hide an office that the ledger grants already.
+    time_ms = max(node.clock.now_ms(), node.ledger.tip.time_ms + 1)
+    roles = usable_roles(member, device, time_ms, attestations) if member else ()
+    return Caller(member_id, kid, roles, verified=len(device.attested_by) >= attestations)
 
 
 @routes.route("POST", "/api/v1/session/challenge", access=PUBLIC)

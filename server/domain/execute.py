@@ -11,12 +11,12 @@ import msgspec
 
 from server.domain import FINALS
 from server.domain.agenda import Timer, timer_key
-from server.domain.member import Device, Member, Nonce
+from server.domain.member import Device, Member, Nonce, usable_roles
 from server.domain.plan import DerivedWork, RecordWork, Work
 from server.ledger.block import ACCEPTED, Header, derived_entry, leaf_entry, next_digest, record_entry
 from server.ledger.merkle import Frontier, leaf_hash
 from server.limits import NONCE_KEPT_MS, RECORD_AHEAD_MS_MAX
-from server.record.kind import Context, Place, Role, Signed, Trust
+from server.record.kind import Context, Place, Signed, Trust
 from server.record.rows import Key, Row, Rows
 
 COMMON_REFUSALS = ("nonce_conflict", "expired", "not_yet_valid", "device_unknown", "device_revoked", "role_missing")
@@ -119,18 +119,11 @@ def refuse_common(signed: Signed, rows: Rows, place: Place, trust: Trust) -> str
 
 
 def roles_in_force(signed: Signed, rows: Rows, place: Place, trust: Trust) -> tuple[str, ...]:
-    """The roles that the author may use with the device that signed.
-
-    Offices (every role but resident) need what a vote needs: a device that enough organisations tied to the person and
-    whose delay is over. Else one organisation could attest a key of its own to another organisation's officer, and
-    sign for both (decisions 13: one attestation lets a member report, earn and read).
-    """
+    """The roles that the author may use with the device that signed, in the block's time."""
     member, device = rows.get(Member, signed.author), rows.get(Device, signed.kid)
     if member is None or device is None or device.member != member.id:
         return ()
-    if len(device.attested_by) >= trust.attestations and device.votes_from_ms <= place.time_ms:
-        return member.roles
-    return tuple(role for role in member.roles if role == Role.RESIDENT.value)
+    return usable_roles(member, device, place.time_ms, trust.attestations)
 
 
 def execute_derived(work: DerivedWork, rows: Rows, place: Place) -> str:

@@ -57,6 +57,18 @@ class Device(Row, frozen=True):
         return self.key().point()
 
 
+def usable_roles(member: Member, device: Device, time_ms: int, attestations: int) -> tuple[str, ...]:
+    """The roles that a member may use at `time_ms` with one of his devices (DESIGN.md D6); reading obeys this too.
+
+    Offices (every role but resident) need what a vote needs: a device that `attestations` organisations tied to the
+    person and whose delay is over. Else one organisation could attest a key of its own to another organisation's
+    officer, and sign for both (decisions 13: one attestation lets a member report, earn and read).
+    """
+    if len(device.attested_by) >= attestations and device.votes_from_ms <= time_ms:
+        return member.roles
+    return tuple(role for role in member.roles if role == Role.RESIDENT.value)
+
+
 class Nonce(Row, frozen=True):
     """A (kid, nonce) that was used: exactly once, whatever became of the record.
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import msgspec
@@ -40,10 +40,10 @@ class Estate:
     http: aiohttp.ClientSession
     officers: list[Person]
 
-    async def bind(self, member: str, *attesters: int) -> Person:
+    async def bind(self, member: str, *attesters: int, evidence: Literal["document", "phone"] = "document") -> Person:
         """A member whose device these organisations attest, with a session at every node."""
         person = Person(self.http, self.urls, DeviceSigner.generate(), estate=self.nodes[0].estate)
-        words = [self.nodes[number].attest(member, person.signer.kid, "document") for number in attesters]
+        words = [self.nodes[number].attest(member, person.signer.kid, evidence) for number in attesters]
         body = {
             "attestations": msgspec.to_builtins(words),
             "device_key": msgspec.to_builtins(person.signer.public),
@@ -162,6 +162,20 @@ async def test_one_organisation_alone_opens_nothing_in_the_name_of_anothers_offi
             await intruder.call(method, path, node=1, **options)
         assert (refused.value.status, refused.value.code) == (403, "role_needed")
     assert await estate.officers[1].call("GET", "/api/v1/roles", node=1)
+
+
+async def test_offices_are_not_readable_from_a_further_device_within_its_delay(estate: Estate) -> None:
+    """DESIGN.md D6: as records refuse it; two organisations tied the key to the person, but nobody saw him."""
+    officer = estate.officers[1]
+    further = await estate.bind(officer.member, 0, 2, evidence="phone")
+    info = await further.call("GET", "/api/v1/session", node=1)
+    assert (info["verified"], info["roles"]) == (True, [])
+    with pytest.raises(ApiError) as refused:
+        await further.call("GET", "/api/v1/roles", node=1)
+    assert (refused.value.status, refused.value.code) == (403, "role_needed")
+    assert (await officer.call("GET", "/api/v1/session", node=1))["roles"] == ["officer@property"]
+    seen = await estate.bind(officer.member, 0, 2)
+    assert await seen.call("GET", "/api/v1/roles", node=1)
 
 
 async def test_photo_and_texts_of_a_ticket_are_seen_at_every_node(estate: Estate) -> None:
