@@ -231,13 +231,15 @@ async def show_record(
     With `expires_ms` of a record that is not known: `never_ordered` when the newest block that is signed by a quorum is
     later than that; only then is it safe to sign again (decisions 26).
     """
+    # Before the search: what is ordered while we search may be under a later checkpoint, and would be called never so.
+    checkpoint, checkpoint_ms = call.node.checkpoint_text(), call.node.checkpoint_time_ms()
     found = await call.node.find(id)
     if found is not None:
         return RecordState(found.id, found.state, found.outcome, found.index, found.receipt)
     if call.node.is_waiting(id):
         return RecordState(id, "waiting")
-    if expires_ms is not None and call.node.checkpoint_time_ms() > expires_ms:
-        return RecordState(id, "never_ordered", checkpoint=call.node.checkpoint_text())
+    if expires_ms is not None and checkpoint_ms > expires_ms:
+        return RecordState(id, "never_ordered", checkpoint=checkpoint)
     return RecordState(id, "unknown")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -210,6 +211,29 @@ async def test_unknown_record_was_never_ordered_only_once_its_time_is_over(site:
     assert state["state"] == "never_ordered"
     assert state["checkpoint"].startswith(site.node.genesis.origin)
     assert (await site.ask("GET", f"{path}/receipt"))[2]["code"] == "record_not_found"
+
+
+async def test_record_ordered_while_it_is_looked_for_is_not_called_never_ordered(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a checkpoint that stood before the search proves anything (decisions 26)."""
+    record, find = report(await site.bind("m-race")), site.node.find
+    expires_ms = site.node.ledger.tip.time_ms + 1
+
+    async def find_then_order(record_id: str) -> Submission | None:
+        found = await find(record_id)
+        if found is None and record_id == record.id:
+            monkeypatch.setattr(site.node, "find", find)
+            await post(site, record)
+            async with asyncio.timeout(5):
+                while site.node.checkpoint_time_ms() <= expires_ms:
+                    await asyncio.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(site.node, "find", find_then_order)
+    path = f"/api/v1/records/{record.id}?expires_ms={expires_ms}"
+    assert (await site.ask("GET", path))[2]["state"] == "unknown"
+    assert (await site.ask("GET", path))[2]["state"] == "ordered"
 
 
 async def test_node_without_a_quorum_keeps_the_record_and_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
