@@ -118,7 +118,7 @@ def _apt_get(*arguments: str) -> None:
         errors="replace",
     ) as process:
         assert process.stdout is not None
-        for line in _with_progress(process.stdout):
+        for line in tell_progress(process.stdout):
             tail.append(line.rstrip())
     if process.returncode == TIMED_OUT:
         print(f"`apt-get {arguments[0]}` did not end within {APT_SECONDS_MAX // 60} minutes.", flush=True)
@@ -126,14 +126,14 @@ def _apt_get(*arguments: str) -> None:
         print(f"`apt-get {' '.join(arguments)}` failed:\n" + "\n".join(tail), flush=True)
 
 
-def _with_progress(lines: Iterable[str]) -> Iterator[str]:
+def tell_progress(lines: Iterable[str]) -> Iterator[str]:
     """The same lines; on the way it says a few times how many of the announced packages are there."""
     total, done = 0, {"Unpacking": 0, "Setting up": 0}
     for line in lines:
         if announced := re.search(r"(\d+) upgraded, (\d+) newly installed", line):
             total = int(announced[1]) + int(announced[2])
-        elif fetched := re.match(r"Need to get (.*) of archives|Fetched .*", line):
-            print(f"  fetching {fetched[1]}" if fetched[1] else "  fetched; unpacking", flush=True)
+        elif needed := re.match(r"Need to get (.*) of archives", line):
+            print(f"  fetching {needed[1]}", flush=True)
         for word in done:
             if line.startswith(f"{word} "):
                 done[word] += 1
