@@ -38,11 +38,17 @@ BLOCK_TIMERS_MAX = 200
 """Due timers of one block: the earliest ones; the rest follow in the next block."""
 ROLL_HEADS_MAX = 250
 """Heads in one `roll.publish` record: 250 x 170 bytes fit a payload."""
+ROLL_PARTS_MAX = 100
+"""Records of one roll: 25,000 heads."""
+HEAD_AREA_CM2_MAX = 3 * 10**11
+"""Area of one head: 30 km2, absurdly large, and yet the total of the largest roll is an integer that an entry can hold.
+A total beyond that could not be parsed, and the due tally would block every block."""
 
 assert PAYLOAD_BYTES_MAX * 4 // 3 + 250 <= RECORD_BYTES_MAX
 assert RECORD_BYTES_MAX + 300 <= ENTRY_BYTES_MAX
 assert BLOCK_BYTES_MAX >= RECORD_BYTES_MAX
 assert ROLL_HEADS_MAX * 170 <= PAYLOAD_BYTES_MAX
+assert ROLL_PARTS_MAX * ROLL_HEADS_MAX * HEAD_AREA_CM2_MAX < INTEGER_MAX
 assert BLOCK_TIMERS_MAX < BLOCK_ITEMS_MAX
 
 # Between nodes (consensus.md 2.3, 2.10)

@@ -15,13 +15,12 @@ from msgspec import Meta
 
 from server.domain.member import Member
 from server.ledger.merkle import Frontier, leaf_hash, root_of
-from server.limits import ROLL_HEADS_MAX
+from server.limits import ROLL_HEADS_MAX, ROLL_PARTS_MAX
 from server.record.canonical import b64u_decode, b64u_encode, encode
 from server.record.kind import Context, RecordKind, Role, Signed
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import AreaCm2, Digest, MemberId, Name, Shape
 
-PARTS_MAX = 100
 HEAD_MEMBERS_MAX = 10
 
 
@@ -83,9 +82,9 @@ class PublishRoll(RecordKind, frozen=True):
     permanent: ClassVar[frozenset[str]] = frozenset({"roll_differs"})
 
     heads: Annotated[tuple[Head, ...], Meta(min_length=1, max_length=ROLL_HEADS_MAX)]
-    part: Annotated[int, Meta(ge=0, lt=PARTS_MAX)]
-    parts: Annotated[int, Meta(ge=1, le=PARTS_MAX)]
-    position: Annotated[int, Meta(ge=0, le=PARTS_MAX * ROLL_HEADS_MAX, description="Place of the first head")]
+    part: Annotated[int, Meta(ge=0, lt=ROLL_PARTS_MAX)]
+    parts: Annotated[int, Meta(ge=1, le=ROLL_PARTS_MAX)]
+    position: Annotated[int, Meta(ge=0, le=ROLL_PARTS_MAX * ROLL_HEADS_MAX, description="Place of the first head")]
     roll: Name
     root: Digest
 

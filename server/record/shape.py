@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from server.limits import INTEGER_MAX, PHOTOS_MAX
+from server.limits import HEAD_AREA_CM2_MAX, INTEGER_MAX, PHOTOS_MAX
 from server.record.canonical import Malformed, b64u_decode, b64u_pattern, decode, encode
 from server.record.signature import commitment_of
 
@@ -47,7 +47,7 @@ Text = Annotated[
     str, Meta(pattern=r"^[^\u0000-\u0009\u000b-\u001f\u007f]{0,4000}$(?!\n)", description="Text of several lines")
 ]
 TimeMs = Annotated[int, Meta(ge=1, le=INTEGER_MAX, description="Milliseconds since 1970-01-01 UTC")]
-AreaCm2 = Annotated[int, Meta(ge=0, le=10**12, description="Square centimetres")]
+AreaCm2 = Annotated[int, Meta(ge=0, le=HEAD_AREA_CM2_MAX, description="Square centimetres")]
 Points = Annotated[int, Meta(ge=1, le=10**9, description="Points")]
 Position = Annotated[int, Meta(ge=0, le=10**6, description="Place on a frozen roll, from 0")]
 

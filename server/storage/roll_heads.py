@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import msgspec
 
 from server.domain.law import OwnerHead, Unit, heads_of
-from server.domain.roll import HEAD_MEMBERS_MAX, PARTS_MAX, Head, roll_root
-from server.limits import ROLL_HEADS_MAX
+from server.domain.roll import HEAD_MEMBERS_MAX, Head, roll_root
+from server.limits import ROLL_HEADS_MAX, ROLL_PARTS_MAX
 from server.record.canonical import encode
 from server.record.shape import SALT_BYTES
 from server.record.signature import commitment_of
@@ -114,8 +114,8 @@ def make_heads(lines: Iterable[OwnerLine], roll_key: bytes) -> list[HeadDraft]:
         if len(home) > HEAD_MEMBERS_MAX:
             raise RollFault(f"{home[0].room}: more than {HEAD_MEMBERS_MAX} owners of one home")
     heads = heads_of(Unit(unit, tuple(line.member for line in home), home[0].area_cm2) for unit, home in homes.items())
-    if len(heads) > PARTS_MAX * ROLL_HEADS_MAX:
-        raise RollFault(f"more than {PARTS_MAX * ROLL_HEADS_MAX} heads")
+    if len(heads) > ROLL_PARTS_MAX * ROLL_HEADS_MAX:
+        raise RollFault(f"more than {ROLL_PARTS_MAX * ROLL_HEADS_MAX} heads")
     ordered = sorted(heads, key=lambda head: head.owners)
     return [_draft(roll_key, position, head) for position, head in enumerate(ordered)]
 

@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.agenda import SealWait
+from server.domain.agenda import SealWait, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.law import Count, Majority, Result
-from server.domain.motion import Motion, Question
+from server.domain.motion import TALLY, Motion, Question
+from server.domain.plan import parse_items
+from server.domain.roll import Head
 from server.domain.tally import MissingOpening, QuestionTally, TallyResult, judge, tally_body
 from server.ledger.merkle import EMPTY_ROOT, root_of
-from server.limits import HOUR_MS
-from server.record.canonical import b64u_encode, encode
+from server.limits import HOUR_MS, ROLL_HEADS_MAX, ROLL_PARTS_MAX
+from server.record.canonical import Malformed, b64u_encode, digest, encode
 from server.record.shape import parse, seal
 from server.record.signature import commitment_of
 from tests.domain.world import QUESTION, World, salt_of
@@ -50,6 +52,19 @@ def test_totals_by_choice_with_heads_and_area() -> None:
     assert question["openings_root"] == b64u_encode(root_of([opening for _, opening in cast]))
     assert question["void"] == {"area_cm2": 0, "heads": 0}
     parse(QuestionTally, question)
+
+
+def test_the_tally_of_the_largest_possible_roll_can_be_ordered() -> None:
+    """Else its timer would be due for ever, and no block could be proposed (RFC 8785: integers below 2^53)."""
+    heads = ROLL_PARTS_MAX * ROLL_HEADS_MAX
+    largest = msgspec.json.schema(Head)["$defs"]["Head"]["properties"]["area_cm2"]["maximum"]
+    ballot, opening = ballot_of(0, "for", area_cm2=heads * largest)
+    body = tally_body(motion_row([QUESTION]), [ballot], {ballot.commitment: opening})
+    item = due_item(Timer(f"{TALLY}/m", CLOSE, TALLY, "m"), body)
+    assert parse_items([item], "garden")
+    assert parse(Head, {"area_cm2": largest, "leaf": digest(b""), "members": ["li"]})
+    with pytest.raises(Malformed):
+        parse(Head, {"area_cm2": largest + 1, "leaf": digest(b""), "members": ["li"]})
 
 
 def test_no_ballot_at_all_is_a_tally_too() -> None:
