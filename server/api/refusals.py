@@ -36,6 +36,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "device_not_found": ("没有找到这台设备。", "This device was not found."),
     "already_revoked": ("这台设备已经停用过了。", "This device was revoked before."),
     # role.grant, role.revoke
+    "organisation_unknown": (
+        "没有这个单位，请选择参与本小区平台的单位。",
+        "No such organisation takes part here; please choose one that does.",
+    ),
     "role_already_held": ("此人已有这个角色。", "This member holds the role already."),
     "role_not_held": ("此人没有这个角色。", "This member does not hold the role."),
     "already_approved": ("您的单位已经签过了。", "Your organisation has signed this before."),

@@ -281,11 +281,16 @@ class GrantRole(_OfficersRecord, frozen=True):
     class Refusal(enum.Enum):
         """In order of precedence."""
 
+        ORGANISATION_UNKNOWN = "organisation_unknown"
         ROLE_ALREADY_HELD = "role_already_held"
         ALREADY_APPROVED = "already_approved"
 
+    permanent: ClassVar[frozenset[str]] = frozenset({"organisation_unknown"})
+
     def execute(self, rows: Rows, context: Context) -> GrantRole.Refusal | None:
-        """Decisions 13."""
+        """Decisions 13. Genesis fixes the organisations; each of them has a key to attest with."""
+        if self.organisation not in context.trust.attest_keys:
+            return self.Refusal.ORGANISATION_UNKNOWN
         member = rows.get(Member, self.member) or Member(self.member)
         if self.held in member.roles:
             return self.Refusal.ROLE_ALREADY_HELD

@@ -137,6 +137,16 @@ def test_a_role_takes_officers_of_two_organisations(world: World) -> None:
     assert world.refuse("officer-property", "role.grant", body) == GrantRole.Refusal.ROLE_ALREADY_HELD.value
 
 
+def test_a_role_is_held_for_a_member_organisation(world: World) -> None:
+    """Whoever signs: nobody could answer for `staff@nowhere`, and no later block makes it a member of the cluster."""
+    body = {"member": "sun", "organisation": "nowhere", "role": "staff"}
+    for officer in ("officer-owners", "officer-street"):
+        assert world.refuse(officer, "role.grant", body) == "organisation_unknown"
+    sun = world.get(Member, "sun")
+    assert sun is not None and sun.roles == ("staff@property",)
+    assert "organisation_unknown" in GrantRole.permanent
+
+
 def test_taking_a_role_back_takes_two_as_well(world: World) -> None:
     body = {"member": "sun", "organisation": "property", "role": "staff"}
     world.do("officer-owners", "role.revoke", body)

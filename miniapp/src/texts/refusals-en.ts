@@ -64,6 +64,7 @@ export const refusalsEn: Record<RefusalCode, string> = {
   offer_not_found: 'This code is not known.',
   offer_too_long: 'The code would be valid for too long.',
   offer_unknown: 'This code is not known; please check it.',
+  organisation_unknown: 'No such organisation takes part here. Choose another one.',
   over_grant_cap: 'This is more than one grant may give.',
   person_details_bad: 'This is not right. Please compare it with the document.',
   person_has_role: 'This person still holds a role. Take it back first.',

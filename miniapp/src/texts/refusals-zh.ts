@@ -64,6 +64,7 @@ export const refusalsZh: Record<RefusalCode, string> = {
   offer_not_found: '没有这个兑换码。',
   offer_too_long: '兑换码的有效期太长。',
   offer_unknown: '没有这个兑换码，请核对后重试。',
+  organisation_unknown: '没有这个单位，请重新选择。',
   over_grant_cap: '一次发放的积分超过上限。',
   person_details_bad: '填写的内容不对，请核对证件后重填。',
   person_has_role: '此人还有岗位，请先收回岗位再移除。',
