@@ -20,23 +20,10 @@ from server.node.node import Submission
 from server.storage.attempts import PhoneCodeStore
 from server.storage.ledger import Ledger
 from server.storage.openings import OpeningStore
-from server.storage.people import PeopleStore, StagedRoll
+from server.storage.people import PeopleStore
 from server.storage.photos import PhotoIndex
 from server.storage.queries import Queries
-from server.storage.roll_heads import HeadDraft
 from server.storage.sessions import SessionStore
-
-
-class Rolls(Protocol):
-    """What `node.people` still lacks for roll.py: the staged import, so that it is published before it is used."""
-
-    async def staged(self) -> StagedRoll | None:
-        """The roster that waits to be applied, if one does."""
-        ...
-
-    async def staged_heads(self, import_id: str) -> list[HeadDraft]:
-        """The heads of a staged roster. Raises ImportNotFound."""
-        ...
 
 
 class CodeMessages(Protocol):

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from server.limits import HEAD_AREA_CM2_MAX, INTEGER_MAX, PHOTOS_MAX
-from server.record.canonical import Malformed, b64u_decode, b64u_pattern, decode, encode
+from server.record.canonical import Malformed, b64u_pattern, decode, encode
 from server.record.signature import commitment_of
 
 T = TypeVar("T")
@@ -97,8 +97,3 @@ def open_private(value_type: Any, commitment: str, opening: bytes) -> Any:
     if len(opening) <= SALT_BYTES:
         raise Malformed("the opening holds no value")
     return parse(value_type, decode(opening[SALT_BYTES:]))
-
-
-def check_digest(text: str) -> None:
-    """Raise Malformed unless `text` is a SHA-256 in strict base64url."""
-    b64u_decode(text, 32)
