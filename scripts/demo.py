@@ -16,8 +16,9 @@ import json
 import shutil
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
@@ -35,6 +36,8 @@ from demo_processes import (
     stop,
 )
 
+T = TypeVar("T")
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 DATA = ROOT / "demo-data"
 PORT_BASE = 8101
 UNFINISHED = "unfinished"
@@ -71,17 +74,48 @@ def main() -> int:
         stop(data)
         return 0
     build.build("web")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+    _heed_signals()
     try:
         return run(data, options)
     except (OSError, UnicodeError) as error:
         raise Obstacle(f"The demo in {data} cannot run: {error}.") from None
 
 
-def _end(number: int, _: object) -> NoReturn:
+def _heed_signals() -> None:
     """A closed terminal or a `kill` ends the demo as Ctrl-C does: nothing is left running."""
+    for number in ENDINGS:
+        signal.signal(number, _end)
+
+
+def _end(number: int, _: object) -> NoReturn:
     raise SystemExit(128 + number)
+
+
+def _run(work: Coroutine[None, None, T]) -> T:
+    """Run a coroutine to its end or to a signal's. An exception raised while Python tidies up would be lost, and the
+    loop tidies up all the time; so the loop itself takes the signals, and cancels."""
+    try:
+        return asyncio.run(_until_signal(work))
+    finally:
+        _heed_signals()
+
+
+async def _until_signal(work: Coroutine[None, None, T]) -> T:
+    loop, task, ending = asyncio.get_running_loop(), asyncio.ensure_future(work), 0
+
+    def end(number: int) -> None:
+        nonlocal ending
+        ending = number
+        task.cancel()
+
+    for number in ENDINGS:
+        loop.add_signal_handler(number, end, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if ending:
+            raise SystemExit(128 + ending) from None
+        raise
 
 
 def run(data: Path, options: argparse.Namespace) -> int:
@@ -134,7 +168,7 @@ def bring_up(data: Path, port_base: int) -> Cluster:
         (data / UNFINISHED).touch()
     cluster = start(data, port_base)
     if is_new:
-        asyncio.run(_load(cluster, port_base))
+        _run(_load(cluster, port_base))
         (data / UNFINISHED).unlink()
     return cluster
 
@@ -158,7 +192,7 @@ async def _load(cluster: Cluster, port_base: int) -> None:
 def _check(data: Path, port_base: int) -> int:
     from demo_check import check
 
-    return asyncio.run(check(data, outbox_url(port_base)))
+    return _run(check(data, outbox_url(port_base)))
 
 
 def _tell(cluster: Cluster, port_base: int, *, was_running: bool) -> None:
