@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 from PIL import Image, ImageDraw
 
-from client import Person, SignedRecord
+from client import ApiError, Person, SignedRecord
 from cluster import Cluster
 from server.gateway.roster import read_roster
 from server.gateway.roster_homes import Roster
@@ -41,6 +41,8 @@ PRIVACY_VERSION = 1
 CHOICES = [{"id": "for", "text": "同意"}, {"id": "against", "text": "反对"}, {"id": "abstain", "text": "弃权"}]
 SHOP = "东门便民早餐店"
 CODE_S = 10.0
+ROLL_S = 10.0
+"""How long a node may be behind the roll that another organisation published."""
 _CODE_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -101,11 +103,22 @@ class DemoEstate:
             preview = await self._preview(officer, path, 0)
             if preview["bad_lines"]:
                 preview = await self._preview(officer, path, len(preview["bad_lines"]))
-            chosen = {"import_id": preview["import_id"]}
-            unsigned = await officer.call("POST", "/api/v1/roll/apply", json=chosen)
-            for record in unsigned["records"]:
-                self.keep(await officer.do(record["kind"], record["body"]))
-            self.roll = unsigned["roll"]
+            self.roll = await self._apply(officer, preview["import_id"])
+
+    async def _apply(self, officer: Person, import_id: str) -> str:
+        """Sign what an import still lacks; returns the roll. A node that is a block behind asks to publish it again."""
+        deadline = time.monotonic() + ROLL_S
+        while True:
+            unsigned = await officer.call("POST", "/api/v1/roll/apply", json={"import_id": import_id})
+            try:
+                for record in unsigned["records"]:
+                    self.keep(await officer.do(record["kind"], record["body"]))
+            except ApiError as error:
+                if error.code != "roll_part_out_of_order" or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return str(unsigned["roll"])
 
     async def _preview(self, officer: Person, path: Path, leave_out: int) -> Any:
         """What the roster says; its bad lines are left out once the officer has seen how many they are."""
