@@ -54,6 +54,12 @@ assert BLOCK_TIMERS_MAX < BLOCK_ITEMS_MAX
 # Between nodes (consensus.md 2.3, 2.10)
 FRAME_BYTES_MAX = 4 * MIB
 """One frame between nodes: a full block, or a cleaned photo."""
+PHOTO_BYTES_MAX = FRAME_BYTES_MAX - 64 * KIB
+"""A cleaned picture, which goes to the peers in one frame with the word of who uploaded it."""
+PEER_CALLS_MAX = 256
+"""Calls of one peer that are answered at a time; more are declined, so that a hostile one cannot fill our memory."""
+PEER_CALLS_BYTES_MAX = 64 * MIB
+"""Bytes of the calls of one peer that are answered at a time: sixteen photos, or thousands of questions."""
 PEER_QUEUE_BYTES_MAX = 8 * MIB
 """Unsent bytes to one peer; beyond it frames are dropped, STATUS asks for them again."""
 POOL_RECORDS_MAX = 10_000

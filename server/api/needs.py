@@ -10,18 +10,16 @@ from server.domain.member import Attestation
 from server.domain.plan import RecordWork
 from server.gateway.cache import Cache
 from server.gateway.clock import Clock
-from server.gateway.photo_cleaning import CleanedPhoto
 from server.gateway.photo_workshop import PhotoWorkshop
-from server.gateway.photos import PhotoFiles
 from server.ledger.genesis import Genesis
 from server.node.changes import Changes
 from server.node.keyring import Keys
 from server.node.node import Submission
+from server.node.photo_desk import PhotoDesk
 from server.storage.attempts import PhoneCodeStore
 from server.storage.ledger import Ledger
 from server.storage.openings import OpeningStore
 from server.storage.people import PeopleStore
-from server.storage.photos import PhotoIndex
 from server.storage.queries import Queries
 from server.storage.sessions import SessionStore
 
@@ -78,9 +76,7 @@ class NodeService(Protocol):
     @property
     def phone_codes(self) -> PhoneCodeStore: ...
     @property
-    def photo_index(self) -> PhotoIndex: ...
-    @property
-    def photos(self) -> PhotoFiles: ...
+    def photos(self) -> PhotoDesk: ...
     @property
     def workshop(self) -> PhotoWorkshop: ...
     @property
@@ -103,10 +99,6 @@ class NodeService(Protocol):
     def cluster_status(self) -> dict[str, Any]: ...
     def ready(self) -> tuple[bool, str]: ...
     async def entries(self, begin: int, count: int) -> list[bytes]: ...
-
-    async def keep_photo(self, photo: CleanedPhoto, owner: str) -> None:
-        """Keep a cleaned photo and its thumbnail, enter it in the index, and give it to the peers."""
-        ...
 
     async def share_tries(self, name: str, forget_ms: int) -> int:
         """Count one more try under this name, durably, and tell the peers; returns the tries of all nodes.

@@ -19,7 +19,7 @@ from server.record.shape import Hex256
 
 routes = Routes()
 QUOTA_BYTES = 100 * MIB
-"""Cleaned pictures of one member in a day: some two hundred."""
+"""Cleaned pictures that one member uploads at one node in a day: some two hundred."""
 BUSY_RETRY_S = 5
 Size = Literal["full", "thumbnail"]
 
@@ -45,7 +45,7 @@ async def upload_photo(
 ) -> UploadedPhoto:
     """Upload a photo of at most 12 MB; the answer names the cleaned picture, which the record must name too."""
     since_ms = call.node.clock.now_ms() - DAY_MS
-    if await call.node.photo_index.stored_bytes(call.caller.member, since_ms) >= QUOTA_BYTES:
+    if await call.node.photos.uploaded_bytes(call.caller.member, since_ms) >= QUOTA_BYTES:
         raise Declined("photo_quota", retry_after_s=3_600)
     try:
         cleaned = await call.node.workshop.clean(photo)
@@ -53,7 +53,7 @@ async def upload_photo(
         raise Declined(refused.fault.value) from None
     except WorkshopBusy:
         raise Declined("too_many", retry_after_s=BUSY_RETRY_S) from None
-    await call.node.keep_photo(cleaned, call.caller.member)
+    await call.node.photos.keep_upload(cleaned, call.caller.member)
     return UploadedPhoto(
         cleaned.sha256,
         cleaned.original_sha256,
@@ -91,15 +91,15 @@ async def show_photo(
 async def _thumbnail(call: Call, sha256: str) -> bytes:
     """The small picture; made anew for a photo that a peer gave."""
     try:
-        return await call.node.photos.read_thumbnail(sha256)
+        return await call.node.photos.files.read_thumbnail(sha256)
     except (PhotoMissing, PhotoCorrupted):
         small = await call.node.workshop.shrink(await call.node.photos.read(sha256))
-        await call.node.photos.keep_thumbnail(sha256, small)
+        await call.node.photos.files.keep_thumbnail(sha256, small)
         return small
 
 
 async def _may_see(call: Call, sha256: str) -> bool:
-    if call.caller.member in await call.node.photo_index.uploaders(sha256):
+    if call.caller.member in await call.node.photos.uploaders(sha256):
         return True
     for named in await call.node.queries.photo_tickets(sha256):
         ticket = await call.node.queries.get(Ticket, named.ticket)

@@ -17,7 +17,8 @@ import pi_heif
 from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
-MIB = 1024 * 1024
+from server.limits import MIB, PHOTO_BYTES_MAX
+
 UPLOAD_BYTES_MAX = 12 * MIB
 """The largest photos of current phones; the contract of POST /api/v1/photos."""
 UPLOAD_PIXELS_MAX = 50_000_000
@@ -25,7 +26,8 @@ UPLOAD_PIXELS_MAX = 50_000_000
 LONG_SIDE_MAX = 2048
 """Enough to read a meter or a crack on a full screen, some 400 KB."""
 THUMBNAIL_SIDE_MAX = 320
-JPEG_QUALITY = 80
+JPEG_QUALITIES = (80, 60, 40)
+"""The first that keeps the picture within PHOTO_BYTES_MAX: at 80 pure noise of 2048 x 2048 pixels may take 4.0 MB."""
 WEBP_QUALITY = 75
 PROFILE_BYTES_MAX = MIB
 """Colour profiles of cameras have some kilobytes."""
@@ -212,9 +214,12 @@ def _to_standard_colours(picture: Image.Image, profile: object) -> Image.Image:
 
 
 def _encode_jpeg(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True, progressive=True)
-    return file.getvalue()
+    for quality in JPEG_QUALITIES:
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=quality, optimize=True, progressive=True)
+        if file.tell() <= PHOTO_BYTES_MAX:
+            return file.getvalue()
+    raise PhotoRefused(PhotoFault.TOO_LARGE)
 
 
 def _encode_thumbnail(picture: Image.Image) -> bytes:

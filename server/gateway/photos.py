@@ -7,14 +7,13 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256 as digest_of
 from pathlib import Path
 
-KEPT_BYTES_MAX = 8 * 1024 * 1024
-"""2048 x 2048 pixels of pure noise at our quality take 4 MB; peers push nothing larger."""
+from server.limits import PHOTO_BYTES_MAX
+
 THUMBNAIL_BYTES_MAX = 512 * 1024
 """320 x 320 pixels of pure noise take 80 KB."""
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -34,15 +33,6 @@ class PhotoMismatch(ValueError):
     """Bytes that are not what their name says: another digest, another kind of file, too large."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPhoto:
-    """A photo in the store: its name, its size, and when it was kept (wall time of this machine)."""
-
-    sha256: str
-    size_bytes: int
-    kept_ms: int
-
-
 class PhotoFiles:
     """The photos of one node. Every method is safe to call at the same time as any other, also for one photo."""
 
@@ -55,7 +45,7 @@ class PhotoFiles:
         Raises: PhotoMismatch; OSError when the disk is full or broken, with nothing half-written left under the name.
         """
         _check_name(sha256)
-        if digest_of(jpeg).hexdigest() != sha256 or not jpeg.startswith(_JPEG_MARK) or len(jpeg) > KEPT_BYTES_MAX:
+        if digest_of(jpeg).hexdigest() != sha256 or not jpeg.startswith(_JPEG_MARK) or len(jpeg) > PHOTO_BYTES_MAX:
             raise PhotoMismatch(sha256)
         await asyncio.to_thread(self._keep, sha256, jpeg)
         if thumbnail:
@@ -70,7 +60,11 @@ class PhotoFiles:
 
     async def has(self, sha256: str) -> bool:
         """Tell whether the photo is here. Its bytes were checked when it was kept, and are again when it is read."""
-        return _NAME.fullmatch(sha256) is not None and await asyncio.to_thread(self._path(sha256).exists)
+        return bool(await self.sizes([sha256]))
+
+    async def sizes(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the bytes of each of these photos that is here."""
+        return await asyncio.to_thread(self._sizes, [name for name in names if _NAME.fullmatch(name)])
 
     async def read(self, sha256: str) -> bytes:
         """Return the photo's JPEG. Raises: PhotoMissing; PhotoCorrupted."""
@@ -87,10 +81,6 @@ class PhotoFiles:
         _check_name(sha256)
         return await asyncio.to_thread(self._delete, sha256)
 
-    async def stored(self) -> list[StoredPhoto]:
-        """Return all photos, by name: for quotas and for collecting those that no record names."""
-        return await asyncio.to_thread(lambda: list(self._list()))
-
     async def clear_leftovers(self) -> int:
         """Remove what an interrupted write left; only while nothing is being kept, at the start of a node."""
         return await asyncio.to_thread(self._clear_leftovers)
@@ -100,6 +90,13 @@ class PhotoFiles:
 
     def _thumbnails(self, sha256: str) -> list[Path]:
         return sorted(self._path(sha256).parent.glob(f"{sha256}.*.webp"))
+
+    def _sizes(self, names: Sequence[str]) -> dict[str, int]:
+        found = {}
+        for name in names:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                found[name] = self._path(name).stat().st_size
+        return found
 
     def _keep(self, sha256: str, jpeg: bytes) -> None:
         with suppress(PhotoMissing, PhotoCorrupted):
@@ -127,14 +124,6 @@ class PhotoFiles:
         if paths:
             _sync_folder(self._path(sha256).parent)
         return any(path.name == f"{sha256}.jpg" for path in paths)
-
-    def _list(self) -> Iterator[StoredPhoto]:
-        for path in sorted(self._folder.glob("??/??/*.jpg")):
-            if not _NAME.fullmatch(path.stem):
-                continue
-            with suppress(FileNotFoundError):  # deleted meanwhile
-                status = path.stat()
-                yield StoredPhoto(path.stem, status.st_size, status.st_mtime_ns // 1_000_000)
 
     def _clear_leftovers(self) -> int:
         leftovers = list(self._folder.glob("??/??/*.part"))

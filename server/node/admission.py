@@ -79,7 +79,8 @@ class Admission:
     async def admit(self, jws: str, openings: Sequence[bytes]) -> tuple[RecordWork, Attachments]:
         """Parse and judge; the record with its openings by commitment.
 
-        A key that is not known is waited for a moment. Raises Malformed, Unauthorised or AttachmentMissing.
+        A key that is not known is waited for a moment, and photos are sought at the peers.
+        Raises Malformed, Unauthorised or AttachmentMissing.
         """
         found = self.admit_at_once(jws, openings)
         if found is not None:
@@ -89,6 +90,7 @@ class Admission:
         point = await self._point(work)
         if not is_signed_by(work.envelope, point):
             raise Unauthorised("the signature is wrong")
+        await self._attachments.seek_photos(work)
         try:
             await self._attachments.check([work], dict(pairs))
         except AttachmentsMissing as error:

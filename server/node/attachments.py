@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
 from server.consensus.block import pack_attachments, unpack_attachments
 from server.domain.plan import RecordWork
-from server.gateway.photos import PhotoFiles
 from server.limits import OPENING_BYTES_MAX
+from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.transport import CallFailed, Peers
 from server.record.canonical import Malformed
 from server.record.kind import private_fields_of
-from server.record.shape import open_private
+from server.record.shape import PhotoRef, open_private
 from server.record.signature import commitment_of
 from server.storage.openings import HeldOpening, OpeningStore
 
@@ -29,9 +30,8 @@ RETRY_S = 0.2
 RESTORE_AGAIN_S = 1.0
 """Pause after a round over the peers that did not bring all that was lost."""
 ASKED_AT_ONCE = 500
-_COMMITMENT_LENGTH = 43
 Named = tuple[str, str]
-"""(record id, commitment or photo hash)."""
+"""(record id, commitment)."""
 
 
 class AttachmentsMissing(Exception):
@@ -68,7 +68,7 @@ def check_openings(work: RecordWork, openings: Mapping[str, bytes]) -> None:
 class AttachmentDesk:
     """Mutable. The attachments of one node. `_fetched`: what came for the proposals of one height, by commitment."""
 
-    def __init__(self, openings: OpeningStore, photos: PhotoFiles, peers: Peers, pool: Pool) -> None:
+    def __init__(self, openings: OpeningStore, photos: PhotoDesk, peers: Peers, pool: Pool) -> None:
         self._openings = openings
         self._photos = photos
         self._peers = peers
@@ -85,8 +85,7 @@ class AttachmentDesk:
     def serve(self) -> None:
         """Answer peers that ask for openings and photos."""
         self._peers.handle("openings", self._serve_openings)
-        self._peers.handle("photo", self._serve_photo)
-        self._peers.handle("photo-push", self._take_photo)
+        self._photos.serve()
 
     async def check(self, works: Iterable[RecordWork], frame: Mapping[str, bytes]) -> None:
         """Raise AttachmentsMissing, or Malformed when one does not fit, unless everything that `works` name is here."""
@@ -94,9 +93,10 @@ class AttachmentDesk:
         held = self._at_hand(works, frame)
         for work in works:
             check_openings(work, held)
-        missing = await self._missing(works, held)
-        if missing:
-            raise AttachmentsMissing([name for _, name in missing])
+        absent = [name for _, name in await self._missing_openings(works, held)]
+        absent += await self._photos.hold(_photo_refs(works))
+        if absent:
+            raise AttachmentsMissing(absent)
 
     async def hold_rest(self, works: Iterable[RecordWork], frame: Mapping[str, bytes], time_ms: int) -> None:
         """Make durable what a proposal needs and the frame, which the journal keeps, does not bring (decisions 3)."""
@@ -112,12 +112,9 @@ class AttachmentDesk:
         waiting = self._pool.openings_of(work.signed.id for work in works)
         return {**self._fetched, **dict(waiting), **frame}
 
-    async def _missing(self, works: Sequence[RecordWork], held: Mapping[str, bytes]) -> list[Named]:
+    async def _missing_openings(self, works: Sequence[RecordWork], held: Mapping[str, bytes]) -> list[Named]:
         named = [(work.signed.id, name) for work in works for name in work.signed.body.commitments()]
-        wanted = [pair for pair in named if pair[1] not in held]
-        absent = await self._openings.missing(wanted) if wanted else []
-        photos = [(work.signed.id, photo.sha256) for work in works for photo in work.signed.body.photo_refs()]
-        return [*absent, *[pair for pair in photos if not await self._photos.has(pair[1])]]
+        return await self.lost([pair for pair in named if pair[1] not in held])
 
     def given(self, works: Iterable[RecordWork], frame: Mapping[str, bytes]) -> dict[str, bytes]:
         """Openings by commitment that must be stored with a block; what is not given is stored already."""
@@ -129,38 +126,38 @@ class AttachmentDesk:
 
     async def attend(self, works: Sequence[RecordWork], frame: Mapping[str, bytes], proposer: str) -> None:
         """Fetch what a proposal needs, from its proposer first, for at most two seconds."""
-        missing = await self._missing(works, self._at_hand(works, frame))
-        if not missing:
-            return
+        openings = await self._missing_openings(works, self._at_hand(works, frame))
+        photos = await self._photos.missing(photo.sha256 for photo in _photo_refs(works))
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await self._fetch(missing, proposer)
+                while openings or photos:
+                    openings, photos = await self._seek(openings, photos, proposer)
+                    if openings or photos:
+                        await asyncio.sleep(RETRY_S)
         except TimeoutError:
-            log.warning("attachments_not_found", missing=len(missing))
+            log.warning("attachments_not_found", openings=len(openings), photos=len(photos))
 
-    async def _fetch(self, missing: list[Named], proposer: str) -> None:
-        left = missing
-        while left:
-            for member in sorted(self._peers.connected(), key=lambda peer: peer != proposer):
-                await self._ask(member, left)
-                left = [pair for pair in left if not await self._has(pair)]
-                if not left:
-                    return
-            await asyncio.sleep(RETRY_S)
+    async def seek_photos(self, work: RecordWork) -> None:
+        """Ask every peer once for the photos of a record that are not here: another node may have taken the upload."""
+        photos = await self._photos.missing(photo.sha256 for photo in work.signed.body.photo_refs())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await self._seek([], photos, "")
 
-    async def _has(self, pair: Named) -> bool:
-        if is_commitment(pair[1]):
-            return pair[1] in self._fetched or not await self._openings.missing([pair])
-        return await self._photos.has(pair[1])
+    async def _seek(self, openings: list[Named], photos: list[str], first: str) -> tuple[list[Named], list[str]]:
+        """One round over the peers, `first` first. Returns what nobody gave."""
+        for member in sorted(self._peers.connected(), key=lambda peer: peer != first):
+            if openings:
+                openings = await self._seek_openings(member, openings)
+            photos = [name for name in photos if not await self._photos.fetch(member, name)]
+        return openings, photos
 
-    async def _ask(self, member: str, names: Sequence[Named]) -> None:
+    async def _seek_openings(self, member: str, pairs: list[Named]) -> list[Named]:
         try:
-            self._fetched.update(await self._ask_openings(member, [pair for pair in names if is_commitment(pair[1])]))
-            for _, name in names:
-                if not is_commitment(name):
-                    await self._photos.keep(name, await self._peers.call(member, "photo", name.encode()))
-        except (CallFailed, Malformed, ValueError, OSError) as error:
-            log.info("attachment_not_there", member=member, reason=str(error)[:100])
+            self._fetched.update(await self._ask_openings(member, pairs))
+        except (CallFailed, Malformed) as error:
+            log.info("opening_not_there", member=member, reason=str(error)[:100])
+        return await self.lost([pair for pair in pairs if pair[1] not in self._fetched])
 
     async def _ask_openings(self, member: str, pairs: Sequence[Named]) -> dict[str, bytes]:
         """Openings that a peer has, by commitment, of the first few that are asked; only what fits what was asked."""
@@ -220,14 +217,6 @@ class AttachmentDesk:
         found = await self._openings.of_records(records)
         return {name: opening for openings in found.values() for name, opening in openings.items()}
 
-    async def push_photo(self, sha256: str) -> list[str]:
-        """Give a photo to every peer before a record names it. Returns the members that hold it now."""
-        picture = await self._photos.read(sha256)
-        members = self._peers.connected()
-        calls = [self._peers.call(member, "photo-push", sha256.encode() + picture) for member in members]
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-        return [member for member, answer in zip(members, answers, strict=True) if isinstance(answer, bytes)]
-
     async def _serve_openings(self, member: str, payload: bytes) -> bytes:
         names = payload.decode("ascii").split("\n")[:ASKED_AT_ONCE]
         asked = {name.partition("/")[2] for name in names}
@@ -236,14 +225,6 @@ class AttachmentDesk:
         held = {**self._fetched, **dict(self._pool.openings_of(records)), **found}
         return pack_attachments(tuple((name, held[name]) for name in sorted(asked) if name in held))
 
-    async def _serve_photo(self, member: str, payload: bytes) -> bytes:
-        return await self._photos.read(payload.decode("ascii"))
 
-    async def _take_photo(self, member: str, payload: bytes) -> bytes:
-        await self._photos.keep(payload[:64].decode("ascii"), payload[64:])
-        return b""
-
-
-def is_commitment(name: str) -> bool:
-    """Commitments have 43 characters, hashes of photos 64."""
-    return len(name) == _COMMITMENT_LENGTH
+def _photo_refs(works: Iterable[RecordWork]) -> list[PhotoRef]:
+    return [photo for work in works for photo in work.signed.body.photo_refs()]

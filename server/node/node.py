@@ -21,7 +21,6 @@ from server.consensus.quorum import Quorum
 from server.domain.execute import execute_record
 from server.domain.member import Attestation, attestation_bytes
 from server.domain.plan import RecordWork, access_set
-from server.gateway.photo_cleaning import CleanedPhoto
 from server.ledger.block import ACCEPTED
 from server.ledger.policy import policy_text
 from server.node.admission import Admission
@@ -38,7 +37,6 @@ from server.record.canonical import b64u_encode
 from server.record.kind import Place
 from server.record.rows import Rows
 from server.storage.ledger import FoundRecord
-from server.storage.photos import KeptPhoto
 
 log = structlog.get_logger()
 
@@ -82,7 +80,7 @@ class Node:
         self.clock, self.cache, self.workshop = outside.clock, outside.cache, outside.workshop
         self.sms, self.wechat = outside.sms, outside.wechat
         self.queries, self.people, self.sessions = private.queries, private.people, private.sessions
-        self.phone_codes, self.photo_index = private.phone_codes, private.photo_index
+        self.phone_codes = private.phone_codes
         self.openings, self.photos = parts.ledger.openings, parts.photos
         self.tries = SharedTries(private.attempts, peers, parts.keys.roll, self.now_ms)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,6 +112,7 @@ class Node:
     async def admit(self, jws: str, openings: Sequence[bytes]) -> RecordWork:
         """Judge a record before it may wait. Raises Malformed, Unauthorised or AttachmentMissing."""
         work, _ = await self._admission.admit(jws, openings)
+        await self.photos.check_originals(work)
         return work
 
     async def submit(self, work: RecordWork, openings: Sequence[bytes], *, wait_ms: int) -> Submission:
@@ -267,23 +266,6 @@ class Node:
         """One endless task a peer that holds the connection to it."""
         known = self.config.peers
         return [self._peers.keep_connected(member, peer.host, peer.port) for member, peer in sorted(known.items())]
-
-    async def keep_photo(self, photo: CleanedPhoto, owner: str) -> None:
-        """Keep a cleaned photo, enter it in the index, and give it to the peers before a record names it."""
-        await self.photos.keep(photo.sha256, photo.jpeg, photo.thumbnail)
-        kept = KeptPhoto(
-            photo.sha256,
-            photo.original_sha256,
-            len(photo.jpeg),
-            photo.width,
-            photo.height,
-            owner,
-            "",
-            self.now_ms(),
-        )
-        await self.photo_index.keep(kept)
-        holders = await self.parts.attachments.push_photo(photo.sha256)
-        log.info("photo_kept", sha256=photo.sha256, holders=len(holders) + 1)
 
     async def share_tries(self, name: str, forget_ms: int) -> int:
         """Count one more try under this name, durably, and ask the peers for theirs: the tries of all nodes."""

@@ -26,6 +26,7 @@ from server.node.keyring import Keys, NodeKeyring, read_keys
 from server.node.node import Node
 from server.node.outside import open_outside
 from server.node.parts import Parts
+from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
@@ -35,6 +36,7 @@ from server.record.canonical import Malformed, b64u_decode
 from server.storage.database import Database
 from server.storage.journal import Journal, replace_file
 from server.storage.ledger import Ledger
+from server.storage.photos import PhotoIndex
 from server.storage.replay import open_ledger
 from server.storage.signer import SignerFile
 from server.storage.transcripts import TranscriptStore
@@ -63,8 +65,10 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
         ledger = await open_ledger(database, genesis, cluster_id, vault)
         peers = _make_peers(genesis, keys, config.node.id)
         private = open_private(database, vault, keys)
-        parts = await _make_parts(config, genesis, cluster_id, keys, ledger, private, peers)
         outside = await stack.enter_async_context(open_outside(config, keys.token))
+        files, index = PhotoFiles(data / "photos"), PhotoIndex(database)
+        photos = PhotoDesk(files, index, peers, config.node.id, outside.clock.now_ms)
+        parts = await _make_parts(config, genesis, cluster_id, keys, ledger, private, peers, photos)
         node = Node(parts, peers, outside, private, data_bytes)
         stack.push_async_callback(node.finish)
         stack.push_async_callback(parts.attachments.close)
@@ -107,9 +111,15 @@ def _make_peers(genesis: Genesis, keys: Keys, me: str) -> Peers:
 
 
 async def _make_parts(
-    config: Config, genesis: Genesis, cluster_id: bytes, keys: Keys, ledger: Ledger, private: Private, peers: Peers
+    config: Config,
+    genesis: Genesis,
+    cluster_id: bytes,
+    keys: Keys,
+    ledger: Ledger,
+    private: Private,
+    peers: Peers,
+    photos: PhotoDesk,
 ) -> Parts:
-    photos = PhotoFiles(Path(config.node.data) / "photos")
     pool = Pool()
     attachments = AttachmentDesk(ledger.openings, photos, peers, pool)
     attachments.serve()
@@ -166,7 +176,7 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     running = [tasks.create_task(driver.run(timing.tick_ms), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
     running.append(tasks.create_task(node.drop_expired(), name="expiry"))
-    running.append(tasks.create_task(keep_up(ledger, node.photos, node.private, node.now_ms), name="upkeep"))
+    running.append(tasks.create_task(keep_up(ledger, node.photos, node.now_ms), name="upkeep"))
     stack.callback(lambda: [task.cancel() for task in running])
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from server.config import Config
 from server.consensus.events import Agenda
 from server.domain.agenda import SEALED, Sealed
-from server.gateway.photos import PhotoFiles
 from server.ledger.genesis import Genesis
 from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
 from server.node.derivations import Derivations
 from server.node.keyring import Keys, NodeKeyring
+from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.unsigned import Unsigned
 from server.record.kind import Trust
@@ -36,7 +36,7 @@ class Parts:
     attachments: AttachmentDesk
     derivations: Derivations
     transcripts: TranscriptStore
-    photos: PhotoFiles
+    photos: PhotoDesk
     pool: Pool
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)

@@ -1,4 +1,4 @@
-"""What one organisation keeps for itself: its copy of the roll, sessions, codes, tries, the index of photos."""
+"""What one organisation keeps for itself: its copy of the roll, sessions, codes, tries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from server.node.keyring import Keys
 from server.storage.attempts import AttemptStore, PhoneCodeStore
 from server.storage.database import Database
 from server.storage.people import PeopleStore
-from server.storage.photos import PhotoIndex
 from server.storage.queries import Queries
 from server.storage.sessions import SessionStore
 from server.storage.vault import Vault
@@ -23,7 +22,6 @@ class Private:
     sessions: SessionStore
     phone_codes: PhoneCodeStore
     attempts: AttemptStore
-    photo_index: PhotoIndex
 
 
 def open_private(database: Database, vault: Vault, keys: Keys) -> Private:
@@ -34,5 +32,4 @@ def open_private(database: Database, vault: Vault, keys: Keys) -> Private:
         sessions=SessionStore(database, vault),
         phone_codes=PhoneCodeStore(database, vault),
         attempts=AttemptStore(database),
-        photo_index=PhotoIndex(database),
     )

@@ -17,7 +17,7 @@ from typing import cast
 
 import structlog
 
-from server.limits import FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX
+from server.limits import FRAME_BYTES_MAX, PEER_CALLS_BYTES_MAX, PEER_CALLS_MAX, PEER_QUEUE_BYTES_MAX
 
 log = structlog.get_logger()
 _MESSAGE, _CALL, _ANSWER, _FAILURE = 0, 1, 2, 3
@@ -119,13 +119,16 @@ class Connection(asyncio.Protocol):
         self._wanted = _HEAD.size + (_HEAD.unpack_from(rest)[0] if len(rest) >= _HEAD.size else 0)
 
     def send(self, channel: int, *parts: bytes) -> bool:
-        """Queue a frame; False when the connection is down or its queue is full."""
-        transport = self._transport
+        """Queue a frame; False when the connection is down, its queue is full, or the peer would hang up on it."""
+        transport, length = self._transport, sum(map(len, parts))
         if transport is None or transport.is_closing() or transport.get_write_buffer_size() > PEER_QUEUE_BYTES_MAX:
+            return False
+        if length > FRAME_BYTES_MAX:
+            log.error("frame_too_large", member=self.member, length=length)
             return False
         if not self._corked:
             asyncio.get_running_loop().call_soon(self._uncork)
-        self._corked.append(_HEAD.pack(sum(map(len, parts)), channel))
+        self._corked.append(_HEAD.pack(length, channel))
         self._corked.extend(parts)
         return True
 
@@ -162,7 +165,7 @@ class Peers:
         self._handlers: dict[str, Handler] = {}
         self._outgoing: dict[str, Connection] = {}
         self._incoming: set[Connection] = set()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, dict[asyncio.Task[None], int]] = {member: {} for member in certificates}
         self._server: asyncio.Server | None = None
 
     def handle(self, method: str, handler: Handler) -> None:
@@ -237,12 +240,12 @@ class Peers:
 
     def on_frame(self, connection: Connection, channel: int, frame: bytes) -> None:
         """Hand a frame on: messages to consensus, calls to their handlers, answers to who waits."""
+        if not connection.member:
+            return  # we have hung up on it
         if channel == _MESSAGE:
             self.on_message(connection.member, frame)
         elif channel == _CALL and len(frame) >= _CALL_HEAD.size:
-            task = asyncio.get_running_loop().create_task(self._answer(connection, frame), name="peer-call")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._begin_answer(connection, frame)
         elif channel in (_ANSWER, _FAILURE) and len(frame) >= _ANSWER_HEAD.size:
             (number,) = _ANSWER_HEAD.unpack_from(frame)
             waiting = connection.calls.get(number)
@@ -252,6 +255,17 @@ class Peers:
                     waiting.set_result(body)
                 else:
                     waiting.set_exception(CallFailed(body.decode("utf-8", "replace")))
+
+    def _begin_answer(self, connection: Connection, frame: bytes) -> None:
+        """Answer beside everything else, a bounded number of calls of one peer at a time."""
+        running = self._running[connection.member]
+        if len(running) >= PEER_CALLS_MAX or sum(running.values()) + len(frame) > PEER_CALLS_BYTES_MAX:
+            (number, _) = _CALL_HEAD.unpack_from(frame)
+            connection.send(_FAILURE, _ANSWER_HEAD.pack(number), b"too many calls at a time")
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(connection, frame), name="peer-call")
+        running[task] = len(frame)
+        task.add_done_callback(running.pop)
 
     async def _answer(self, connection: Connection, frame: bytes) -> None:
         number, length = _CALL_HEAD.unpack_from(frame)
@@ -273,7 +287,7 @@ class Peers:
         connections = [*self._outgoing.values(), *self._incoming]
         for connection in connections:
             connection.abort()
-        for task in list(self._running):
+        for task in [task for running in self._running.values() for task in running]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

@@ -10,22 +10,19 @@ from collections.abc import Callable
 
 import structlog
 
-from server.domain.ticket import PhotoOwner
-from server.gateway.photos import PhotoFiles
 from server.limits import HOUR_MS, SECOND_MS
-from server.node.private import Private
+from server.node.photo_desk import ORPHAN_MS, PhotoDesk
 from server.storage.ledger import Ledger
 
 log = structlog.get_logger()
 FLUSH_MS = 2 * SECOND_MS
 """Cosignatures of the last block are written with the next one; while there is none, this often."""
-ORPHAN_MS = 48 * HOUR_MS
 COLLECT_MS = HOUR_MS
 
 
-async def keep_up(ledger: Ledger, photos: PhotoFiles, private: Private, now_ms: Callable[[], int]) -> None:
+async def keep_up(ledger: Ledger, photos: PhotoDesk, now_ms: Callable[[], int]) -> None:
     """Run until cancelled. A failure ends the node, as any failure of its disk or database does."""
-    leftovers = await photos.clear_leftovers()
+    leftovers = await photos.files.clear_leftovers()
     if leftovers:
         log.info("photo_leftovers_cleared", count=leftovers)
     turns = 0
@@ -35,17 +32,12 @@ async def keep_up(ledger: Ledger, photos: PhotoFiles, private: Private, now_ms: 
         turns += 1
         if turns * FLUSH_MS >= COLLECT_MS:
             turns = 0
-            await collect_orphans(ledger, photos, private, now_ms())
+            await collect_orphans(ledger, photos, now_ms())
 
 
-async def collect_orphans(ledger: Ledger, photos: PhotoFiles, private: Private, now_ms: int) -> None:
+async def collect_orphans(ledger: Ledger, photos: PhotoDesk, now_ms: int) -> None:
     """Let go of openings and photos that no ordered record has named for 48 hours, whoever its author is."""
-    before_ms = now_ms - ORPHAN_MS
-    openings = await ledger.openings.collect_orphans(before_ms)
-    orphans = await private.photo_index.orphans(before_ms)
-    names = [name for name in orphans if await private.queries.get(PhotoOwner, name) is None]
-    for name in names:
-        await photos.delete(name)
-        await private.photo_index.forget(name)
-    if openings or names:
-        log.info("orphans_collected", openings=openings, photos=len(names))
+    openings = await ledger.openings.collect_orphans(now_ms - ORPHAN_MS)
+    pictures = await photos.collect_orphans(now_ms)
+    if openings or pictures:
+        log.info("orphans_collected", openings=openings, photos=pictures)

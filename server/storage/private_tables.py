@@ -168,29 +168,30 @@ class Photo(Model):
     """A photo that this node keeps; its file lies in the photo store. `record` is empty until one is ordered."""
 
     sha256 = fields.CharField(max_length=64, primary_key=True)
-    original_sha256 = fields.CharField(max_length=64)
     photo_bytes = fields.BigIntField()
-    width = fields.BigIntField()
-    height = fields.BigIntField()
-    owner = fields.CharField(max_length=40)
+    source = fields.CharField(max_length=40)
+    kept_ms = fields.BigIntField()
     record = fields.CharField(max_length=43)
-    created_ms = fields.BigIntField()
 
     class Meta:
         table = "photo"
-        indexes = (("owner", "created_ms"), ("record", "created_ms"), ("original_sha256",))
+        indexes = (("record", "kept_ms"),)
 
 
 class PhotoUpload(Model):
-    """Who uploaded a photo here: one picture may come from several people. Id `<sha256>/<member>`."""
+    """Who uploaded a photo, and at whose node: one may come from several people. Id `<sha256>/<original>/<member>`."""
 
-    id = fields.CharField(max_length=105, primary_key=True)
+    id = fields.CharField(max_length=170, primary_key=True)
     sha256 = fields.CharField(max_length=64)
+    original_sha256 = fields.CharField(max_length=64)
     member = fields.CharField(max_length=40)
+    source = fields.CharField(max_length=40)
+    photo_bytes = fields.BigIntField()
+    uploaded_ms = fields.BigIntField()
 
     class Meta:
         table = "photo_upload"
-        indexes = (("sha256",),)
+        indexes = (("sha256",), ("member", "uploaded_ms"))
 
 
 class WechatIdentity(Model):

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from client import Person
+from client import ApiError, Person
 from server.api import photos
 from server.domain.ticket import TRANSITIONS, Ticket
 from tests.api.pictures import jpeg
@@ -135,6 +135,21 @@ async def test_naming_another_members_photo_gives_no_right_to_it(site: Site) -> 
     assert [await status_of(person, path) for person in (reporter, curious, worker)] == [200, 404, 200]
     assert (await upload(curious, jpeg("teal")))["sha256"] == photo["sha256"]
     assert await status_of(curious, path) == 200, "he has the picture himself"
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"), [({"size": 5}, "another size"), ({"original_sha256": "0" * 64}, "not the photo's original")]
+)
+async def test_a_record_says_of_its_photos_what_the_upload_answered(
+    site: Site, said: dict[str, Any], detail: str
+) -> None:
+    reporter = await site.bind(f"t-says-{next(iter(said))[0]}")
+    photo = await upload(reporter, jpeg("purple"))
+    with pytest.raises(ApiError) as caught:
+        await report(reporter, {**photo, **said})
+    assert caught.value.status == 400
+    assert detail in str(caught.value.problem)
+    await report(reporter, photo)
 
 
 async def test_who_no_longer_handles_tickets_sees_none_that_was_his(site: Site) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.Image import Transpose
 
+from server.gateway import photo_cleaning
 from server.gateway.photo_cleaning import (
     UPLOAD_BYTES_MAX,
     CleanedPhoto,
@@ -185,6 +186,15 @@ def test_large_photos_are_made_smaller_and_small_ones_are_not_made_larger() -> N
     assert (photo.width, photo.height) == (2048, 1536)
     assert decode(photo.thumbnail).size == (320, 240)
     assert decode(clean_photo(encode(corners((20, 10)), "PNG")).thumbnail).size == (20, 10)
+
+
+def test_a_picture_that_is_too_large_for_the_peers_is_kept_at_a_lower_quality(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = encode(Image.effect_noise((300, 300), 100).convert("RGB"), "PNG")
+    full = len(clean_photo(noise).jpeg)
+    monkeypatch.setattr(photo_cleaning, "PHOTO_BYTES_MAX", full - 1)
+    assert len(clean_photo(noise).jpeg) < full
+    monkeypatch.setattr(photo_cleaning, "PHOTO_BYTES_MAX", 100)
+    assert refusal(noise) == PhotoFault.TOO_LARGE
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9000), (9000, 1)])

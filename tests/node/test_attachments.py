@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
-import keys
 from server.consensus.block import pack_attachments
 from server.domain.plan import RecordWork, parse_signed
 from server.gateway.photos import PhotoFiles
 from server.node import attachments
 from server.node.attachments import AttachmentDesk, AttachmentsMissing
+from server.node.photo_desk import PhotoDesk, pack_photo
 from server.node.pool import Pool, Waiting
 from server.node.transport import Peers
-from server.record.canonical import Malformed, b64u_decode
+from server.record.canonical import Malformed
 from server.record.shape import seal
 from server.record.signature import commitment_of
 from server.storage.database import Database
 from server.storage.openings import HeldOpening, OpeningStore
+from server.storage.photos import PhotoIndex
 from server.storage.vault import Vault
 from tests.node.people import MADE_MS, Author
 from tests.node.test_transport import connected, make_peers
@@ -39,20 +40,9 @@ class Place:
 
     peers: Peers
     openings: OpeningStore
-    photos: PhotoFiles
+    photos: PhotoDesk
     pool: Pool
     desk: AttachmentDesk
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
-    """Key folders of two organisations; their certificates by member."""
-    folder = tmp_path_factory.mktemp("keys")
-    made = {
-        name: keys.make_organisation(folder / name, name, name, [f"officer-{name}"], bytes(32))
-        for name in ("owners", "street")
-    }
-    return folder, {name: b64u_decode(one.transport_certificate) for name, one in made.items()}
 
 
 @asynccontextmanager
@@ -64,7 +54,8 @@ async def two_places(certificates: tuple[Path, dict[str, bytes]], folder: Path) 
         for name in ("street", "owners"):
             database = await stack.enter_async_context(await Database.open(f"sqlite://{folder / name}.db"))
             openings = OpeningStore(database, Vault(sha256(name.encode()).digest()))
-            photos, pool, peers = PhotoFiles(folder / name), Pool(), make_peers(keys_folder, name, pinned)
+            pool, peers = Pool(), make_peers(keys_folder, name, pinned)
+            photos = PhotoDesk(PhotoFiles(folder / name), PhotoIndex(database), peers, name, lambda: MADE_MS)
             desk = AttachmentDesk(openings, photos, peers, pool)
             desk.serve()
             places.append(Place(peers, openings, photos, pool, desk))
@@ -145,19 +136,23 @@ async def test_photos_are_fetched_and_believed_by_their_hash(
     async with two_places(certificates, tmp_path) as (street, owners):
         work = with_photo(Author())
         frame = named([seal("", bytes(16))[1]])
-        await owners.photos.keep(NAME, JPEG)
+        await owners.photos.files.keep(NAME, JPEG)
         await street.desk.attend([work], frame, "owners")
         await street.desk.check([work], frame)
         assert await street.photos.read(NAME) == JPEG
 
 
-async def test_a_photo_is_given_to_the_peers_before_a_record_names_it(
+async def test_photos_of_a_record_that_is_handed_in_are_sought_at_the_peers(
     certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
 ) -> None:
+    """A phone may upload at one node and post its record to another that missed the photo."""
     async with two_places(certificates, tmp_path) as (street, owners):
-        await street.photos.keep(NAME, JPEG)
-        assert await street.desk.push_photo(NAME) == ["owners"]
-        assert await owners.photos.read(NAME) == JPEG
+        work = with_photo(Author())
+        await street.desk.seek_photos(work)
+        assert await street.photos.missing([NAME]) == [NAME]
+        await owners.photos.files.keep(NAME, JPEG)
+        await street.desk.seek_photos(work)
+        assert await street.photos.missing([NAME]) == []
 
 
 async def test_what_a_lying_peer_sends_is_not_taken(
@@ -173,7 +168,7 @@ async def test_what_a_lying_peer_sends_is_not_taken(
             return pack_attachments((*false, unasked))
 
         async def lie_about_photos(member: str, payload: bytes) -> bytes:
-            return JPEG + b"!"
+            return pack_photo(NAME, [], JPEG + b"!")
 
         owners.peers.handle("openings", lie)
         owners.peers.handle("photo", lie_about_photos)
@@ -181,7 +176,7 @@ async def test_what_a_lying_peer_sends_is_not_taken(
         with pytest.raises(AttachmentsMissing):
             await street.desk.check([work], {})
         assert street.desk._fetched == {}
-        assert not await street.photos.has(NAME)
+        assert await street.photos.missing([NAME]) == [NAME]
 
 
 async def test_an_opening_that_does_not_fit_its_type_is_no_opening(

@@ -109,6 +109,46 @@ async def test_a_call_is_answered_or_fails_with_the_peers_words(certificates: tu
         await street.call("property", "double", b"1")
 
 
+async def test_calls_of_one_peer_that_wait_for_answers_are_bounded_in_number_and_bytes(
+    certificates: tuple[Path, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "PEER_CALLS_MAX", 3)
+    monkeypatch.setattr(transport, "PEER_CALLS_BYTES_MAX", 1_000)
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    street, owners = make_peers(folder, "street", pinned), make_peers(folder, "owners", pinned)
+    go_on = asyncio.Event()
+
+    async def wait(member: str, payload: bytes) -> bytes:
+        await go_on.wait()
+        return payload
+
+    async def ask(payload: bytes) -> asyncio.Task[bytes]:
+        task = asyncio.create_task(street.call("owners", "wait", payload))
+        await asyncio.wait((task,), timeout=0.1)
+        return task
+
+    owners.handle("wait", wait)
+    async with connected(street, "street", owners, "owners"):
+        large, too_large = await ask(b"x" * 600), await ask(b"x" * 600)
+        others = [await ask(b"small") for _ in range(3)]
+        for declined in (too_large, others[2]):
+            with pytest.raises(CallFailed, match="too many calls"):
+                await declined
+        go_on.set()
+        assert await asyncio.gather(large, *others[:2]) == [b"x" * 600, b"small", b"small"]
+        assert await street.call("owners", "wait", b"again") == b"again"
+
+
+async def test_a_frame_that_the_peer_would_hang_up_on_is_not_sent(certificates: tuple[Path, dict[str, bytes]]) -> None:
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    street, owners = make_peers(folder, "street", pinned), make_peers(folder, "owners", pinned)
+    async with connected(street, "street", owners, "owners"):
+        assert not street.send("owners", bytes(FRAME_BYTES_MAX + 1))
+        assert street.send("owners", b"small")
+
+
 async def test_who_is_not_pinned_is_not_heard(certificates: tuple[Path, dict[str, bytes]]) -> None:
     folder, ders = certificates
     pinned = {name: ders[name] for name in ORGANISATIONS}

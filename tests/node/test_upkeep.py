@@ -8,7 +8,8 @@ import pytest
 
 from client import Person
 from server.gateway.photo_cleaning import CleanedPhoto, clean_photo
-from server.node.upkeep import ORPHAN_MS, collect_orphans
+from server.node.photo_desk import ORPHAN_MS
+from server.node.upkeep import collect_orphans
 from tests.api.running import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -18,7 +19,7 @@ PICTURE = Path(__file__).resolve().parents[2] / "scripts" / "samples" / "photo.j
 async def keep(site: Site, owner: str, trailing: bytes) -> CleanedPhoto:
     """A photo in the node's files and index."""
     cleaned = clean_photo(PICTURE.read_bytes() + trailing)
-    await site.node.keep_photo(cleaned, owner)
+    await site.node.photos.keep_upload(cleaned, owner)
     return cleaned
 
 
@@ -32,16 +33,16 @@ def naming(person: Person, photo: CleanedPhoto) -> dict[str, object]:
 async def collect(site: Site, after_ms: int) -> None:
     """Collect as if this much time had passed."""
     node = site.node
-    await collect_orphans(node.ledger, node.photos, node.private, node.now_ms() + after_ms)
+    await collect_orphans(node.ledger, node.photos, node.now_ms() + after_ms)
 
 
 async def test_a_photo_that_no_record_names_is_kept_for_48_hours_and_not_longer(site: Site) -> None:
     photo = await keep(site, "m-nobody", b"")
     await collect(site, ORPHAN_MS - 60_000)
-    assert await site.node.photos.has(photo.sha256)
+    assert await site.node.photos.files.has(photo.sha256)
     await collect(site, ORPHAN_MS + 60_000)
-    assert not await site.node.photos.has(photo.sha256)
-    assert not await site.node.photo_index.uploaders(photo.sha256)
+    assert not await site.node.photos.files.has(photo.sha256)
+    assert not await site.node.photos.uploaders(photo.sha256)
 
 
 async def test_a_photo_stays_when_somebody_elses_record_names_it(site: Site) -> None:
@@ -49,4 +50,4 @@ async def test_a_photo_stays_when_somebody_elses_record_names_it(site: Site) -> 
     author = await site.bind("m-author")
     await author.do("ticket.report", naming(author, photo))
     await collect(site, ORPHAN_MS + 60_000)
-    assert await site.node.photos.has(photo.sha256)
+    assert await site.node.photos.files.has(photo.sha256)

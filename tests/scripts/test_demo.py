@@ -109,7 +109,9 @@ def test_an_interrupted_demo_leaves_no_process_and_is_known_to_be_unfinished(
     ending: signal.Signals, tmp_path: Path
 ) -> None:
     data = tmp_path / "香山 苑"
-    command = [sys.executable, str(SCRIPTS / "demo.py"), "--data", str(data), f"--port-base={free_base()}"]
+    # Whoever runs the tests beside something else may have them ignore SIGINT, which a new process inherits.
+    command = ["env", "--default-signal", sys.executable, str(SCRIPTS / "demo.py")]
+    command += ["--data", str(data), f"--port-base={free_base()}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     begun: list[str] = []

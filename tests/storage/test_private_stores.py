@@ -12,7 +12,7 @@ from server.record.canonical import digest
 from server.storage.attempts import AttemptStore, PhoneCodeStore, WechatIdentityStore
 from server.storage.database import Database
 from server.storage.openings import HeldOpening, OpeningStore
-from server.storage.photos import KeptPhoto, PhotoIndex
+from server.storage.photos import KeptPhoto, PhotoIndex, PhotoUpload
 from server.storage.sessions import FAMILY_LIFE_MS, REUSE_MS, SessionStore
 from server.storage.statements import fetch
 from server.storage.transcripts import TranscriptStore
@@ -132,50 +132,68 @@ async def test_record_whose_fields_share_a_commitment_is_stored(estate: Estate) 
 # Photos
 
 
-def photo(name: bytes, owner: str = "m-0", created_ms: int = NOW_MS) -> KeptPhoto:
-    cleaned, original = sha256(name).hexdigest(), sha256(b"original " + name).hexdigest()
-    return KeptPhoto(cleaned, original, 1_000, 640, 480, owner, "", created_ms)
+def photo(name: bytes, kept_ms: int = NOW_MS, source: str = "owners") -> KeptPhoto:
+    return KeptPhoto(sha256(name).hexdigest(), 1_000, source, kept_ms)
 
 
-async def test_photo_keeps_its_first_owner(database: Database) -> None:
+def upload(kept: KeptPhoto, member: str, original: bytes = b"original") -> PhotoUpload:
+    original_sha256 = sha256(original).hexdigest()
+    return PhotoUpload(kept.sha256, original_sha256, member, kept.source, kept.photo_bytes, kept.kept_ms)
+
+
+async def test_photo_is_known_with_everybody_who_uploaded_it(database: Database) -> None:
+    index, kept = PhotoIndex(database), photo(b"1")
+    uploads = [upload(kept, "m-0"), upload(kept, "m-9"), upload(kept, "m-9", b"another file of the same picture")]
+    for one in uploads:
+        await index.keep([kept], [one])
+    await index.keep([kept], uploads)
+    assert sorted(await index.uploads(kept.sha256)) == sorted(uploads)
+    assert await index.uploads(photo(b"2").sha256) == []
+
+
+async def test_quota_counts_what_a_member_uploaded_at_a_node_since(database: Database) -> None:
     index = PhotoIndex(database)
-    assert (await index.keep(photo(b"1"))).owner == "m-0"
-    assert (await index.keep(photo(b"1", "m-9"))) == photo(b"1")
-    assert await index.uploaders(photo(b"1").sha256) == {"m-0", "m-9"}
-    assert await index.uploaders(photo(b"2").sha256) == frozenset()
-
-
-async def test_quota_counts_what_a_member_uploaded_since(database: Database) -> None:
-    index = PhotoIndex(database)
-    for name, created_ms in ((b"1", NOW_MS), (b"2", NOW_MS + 5), (b"3", NOW_MS - 1)):
-        await index.keep(photo(name, created_ms=created_ms))
-    await index.keep(photo(b"4", "m-9"))
-    assert await index.stored_bytes("m-0", NOW_MS) == 2_000
-    assert await index.stored_bytes("m-5", NOW_MS) == 0
+    for name, kept_ms in ((b"1", NOW_MS), (b"2", NOW_MS + 5), (b"3", NOW_MS - 1)):
+        await index.keep([photo(name, kept_ms)], [upload(photo(name, kept_ms), "m-0")])
+    await index.keep([photo(b"4")], [upload(photo(b"4"), "m-9")])
+    elsewhere = photo(b"5", source="street")
+    await index.keep([elsewhere], [upload(elsewhere, "m-0")])
+    assert await index.uploaded_bytes("m-0", "owners", NOW_MS) == 2_000
+    assert await index.uploaded_bytes("m-0", "street", NOW_MS) == 1_000
+    assert await index.uploaded_bytes("m-5", "owners", NOW_MS) == 0
+    assert (await index.unnamed_bytes("owners"), await index.unnamed_bytes("street")) == (4_000, 1_000)
 
 
 async def test_photo_that_an_ordered_record_names_is_no_orphan(estate: Estate) -> None:
     index = PhotoIndex(estate.ledger.database)
     await estate.accept(estate.bind(100, "m-0"))
-    mine, unused, others = photo(b"1"), photo(b"2"), photo(b"3", "m-9")
-    for kept in (mine, unused, others):
-        await index.keep(kept)
+    mine, unused, others = photo(b"1"), photo(b"2"), photo(b"3", source="street")
+    for kept, member in ((mine, "m-0"), (unused, "m-0"), (others, "m-9")):
+        await index.keep([kept], [upload(kept, member)])
     body = {
         "category": "lift",
         "contact": estate.hide("", "c"),
         "home": False,
-        "photos": [
-            {"original_sha256": kept.original_sha256, "sha256": kept.sha256, "size": 1_000} for kept in (mine, others)
-        ],
+        "photos": [{"original_sha256": "0" * 64, "sha256": kept.sha256, "size": 1_000} for kept in (mine, others)],
         "place": estate.hide("", "p"),
         "text": estate.hide("电梯异响", "t"),
     }
     await estate.accept(estate.sign(100, "m-0", "ticket.report", body))
-    assert sorted(await index.orphans(NOW_MS + 1)) == sorted([unused.sha256, others.sha256])
-    assert await index.orphans(NOW_MS) == []
-    await index.forget(unused.sha256)
-    assert await index.uploaders(unused.sha256) == frozenset()
-    assert await index.uploaders(mine.sha256) == {"m-0"}
+    assert await index.orphans(NOW_MS + 1, 9) == [unused.sha256]
+    assert await index.orphans(NOW_MS, 9) == []
+    assert (await index.unnamed_bytes("owners"), await index.unnamed_bytes("street")) == (1_000, 0)
+
+
+async def test_photo_that_is_wanted_again_is_not_forgotten(database: Database) -> None:
+    index, kept = PhotoIndex(database), photo(b"1")
+    await index.keep([kept], [upload(kept, "m-0")])
+    await index.keep([photo(b"1", NOW_MS + 7)])
+    await index.keep([photo(b"1", NOW_MS + 3)])
+    assert not await index.forget(kept.sha256, NOW_MS + 7)
+    assert await index.uploads(kept.sha256)
+    assert await index.forget(kept.sha256, NOW_MS + 8)
+    assert not await index.forget(kept.sha256, NOW_MS + 8)
+    assert await index.uploads(kept.sha256) == []
 
 
 # Sessions
