@@ -10,9 +10,11 @@ from msgspec import Meta
 from server.record.canonical import Malformed, b64u_decode, decode
 from server.record.envelope import estate_name
 from server.record.shape import Digest, Line, MemberId, NodeId, Shape, TimeMs, parse
-from server.record.signature import DeviceKey
+from server.record.signature import DeviceKey, check_node_key
 
 MEMBERS_MAX = 16
+ROLES = ("attest", "consensus", "cosign", "log")
+"""What a member has an Ed25519 key for."""
 Duration = Annotated[int, Meta(ge=0, le=365 * 86_400_000)]
 Origin = Annotated[str, Meta(pattern=r"^[a-z0-9.-]{1,80}/[a-z0-9/-]{1,60}$(?!\n)")]
 
@@ -71,7 +73,7 @@ class Genesis(Shape, frozen=True):
         return next((member for member in self.members if member.id == node), None)
 
     def key(self, node: str, role: str) -> bytes:
-        """A member's Ed25519 public key; `role` is attest, consensus, cosign or log."""
+        """A member's Ed25519 public key; `role` is one of ROLES."""
         member = self.member(node)
         assert member is not None, node
         return b64u_decode(getattr(member, role + "_key"), 32)
@@ -85,9 +87,9 @@ def parse_genesis(data: bytes) -> tuple[Genesis, bytes]:
         raise Malformed("members must stand in the order of their ids, each once", "members")
     if max(genesis.policy.approvals, genesis.policy.attestations) > len(ids):
         raise Malformed("the policy asks for more organisations than there are", "policy")
-    for member in genesis.members:
-        for role in ("attest", "consensus", "cosign", "log"):
-            b64u_decode(getattr(member, role + "_key"), 32)
+    for position, member in enumerate(genesis.members):
+        for role in ROLES:
+            check_node_key(genesis.key(member.id, role), f"members[{position}].{role}_key")
         b64u_decode(member.transport_certificate)
         for officer in member.officers:
             officer.device_key.point()

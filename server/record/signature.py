@@ -148,6 +148,32 @@ def _parse_node_key(public_key: bytes) -> Ed25519PublicKey | None:
         return None
 
 
+_SIGN_BIT = 0x80
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(encoding)
+    for encoding in (
+        "01" + "00" * 31,  # order 1
+        "ec" + "ff" * 30 + "7f",  # order 2
+        "00" * 32,  # order 4
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",  # order 8
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",  # order 8
+        "ed" + "ff" * 30 + "7f",  # 0 beyond the field
+        "ee" + "ff" * 30 + "7f",  # 1 beyond the field
+    )
+)
+"""The points of Ed25519 whose order divides the cofactor 8, in every encoding, without the sign of x."""
+
+
+def check_node_key(public_key: bytes, name: str) -> None:
+    """Refuse an Ed25519 key (32 bytes) of small order: under it anybody signs, for R and the key cancel each other out.
+
+    `verify_node` does not look, as RFC 8032 5.1.7 does not ask it to: keys come from genesis, checked once.
+    Raises Malformed; `name` is the field that it names.
+    """
+    if public_key[:-1] + bytes([public_key[-1] & ~_SIGN_BIT]) in _SMALL_ORDER:
+        raise Malformed("an Ed25519 key of small order, under which anybody can sign", name)
+
+
 def verify_node(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Ed25519: False for every bad input, never an exception."""
     if not all(isinstance(part, bytes) for part in (public_key, message, signature)) or len(signature) != 64:

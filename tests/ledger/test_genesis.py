@@ -54,6 +54,15 @@ def test_what_does_not_make_a_cluster_is_malformed(change: Change) -> None:
         parse_genesis(encode(value))
 
 
+@pytest.mark.parametrize("name", ["attest_key", "consensus_key", "cosign_key", "log_key"])
+def test_a_member_key_under_which_anybody_signs_is_malformed_and_named(name: str) -> None:
+    value = json.loads(GENESIS_BYTES)
+    value["members"][1][name] = b64u_encode(b"\x01" + bytes(31))
+    with pytest.raises(Malformed, match="small order") as caught:
+        parse_genesis(encode(value))
+    assert caught.value.field == f"members[1].{name}"
+
+
 def test_the_cluster_id_is_the_hash_of_the_bytes() -> None:
     value = json.loads(GENESIS_BYTES)
     value["created_ms"] += 1

@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 from samples import LI, ORDER, FixedDevice, node_signer, seed
 from server.record.canonical import Malformed
 from server.record.shape import parse
-from server.record.signature import DeviceKey, DeviceSigner, NodeSigner, device_key_of, verify, verify_node
+from server.record.signature import (
+    DeviceKey,
+    DeviceSigner,
+    NodeSigner,
+    check_node_key,
+    device_key_of,
+    verify,
+    verify_node,
+)
 from tests.vector_files import vector_cases
 
 MESSAGE = b"message"
@@ -188,3 +196,57 @@ def test_bad_input_about_a_node_is_false_and_never_an_exception() -> None:
 def test_fixed_devices_are_fixed() -> None:
     assert FixedDevice("li").sign(MESSAGE) == SIGNATURE
     assert verify(POINT, MESSAGE, SIGNATURE)
+
+
+FIELD, SUBGROUP = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # RFC 8032 5.1
+CURVE_D = -121665 * pow(121666, -1, FIELD) % FIELD
+EdwardsPoint = tuple[int, int]
+
+
+def add_points(one: EdwardsPoint, other: EdwardsPoint) -> EdwardsPoint:
+    """The complete addition law of edwards25519, straight from RFC 8032 5.1.4."""
+    (x1, y1), (x2, y2) = one, other
+    bent = CURVE_D * x1 * x2 * y1 * y2
+    x, y = (x1 * y2 + x2 * y1) * pow(1 + bent, -1, FIELD), (y1 * y2 + x1 * x2) * pow(1 - bent, -1, FIELD)
+    return x % FIELD, y % FIELD
+
+
+def times(factor: int, point: EdwardsPoint) -> EdwardsPoint:
+    product = (0, 1)
+    for bit in f"{factor:b}":
+        product = add_points(product, product)
+        product = add_points(product, point) if bit == "1" else product
+    return product
+
+
+def every_encoding_of_small_order() -> set[bytes]:
+    """Points of the whole curve, which a second library reads, times the prime order: what is left has order 1 to 8."""
+    found = set()
+    for y in range(2, 60):
+        try:
+            point = VerifyingKey.from_string(y.to_bytes(32, "little"), Ed25519).pubkey.point
+        except MalformedPointError:
+            continue
+        small = times(SUBGROUP, (int(point.x()), int(point.y())))
+        assert times(8, small) == (0, 1)
+        spellings = [value for value in (small[1], small[1] + FIELD) if value < 2**255]
+        found |= {(value | sign << 255).to_bytes(32, "little") for value in spellings for sign in (0, 1)}
+    return found
+
+
+def test_every_key_of_small_order_is_refused_by_name_in_all_its_spellings() -> None:
+    keys = every_encoding_of_small_order()
+    assert len(keys) == 14
+    for key in keys:
+        with pytest.raises(Malformed, match="small order") as caught:
+            check_node_key(key, "log_key")
+        assert caught.value.field == "log_key"
+
+
+def test_an_honest_key_has_no_small_order() -> None:
+    for name in ("owners", "property", "street"):
+        check_node_key(node_signer(name, "log").public, "log_key")
+
+
+def test_a_key_of_small_order_would_verify_what_nobody_signed() -> None:
+    assert verify_node(b"\x01" + bytes(31), MESSAGE, b"\x01" + bytes(63))
