@@ -17,11 +17,14 @@ import msgspec
 
 from server.domain.law import OwnerHead, Unit, heads_of
 from server.domain.roll import HEAD_MEMBERS_MAX, Head, roll_root
-from server.limits import ROLL_HEADS_MAX, ROLL_PARTS_MAX
+from server.limits import HEAD_AREA_CM2_MAX, ROLL_HEADS_MAX, ROLL_PARTS_MAX
 from server.record.canonical import encode
 from server.record.shape import SALT_BYTES
 from server.record.signature import commitment_of
 
+CM2_IN_KM2 = 10**10
+ROOMS_NAMED_MAX = 5
+"""Homes of one head that a fault names; a developer's head may have thousands."""
 PSEUDONYM_LENGTH = 16
 """80 bits in base32: two of a million people share one with a chance of 10^-12, and that is noticed."""
 
@@ -116,6 +119,9 @@ def make_heads(lines: Iterable[OwnerLine], roll_key: bytes) -> list[HeadDraft]:
     heads = heads_of(Unit(unit, tuple(line.member for line in home), home[0].area_cm2) for unit, home in homes.items())
     if len(heads) > ROLL_PARTS_MAX * ROLL_HEADS_MAX:
         raise RollFault(f"more than {ROLL_PARTS_MAX * ROLL_HEADS_MAX} heads")
+    for large in (head for head in heads if head.area_cm2 > HEAD_AREA_CM2_MAX):
+        rooms = ", ".join(homes[unit][0].room for unit in large.units[:ROOMS_NAMED_MAX])
+        raise RollFault(f"{rooms}: more than {HEAD_AREA_CM2_MAX // CM2_IN_KM2} km2 of one head")
     ordered = sorted(heads, key=lambda head: head.owners)
     return [_draft(roll_key, position, head) for position, head in enumerate(ordered)]
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from server.domain.roll import PublishRoll
 from server.gateway.roster import read_roster
+from server.limits import HEAD_AREA_CM2_MAX
 from server.record.canonical import b64u_decode, encode
+from server.record.shape import parse
 from server.record.signature import commitment_of
 from server.storage.database import Database
 from server.storage.people import ImportNotFound, LineChange, PeopleStore
@@ -127,11 +130,22 @@ def test_order_of_the_lines_does_not_change_the_root() -> None:
             [replace(SINGLE, id_number=f"E{place:08d}", share_denominator=11) for place in range(11)],
             "more than 10 owners",
         ),
+        ([replace(SINGLE, area_cm2=HEAD_AREA_CM2_MAX + 1)], f"^{SINGLE.room}: more than 30 km2 of one head"),
+        (
+            [replace(SINGLE, area_cm2=HEAD_AREA_CM2_MAX), replace(SINGLE, room="9-902", area_cm2=1)],
+            f"({SINGLE.room}, 9-902|9-902, {SINGLE.room}): more than 30 km2 of one head",
+        ),
     ],
 )
 def test_lines_of_which_no_roll_can_be_made_are_refused(lines: list[Line], what: str) -> None:
     with pytest.raises(RollFault, match=what):
         make_heads(owner_lines(lines, ROLL_KEY), ROLL_KEY)
+
+
+def test_a_head_of_the_largest_area_can_be_published() -> None:
+    heads = make_heads(owner_lines([replace(SINGLE, area_cm2=HEAD_AREA_CM2_MAX)], ROLL_KEY), ROLL_KEY)
+    [body] = publish_bodies("r-1", heads)
+    assert parse(PublishRoll, body).heads[0].area_cm2 == HEAD_AREA_CM2_MAX
 
 
 @pytest.mark.parametrize(("number", "masked"), [("310000196108053076", "310*************76"), ("E1234", "*****")])
