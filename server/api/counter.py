@@ -18,9 +18,8 @@ from server.api.codes import ALIAS_LENGTH, ALPHABET
 from server.api.errors import Declined
 from server.api.identity import Attested, attest_key, check_document_seen
 from server.api.limit import POLLS, QUESTIONS, SEARCHES, count
-from server.api.route import PUBLIC, Body, Path, Routes, roles
+from server.api.route import OWN_STAFF, PUBLIC, Body, Path, Routes
 from server.limits import SECOND_MS
-from server.record.kind import Role
 from server.record.shape import MemberId, Shape
 from server.record.signature import DeviceKey
 
@@ -86,8 +85,8 @@ async def show_counter(call: Call, code: Annotated[CounterCode, Path]) -> Waitin
 @routes.route(
     "POST",
     "/api/v1/identity/counter/{code}",
-    access=roles(Role.STAFF, Role.OFFICER),
-    declines=("counter_code_unknown", "counter_code_used", "person_unknown", "role_needed", "self_attestation"),
+    access=OWN_STAFF,
+    declines=("counter_code_unknown", "counter_code_used", "person_unknown", "self_attestation"),
 )
 async def attest_at_counter(
     call: Call, code: Annotated[CounterCode, Path], body: Annotated[PersonSeen, Body]

@@ -20,12 +20,11 @@ from server.api.call import Call
 from server.api.errors import Declined
 from server.api.limit import QUESTIONS, count
 from server.api.privacy import Notice, newest_notice, notice_of
-from server.api.route import PUBLIC, Body, Path, Routes, roles
+from server.api.route import OWN_STAFF, PUBLIC, Body, Path, Routes
 from server.domain.member import Attestation
 from server.gateway.wechat import WechatFailed, WechatFault
 from server.limits import DAY_MS
 from server.record.canonical import b64u_encode
-from server.record.kind import Role
 from server.record.shape import MemberId, Shape
 from server.record.signature import DeviceKey
 
@@ -240,8 +239,8 @@ async def _ask_wechat(call: Call, shown: WechatShown) -> str:
 @routes.route(
     "POST",
     "/api/v1/identity/document-attestation",
-    access=roles(Role.STAFF, Role.OFFICER),
-    declines=("person_unknown", "role_needed", "self_attestation"),
+    access=OWN_STAFF,
+    declines=("person_unknown", "self_attestation"),
 )
 async def attest_document(call: Call, body: Annotated[DocumentSeen, Body]) -> Attested:
     """Attest a key to a person whose document the caller has seen. For staff and officers of this organisation only."""
@@ -252,13 +251,10 @@ async def attest_document(call: Call, body: Annotated[DocumentSeen, Body]) -> At
 
 
 async def check_document_seen(call: Call, member: str) -> None:
-    """May the caller say that he saw this member's document? Staff and officers of this organisation, of others.
+    """May the caller, of `OWN_STAFF`, say that he saw this member's document?
 
     Raises Declined. Nobody attests himself: whoever holds a clerk's phone for a minute would bind a key of his own.
     """
-    me = call.node.config.node.id
-    if me not in call.caller.organisations(Role.STAFF) | call.caller.organisations(Role.OFFICER):
-        raise Declined("role_needed")
     if member == call.caller.member:
         raise Declined("self_attestation")
     if await call.node.people.person(member) is None:

@@ -12,8 +12,7 @@ import msgspec
 import structlog
 
 from server.api.call import Call
-from server.api.errors import Declined
-from server.api.route import Routes, roles
+from server.api.route import OWN_OFFICER, Routes
 from server.domain.member import GRANTABLE, Approval, GrantRole, Member
 from server.record.kind import Role
 from server.record.rows import Row
@@ -54,11 +53,9 @@ class Offices(msgspec.Struct, frozen=True):
     waiting: tuple[RoleChange, ...]
 
 
-@routes.route("GET", "/api/v1/roles", access=roles(Role.OFFICER), declines=("role_needed",))
+@routes.route("GET", "/api/v1/roles", access=OWN_OFFICER)
 async def list_roles(call: Call) -> Offices:
     """Who holds which role, and what waits for another organisation. For this organisation's own officers."""
-    if call.node.config.node.id not in call.caller.organisations(Role.OFFICER):
-        raise Declined("role_needed")
     members = await _members(call)
     approvals = await _all(lambda after: call.node.queries.select(Approval, after=after, limit=LIMIT_MAX))
     waiting = [approval for approval in approvals if approval.approved_by]

@@ -23,19 +23,17 @@ from server.api.events import listen
 from server.api.needs import NodeService
 from server.api.paging import Page
 from server.api.roster_words import word_file, word_line
-from server.api.route import PUBLIC, Body, Query, Routes, Upload, roles
+from server.api.route import OWN_OFFICER, PUBLIC, Body, Query, Routes, Upload
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll
 from server.gateway.roster import FILE_BYTES_MAX, read_roster
 from server.gateway.roster_file import RosterError
 from server.gateway.roster_homes import Roster
-from server.record.kind import Role
 from server.record.shape import Shape
 from server.storage.people import ImportNotFound, StagedRoll
 from server.storage.roll_heads import HeadDraft, RollFault, heads_root, publish_bodies
 
 routes = Routes()
 log = structlog.get_logger()
-OFFICER = roles(Role.OFFICER)
 DIFFERENCES_MAX = 200
 """Changes shown one by one; a first import has as many as the estate has homes."""
 ImportId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)", description="What a preview was given")]
@@ -139,10 +137,9 @@ class RollStanding(msgspec.Struct, frozen=True, omit_defaults=True):
     in_force: RollView | None = None
 
 
-@routes.route("GET", "/api/v1/roll/standing", access=OFFICER, declines=("role_needed",))
+@routes.route("GET", "/api/v1/roll/standing", access=OWN_OFFICER)
 async def show_standing(call: Call) -> RollStanding:
     """The newest roll in force, later ones that wait for signatures, and which copies this organisation has."""
-    _check_own_officer(call)
     rolls = await call.node.queries.rolls()
     newest = next((roll for roll in rolls if roll.in_force), None)
     since_ms = newest.published_ms if newest else 0
@@ -181,9 +178,7 @@ async def list_rolls(call: Call) -> Page[RollView]:
     return Page([_view(roll) for roll in rolls])
 
 
-@routes.route(
-    "POST", "/api/v1/roll/preview", access=OFFICER, declines=("roster_unreadable", "roster_too_large", "role_needed")
-)
+@routes.route("POST", "/api/v1/roll/preview", access=OWN_OFFICER, declines=("roster_unreadable", "roster_too_large"))
 async def preview_roll(
     call: Call,
     roster: Annotated[bytes, Upload("file", FILE_BYTES_MAX, "roster_too_large")],
@@ -193,7 +188,6 @@ async def preview_roll(
 
     A roster with bad lines is not staged, unless the officer says how many he has seen and leaves out.
     """
-    _check_own_officer(call)
     today = datetime.fromtimestamp(call.node.clock.now_ms() / 1000, UTC).date()
     try:
         read = await asyncio.to_thread(read_roster, roster, today)
@@ -227,20 +221,13 @@ def _preview(read: Roster, staged: StagedRoll | None, language: str) -> Preview:
     )
 
 
-def _check_own_officer(call: Call) -> None:
-    """An officer of this organisation: the copy is its own."""
-    if call.node.config.node.id not in call.caller.organisations(Role.OFFICER):
-        raise Declined("role_needed")
-
-
-@routes.route("POST", "/api/v1/roll/apply", access=OFFICER, declines=("import_unknown", "role_needed"))
+@routes.route("POST", "/api/v1/roll/apply", access=OWN_OFFICER, declines=("import_unknown",))
 async def apply_roll(call: Call, body: Annotated[ImportChosen, Body]) -> UnsignedRecords:
     """The records that bring an import into force: its parts for the first organisation, a confirmation for the next.
 
     Asking again gives what is left to sign. The private copy is taken into use, whole, when the roll is in force on the
     ledger and this organisation has signed it.
     """
-    _check_own_officer(call)
     try:
         heads = await call.node.people.staged_heads(body.import_id)
     except ImportNotFound:

@@ -73,26 +73,31 @@ class Answer(Generic[T]):
 class Access:
     """Who may call. `roles` empty: any member with a session; `verified`: two organisations know the device.
 
-    With `optional` a visitor without a session may come too, and sees less.
+    With `optional` a visitor without a session may come too, and sees less. With `own` a role counts only when it is
+    held for the organisation whose node is asked: what it keeps for itself is not its fellows' to read.
     """
 
     session: bool
     optional: bool = False
     roles: frozenset[Role] = frozenset()
+    own: bool = False
     verified: bool = False
 
-    def check(self, visitor: Caller | None) -> None:
-        """Raise Declined unless the visitor may pass."""
+    def check(self, visitor: Caller | None, organisation: str) -> None:
+        """Raise Declined unless the visitor may pass at this organisation's node."""
         if not self.session:
             return
         if visitor is None:
             if self.optional:
                 return
             raise Declined("session_missing")
-        if self.roles and not any(visitor.has(role) for role in self.roles):
+        if self.roles and not any(self._suffices(visitor, role, organisation) for role in self.roles):
             raise Declined("role_needed")
         if self.verified and not visitor.verified:
             raise Declined("device_unverified")
+
+    def _suffices(self, visitor: Caller, role: Role, organisation: str) -> bool:
+        return organisation in visitor.organisations(role) if self.own else visitor.has(role)
 
 
 PUBLIC = Access(session=False)
@@ -100,9 +105,13 @@ VISITOR = Access(session=True, optional=True)
 MEMBER = Access(session=True)
 
 
-def roles(*wanted: Role) -> Access:
-    """Only members who hold one of the roles."""
-    return Access(session=True, roles=frozenset(wanted))
+def roles(*wanted: Role, own: bool = False) -> Access:
+    """Only members who hold one of the roles; with `own` for the organisation of the node that is asked."""
+    return Access(session=True, roles=frozenset(wanted), own=own)
+
+
+OWN_OFFICER = roles(Role.OFFICER, own=True)
+OWN_STAFF = roles(Role.STAFF, Role.OFFICER, own=True)
 
 
 class Authenticate(Protocol):
@@ -154,7 +163,7 @@ class Endpoint:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Check access, decode, call, encode."""
         visitor = await request.app[AUTHENTICATE](request) if self.access.session else None
-        self.access.check(visitor)
+        self.access.check(visitor, request.app[NODE].config.node.id)
         values = self._read_parameters(request)
         for parameter in self.parameters:
             if parameter.upload is not None:

@@ -16,7 +16,7 @@ from server.api.call import Call
 from server.api.errors import Declined
 from server.api.needs import NodeService
 from server.api.paging import LIMIT_DEFAULT, Cursor, Limit, Page
-from server.api.route import Body, Query, Routes, roles
+from server.api.route import OWN_OFFICER, Body, Query, Routes, roles
 from server.domain.member import Member
 from server.record.canonical import Malformed
 from server.record.kind import Role
@@ -60,12 +60,11 @@ async def show_own_shop(call: Call) -> Shop:
     return await find_shop(call.node, call.caller.member)
 
 
-@routes.route("GET", "/api/v1/shops", access=roles(Role.OFFICER), declines=("role_needed",))
+@routes.route("GET", "/api/v1/shops", access=OWN_OFFICER)
 async def list_shops(
     call: Call, cursor: Annotated[Cursor, Query] = "", limit: Annotated[Limit, Query] = LIMIT_DEFAULT
 ) -> Page[ShopListed]:
     """All merchants, who they are and the names that this organisation gave their shops. For its own officers."""
-    _check_own_officer(call)
     merchants = await call.node.queries.members_with_role(Role.MERCHANT.value, after=cursor, limit=limit + 1)
     shown = [member.id for member in merchants[:limit]]
     names, keepers = await call.node.people.shop_names(shown), await call.node.people.people(shown)
@@ -75,10 +74,9 @@ async def list_shops(
     return Page([ShopListed(one, names.get(one, ""), keeper_of.get(one, "")) for one in shown], following)
 
 
-@routes.route("POST", "/api/v1/shops", access=roles(Role.OFFICER), declines=("not_found", "role_needed"))
+@routes.route("POST", "/api/v1/shops", access=OWN_OFFICER, declines=("not_found",))
 async def name_shop(call: Call, body: Annotated[ShopNamed, Body]) -> Shop:
     """Name a merchant's shop, or name it anew, for everybody who asks this node. For its own officers."""
-    _check_own_officer(call)
     name = body.name.strip()
     if not name:
         raise Malformed("a name of blanks only", "name")
@@ -88,9 +86,3 @@ async def name_shop(call: Call, body: Annotated[ShopNamed, Body]) -> Shop:
     await call.node.people.name_shop(body.shop, name)
     log.info("shop_named", officer=call.caller.member, shop=body.shop)
     return await find_shop(call.node, body.shop)
-
-
-def _check_own_officer(call: Call) -> None:
-    """An officer of this organisation: the directory is its own."""
-    if call.node.config.node.id not in call.caller.organisations(Role.OFFICER):
-        raise Declined("role_needed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pytest_asyncio
 
 from client import ApiError, Person
 from keys import Founding, make_genesis
-from server.api.app import listen, make_app
+from server.api.app import ENDPOINTS, listen, make_app
 from server.api.codes import CODE_LENGTH, hash_of
 from server.config import Config, HttpSettings, NodeSettings, PeerSettings, TransportSettings
 from server.node.node import Node
@@ -29,6 +30,19 @@ from tests.api.running import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MEMBERS = {"committee": "业委会", "property": "物业", "street": "居委会"}
+OWN_PATHS = {
+    "/api/v1/identity/counter/{code}",
+    "/api/v1/identity/document-attestation",
+    "/api/v1/people",
+    "/api/v1/people/added",
+    "/api/v1/people/added/{member}",
+    "/api/v1/roles",
+    "/api/v1/roll/apply",
+    "/api/v1/roll/preview",
+    "/api/v1/roll/standing",
+    "/api/v1/shops",
+}
+"""What only an organisation's own officers, or staff, may ask its node for."""
 
 
 @dataclass(slots=True)
@@ -162,6 +176,17 @@ async def test_one_organisation_alone_opens_nothing_in_the_name_of_anothers_offi
             await intruder.call(method, path, node=1, **options)
         assert (refused.value.status, refused.value.code) == (403, "role_needed")
     assert await estate.officers[1].call("GET", "/api/v1/roles", node=1)
+
+
+async def test_what_an_organisation_keeps_for_itself_is_closed_to_anothers_officer(estate: Estate) -> None:
+    officer = estate.officers[1]
+    assert (await officer.call("GET", "/api/v1/session", node=0))["roles"] == ["officer@property"]
+    own = [endpoint for endpoint in ENDPOINTS if endpoint.access.own]
+    assert {endpoint.path for endpoint in own} == OWN_PATHS
+    for endpoint in own:
+        with pytest.raises(ApiError) as refused:
+            await officer.call(endpoint.method, re.sub(r"\{\w+\}", "x", endpoint.path), node=0)
+        assert (endpoint.path, refused.value.status, refused.value.code) == (endpoint.path, 403, "role_needed")
 
 
 async def test_offices_are_not_readable_from_a_further_device_within_its_delay(estate: Estate) -> None:
