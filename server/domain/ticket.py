@@ -55,7 +55,6 @@ class Ticket(Row, frozen=True):
         ("changed_ms",),
         ("state", "changed_ms"),
         ("reporter", "changed_ms"),
-        ("handler",),
     )
     reporter: str
     category: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import ClassVar, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -85,8 +85,3 @@ class Rows:
     def canonical_changes(self) -> list[bytes]:
         """Canonical `[table, id, row]` of every changed row, in the order of their keys (decisions 8)."""
         return [encode([name.table, name.id, row]) for name, row in sorted(self.changed.items())]
-
-
-def row_values(row: Row) -> dict[str, Any]:
-    """A row's columns by name."""
-    return {name: getattr(row, name) for name in row.__struct_fields__}

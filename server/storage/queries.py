@@ -103,11 +103,9 @@ class Queries:
         *,
         reporter: str = "",
         state: str = "",
-        handler: str = "",
-        organisation: str = "",
     ) -> tuple[list[Ticket], str]:
         """Tickets, those changed last first; each argument that is given narrows the list."""
-        given = {"reporter": reporter, "handler": handler, "organisation": organisation, "state": state}
+        given = {"reporter": reporter, "state": state}
         chosen = {name: value for name, value in given.items() if value}
         return await self.newest(Ticket, "changed_ms", cursor, limit, **chosen)
 

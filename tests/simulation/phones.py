@@ -29,7 +29,7 @@ from server.limits import HOUR_MS, RECORD_LIFE_MS_MAX, SECOND_MS
 from server.record.canonical import b64u_decode, b64u_encode, decode, encode
 from server.record.envelope import Envelope, Payload, header_bytes, sign_record
 from server.record.kind import Place, RecordKind, Signed, private_fields_of
-from server.record.rows import Row, row_values
+from server.record.rows import Row
 from server.record.sample import Sample, sample_record
 from server.record.shape import SALT_BYTES, parse, seal
 from server.record.signature import DeviceSigner
@@ -268,7 +268,7 @@ class Phones:
                     for column, value in same.items()
                     if fits_field(draft.kind, column, value) and self._random.random() < 0.95
                 )
-                named += [value for value in row_values(row).values() if isinstance(value, str)]
+                named += [value for value in msgspec.structs.asdict(row).values() if isinstance(value, str)]
         return named
 
     # -- signing

@@ -103,13 +103,12 @@ async def test_pages_together_hold_every_row_once_in_order(database: Database, l
 
 async def test_tickets_are_narrowed_by_what_is_given(database: Database) -> None:
     mine = ticket(1, 1)
-    handled = ticket(2, 2, reporter="m-2", handler="s-1", organisation="property", state="assigned")
-    queries = await write(database, mine, handled)
-    assert (await queries.tickets())[0] == [handled, mine]
+    others = ticket(2, 2, reporter="m-2", state="assigned")
+    queries = await write(database, mine, others)
+    assert (await queries.tickets())[0] == [others, mine]
     assert (await queries.tickets(reporter="m-1"))[0] == [mine]
-    assert (await queries.tickets(handler="s-1"))[0] == [handled]
-    assert (await queries.tickets(organisation="property", state="assigned"))[0] == [handled]
-    assert (await queries.tickets(organisation="property", state="submitted"))[0] == []
+    assert (await queries.tickets(state="assigned"))[0] == [others]
+    assert (await queries.tickets(reporter="m-1", state="assigned"))[0] == []
 
 
 @pytest.mark.parametrize("cursor", ["x", "/", "1", "99999999999999999999/x", "9223372036854775808/x", "1 OR 1=1/x"])
