@@ -28,6 +28,12 @@ def respelled(text: str) -> str:
     return bare[:-1] + next_character(bare[-1]) + text[len(bare) :]
 
 
+def changed(text: str, old: str, new: str) -> str:
+    """The text with one `old`, which must be there, as `new`."""
+    assert old in text, old
+    return text.replace(old, new, 1)
+
+
 def vector_file(description: str, cases: Sequence[Case], **shared: Any) -> dict[str, Any]:
     """A file of vectors; `shared` is what several cases refer to. Raises ValueError when a name stands twice."""
     names = [case["name"] for case in cases]
