@@ -259,6 +259,8 @@ class Books:
 
     def _change_role(self, entry: Entry) -> str | None:
         body = entry.body
+        if entry.kind == "role.grant" and body["organisation"] not in self._organisations:
+            return "grants a role for an organisation that is no member"
         name = (entry.kind, body["member"], body["role"], body["organisation"])
         approvals = self._approvals.setdefault(name, set())
         person, role = self._people.setdefault(body["member"], Person()), f"{body['role']}@{body['organisation']}"

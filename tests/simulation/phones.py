@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
+from itertools import count
 from random import Random
 from typing import Any, get_type_hints
 
@@ -56,6 +57,8 @@ SAMPLES = 16
 """Samples of each kind: what people leave open does not matter much."""
 KINDS_TRIED = 3
 DRAFTS_MAX = 8
+STRANGER = "nowhere"
+"""An organisation that is no member."""
 NEWEST = 3
 """Rows at the top of a list on a phone."""
 SHOWN = 0.75
@@ -127,6 +130,7 @@ class Phones:
         names += [f"officer-{name}" for name in home.organisations]
         self._signers: dict[str, DeviceSigner] = {device(name).kid: device(name) for name in names}
         self._new_keys = 0
+        self._organisations_named = count(1)
         self._past: list[Made] = []
         self.forged: list[bytes] = []
         """What no honest node may order."""
@@ -396,7 +400,9 @@ class Phones:
         return self._random.choice(("cleaning-day", "moved-in", "watch"))
 
     def _fill_organisation(self, draft: Draft) -> str:
-        return self._random.choice(self._home.organisations)
+        """One in eight is no member. Counted and not drawn, so that the seeds do otherwise what they did."""
+        known = self._random.choice(self._home.organisations)
+        return STRANGER if next(self._organisations_named) % 8 == 0 else known
 
     def _fill_category(self, draft: Draft) -> str:
         return self._random.choice(("lift", "door", "unheard-of"))
