@@ -1,6 +1,7 @@
 """The log as tools expect it (C2SP): checkpoint, policy and genesis for everybody, entries for those who may see them.
 
-Hashes are public, entries are not: even pseudonyms make profiles in a small estate (decisions 11).
+Hashes are public, entries are not: even pseudonyms make profiles in a small estate (decisions 11). A phone that says in
+`X-Linli-Size` how much of the log it has seen gets, with a newer checkpoint, the proof that it continues that.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from msgspec import Meta
 
 from server.api.call import Call
 from server.api.errors import Declined
-from server.api.route import PUBLIC, Access, Answer, Media, Query, Routes
+from server.api.route import PUBLIC, Access, Answer, Header, Media, Query, Routes
 from server.limits import INTEGER_MAX
 from server.record.canonical import b64u_encode
 
 routes = Routes()
+CONSISTENCY_HEADER = "X-Linli-Consistency"
+"""At most 63 hashes, 2.8 KB: less than what clients and proxies take of headers."""
 ENTRIES_AT_ONCE = 500
 """Entries read in one query while a log is streamed."""
 READERS = Access(session=True, verified=True)
@@ -27,12 +30,22 @@ Size = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 
 
 @routes.route("GET", "/checkpoint", access=PUBLIC, declines=("behind",))
-async def show_checkpoint(call: Call) -> Annotated[Answer[str], Media("text/plain; charset=utf-8")]:
-    """The newest checkpoint that a quorum has signed: note, this node's line, all cosignatures."""
+async def show_checkpoint(
+    call: Call, x_linli_size: Annotated[Size, Header] = 0
+) -> Annotated[Answer[str], Media("text/plain; charset=utf-8")]:
+    """The newest checkpoint that a quorum has signed: note, this node's line, all cosignatures.
+
+    With the header X-Linli-Size, the answer's X-Linli-Consistency holds the hashes (base64url, separated by spaces)
+    that show the log of that size to begin this one. It is absent when this node's checkpoint is not larger.
+    """
     text = call.node.checkpoint_text()
     if not text:
         raise Declined("behind", retry_after_s=1)
-    return Answer(text, headers=_OPEN)
+    size = int(text.split("\n", 2)[1])
+    if not 0 < x_linli_size < size:
+        return Answer(text, headers=_OPEN)
+    proof = await call.node.ledger.consistency_proof(x_linli_size, size)
+    return Answer(text, headers={**_OPEN, CONSISTENCY_HEADER: " ".join(map(b64u_encode, proof))})
 
 
 @routes.route("GET", "/genesis.json", access=PUBLIC)
@@ -48,7 +61,7 @@ async def show_policy(call: Call) -> Annotated[Answer[str], Media("text/plain; c
 
 
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
-_OPEN = {"Cache-Control": "no-cache", **_ANY_ORIGIN}
+_OPEN = {"Cache-Control": "no-cache", "Vary": "X-Linli-Size", **_ANY_ORIGIN}
 """The web app asks all nodes at first use, tools from anywhere (decisions 25): public texts may be read by any page."""
 
 

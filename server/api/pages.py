@@ -65,7 +65,7 @@ def secure_headers(config: Config) -> AddHeaders:
         origin = request.headers.get("Origin", "")
         if origin in origins:
             response.headers.setdefault("Access-Control-Allow-Origin", origin)
-            response.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
+            response.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After, X-Linli-Consistency"
             response.headers.add("Vary", "Origin")
 
     return add_headers
@@ -73,7 +73,7 @@ def secure_headers(config: Config) -> AddHeaders:
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept-Language, Prefer",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept-Language, Prefer, X-Linli-Size",
     "Access-Control-Max-Age": "3600",
 }
 

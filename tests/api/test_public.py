@@ -115,14 +115,17 @@ async def test_tiles_give_the_root_that_the_checkpoint_signs(site: Site) -> None
 
 
 @pytest.mark.parametrize(
-    "place", ["0/000", "0/001.p/1", "0/000.p/256", "1/000.p/1", "5/x001/x234/067", "0/x000/000.p/1"]
+    "place",
+    ["0/000", "0/001.p/1", "0/000.p/256", "1/000.p/1", "5/x001/x234/067", "0/x000/000.p/1", "9/000", "63/000.p/1"],
 )
 async def test_tile_that_is_not_complete_is_unknown(site: Site, place: str) -> None:
     status, _, problem = await site.ask("GET", f"/tile/{place}")
     assert (status, problem["code"]) == (404, "tile_unknown")
 
 
-@pytest.mark.parametrize("place", ["0/0", "0/1000", "0/000.p/0", "0/000.p/", "0/x001", "9/000", "0/-01", "0/000.p/1/2"])
+@pytest.mark.parametrize(
+    "place", ["0/0", "0/1000", "0/000.p/0", "0/000.p/", "0/x001", "64/000", "0/-01", "0/000.p/1/2"]
+)
 async def test_malformed_tile_is_malformed(site: Site, place: str) -> None:
     status, _, problem = await site.ask("GET", f"/tile/{place}")
     assert (status, problem["code"]) == (400, "malformed")
