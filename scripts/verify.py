@@ -1,11 +1,12 @@
 """Check what a node says without trusting it: a receipt, or a whole log. Standard library and `ecdsa` only.
 
     python3 scripts/verify.py receipt FILE --policy POLICY [--genesis GENESIS] [--require GRADE] [--only CHECKS]
-    python3 scripts/verify.py log URL_OR_DIR [--sample N [--seed S]] [--fingerprint F] [--token FILE] [--only CHECKS]
+    python3 scripts/verify.py log URL_OR_DIR [--sample N [--seed S]] [--fingerprint F] [--token FILE] [--openings FILE]
+                                              [--only CHECKS]
 
 Prints one line a check. Exits 0 only when every check named was made and held, 1 when one failed, 2 when one was NOT
 CHECKED or nothing could be read. `--only` names the checks that decide (comma-separated); all are printed in any case.
-A log of points or votes needs more than the log: `books` and `tallies` are then NOT CHECKED here.
+The choices of ballots are not in a log: `tallies` is NOT CHECKED where their openings are not given with --openings.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from verifier.genesis import parse_genesis
 from verifier.policy import parse_policy
 from verifier.report import EXIT_FAILED, EXIT_NOT_CHECKED, Report
 from verifier.source import SourceError, open_source, read_file
+from verifier.tallies import parse_openings
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,7 +69,9 @@ def _examine_receipt(options: argparse.Namespace) -> Report:
 
 def _examine_log(options: argparse.Namespace) -> Report:
     token = _read_text(options.token).strip() if options.token else ""
-    return ledger.examine(open_source(options.place, token), options.sample, options.seed, options.fingerprint)
+    openings = parse_openings(_read_text(options.openings)) if options.openings else {}
+    source = open_source(options.place, token)
+    return ledger.examine(source, options.sample, options.seed, options.fingerprint, openings)
 
 
 def _read_text(path: Path) -> str:
@@ -93,6 +97,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     whole.add_argument("--seed", type=int, default=1, help="seed of the sample")
     whole.add_argument("--fingerprint", default="", help="the fingerprint of genesis that you were shown")
     whole.add_argument("--token", type=Path, help="file with an access token, for a node that asks for one")
+    whole.add_argument("--openings", type=Path, help="file with openings of ballots, one in base64url a line")
     for command, names in ((one, (*receipt.CHECKS, *receipt.GENESIS_CHECKS, "grade")), (whole, ledger.CHECKS)):
         command.add_argument("--only", type=lambda text: text.split(","), default=[], help=", ".join(names))
     options = parser.parse_args(arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, members, parse_canonical, sha256, unb64u
+from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, is_count, members, parse_canonical, sha256, unb64u
 from verifier.policy import COSIGNATURE_TYPE, LOG_TYPE, Key, Policy
 from verifier.signatures import is_member_signature, point_of, thumbprint
 
@@ -14,8 +14,20 @@ _MEMBER = "attest_key consensus_key cosign_key id log_key name officers transpor
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """How many organisations must attest a key that votes, and approve a role or a roll; when a further key votes."""
+
+    attestations: int
+    approvals: int
+    new_key_vote_delay_ms: int
+
+
+@dataclass(frozen=True)
 class Genesis:
-    """`officers`: (member, point) by the kid of the device; `attest_keys`: public keys by member organisation."""
+    """`officers`: (member, point) by the kid of the device; `attest_keys`: public keys by member organisation.
+
+    `organisations`: for whom an officer speaks, by member id; one person speaks for one organisation, its first.
+    """
 
     cluster_id: bytes
     estate: str
@@ -23,6 +35,8 @@ class Genesis:
     policy: Policy
     attest_keys: dict[str, bytes]
     officers: dict[str, tuple[str, bytes]]
+    organisations: dict[str, str]
+    numbers: Numbers
 
     @property
     def fingerprint(self) -> str:
@@ -51,11 +65,22 @@ def parse_genesis(data: bytes) -> Genesis:
         _derive_policy(value["origin"], value["mode"], organisations),
         {member["id"]: unb64u(member["attest_key"], "genesis", HASH_BYTES) for member in organisations},
         dict(_officer(officer) for member in organisations for officer in member["officers"]),
+        {officer["member"]: member["id"] for member in reversed(organisations) for officer in member["officers"]},
+        _numbers(value["policy"]),
     )
+
+
+def _numbers(value: Any) -> Numbers:
+    said = members(value, "approvals attestations final_without_ms new_key_vote_delay_ms", "genesis")
+    if not all(is_count(number) for number in said.values()):
+        raise Rejected("genesis", "the policy must be of numbers")
+    return Numbers(said["attestations"], said["approvals"], said["new_key_vote_delay_ms"])
 
 
 def _officer(value: Any) -> tuple[str, tuple[str, bytes]]:
     officer = members(value, "device_key member", "genesis")
+    if not isinstance(officer["member"], str):
+        raise Rejected("genesis", "an officer without a member id")
     return thumbprint(officer["device_key"]), (officer["member"], point_of(officer["device_key"], "genesis"))
 
 

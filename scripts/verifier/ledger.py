@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from verifier.checkpoint import Checkpoint, check_checkpoint
 from verifier.encoding import Rejected
 from verifier.genesis import Genesis, check_policy, parse_genesis
-from verifier.invariants import Invariant, Seen, invariants
+from verifier.invariants import invariants
 from verifier.policy import parse_policy
 from verifier.record import parse_entry, parse_record
 from verifier.report import Report, Result
+from verifier.seen import Invariant, Seen
 from verifier.source import Source, SourceError
 
 HEAD_CHECKS = ("genesis", "policy", "checkpoint", "quorum", "entries")
 CHECKS = (
     *HEAD_CHECKS,
-    "tree", "chain", "time", "once", "seals", "signatures", "owners", "attestations", "books", "tallies",
+    "tree", "chain", "time", "once", "seals", "signatures", "owners", "attestations",
+    "roles", "books", "rolls", "ballots", "tallies",
 )  # fmt: skip
 """In the order in which they are printed."""
+BUILDS_ON = {"ballots": "rolls", "tallies": "ballots"}
 
 
-def examine(source: Source, sample: int | None, seed: int, fingerprint: str) -> Report:
-    """Check a log and report on every check. `sample`: how many signatures of each sort, None for all."""
+def examine(
+    source: Source, sample: int | None, seed: int, fingerprint: str, openings: Mapping[str, bytes] | None = None
+) -> Report:
+    """Check a log and report on every check. `sample`: how many signatures of each sort, None for all.
+
+    `openings`: openings of ballots by commitment, as far as the reader has them.
+    """
     report = Report(CHECKS)
     head = _examine_head(report, source, fingerprint)
     if head is None:
         return report
     genesis, checkpoint = head
-    watched = invariants(genesis, checkpoint.size, checkpoint.root, sample, seed)
+    watched = invariants(genesis, checkpoint.size, checkpoint.root, sample, seed, openings or {})
     try:
         is_whole = _walk(report, islice(source.entries(), checkpoint.size), watched)
     except SourceError as error:
@@ -83,10 +91,19 @@ def _walk(report: Report, entries: Iterator[bytes], watched: dict[str, Invariant
             report.say("entries", Result.FAILED, f"entry {index - 1}: {error.detail}")
             return False
         for name, invariant in list(watched.items()):
-            if not _sees(report, name, invariant, seen):
-                del watched[name]
+            if name in watched and not _sees(report, name, invariant, seen):
+                _drop(report, name, watched)
     report.say("entries", Result.OK, f"{index} entries, each canonical and at its index")
     return True
+
+
+def _drop(report: Report, name: str, watched: dict[str, Invariant]) -> None:
+    """A check has failed; those that build on what it learned are not made."""
+    del watched[name]
+    for other, needed in BUILDS_ON.items():
+        if needed == name and other in watched:
+            report.say(other, Result.NOT_CHECKED, f"it builds on {name}, which failed")
+            _drop(report, other, watched)
 
 
 def _parse(data: bytes, index: int) -> Seen:
@@ -100,7 +117,8 @@ def _sees(report: Report, name: str, invariant: Invariant, seen: Seen) -> bool:
     try:
         invariant.see(seen)
     except Rejected as error:
-        report.say(name, Result.FAILED, error.detail)
+        place = f"entry {seen.entry.index}: "
+        report.say(name, Result.FAILED, place + error.detail.removeprefix(place))
         return False
     return True
 

@@ -39,9 +39,13 @@ class Report:
         return self._results[name][0]
 
     def lines(self) -> list[str]:
-        """One line a check."""
+        """One line a check; further lines of its text stand below it, indented."""
         width = max(map(len, self._results))
-        return [f"{result.value:<12} {name:<{width}}  {text}" for name, (result, text) in self._results.items()]
+        indent = "\n" + " " * (width + 15)
+        return [
+            f"{result.value:<12} {name:<{width}}  {indent.join(text.splitlines())}"
+            for name, (result, text) in self._results.items()
+        ]
 
     def exit_code(self, only: Collection[str] = ()) -> int:
         """1 when a check failed, else 2 when one was not made, else 0; `only`: the checks that decide."""

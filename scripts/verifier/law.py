@@ -1,0 +1,55 @@
+"""The law of owners' votes: what a question's totals come to. Civil Code 278 and 1259 in whole numbers.
+
+Written from the statute: two thirds or more (以上 includes the number) take part, by heads and by area; then more than
+half (过半数) or three quarters or more (四分之三以上) of those who take part agree, again by both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+FOR, AGAINST, ABSTAIN = "for", "against", "abstain"
+SPECIAL = frozenset({"fund-raise", "rebuild", "common-use"})
+"""Civil Code 278, items 6 to 8."""
+ORDINARY = frozenset({"procedure-rules", "covenant", "committee", "manager", "fund-use", "other"})
+"""Civil Code 278, items 1 to 5 and 9."""
+_SHANGHAI_SPECIAL = SPECIAL | {"part-fund-raise", "part-rebuild"}
+_SHANGHAI_ORDINARY = ORDINARY | {"area-change", "self-management", "part-fund-use", "part-other"}
+_PACKS = {"civil-code": (ORDINARY, SPECIAL), "shanghai": (_SHANGHAI_ORDINARY, _SHANGHAI_SPECIAL)}
+
+
+class Count(NamedTuple):
+    """Owners counted both ways."""
+
+    heads: int = 0
+    area_cm2: int = 0
+
+    def plus(self, other: Count) -> Count:
+        """The sum, each way by itself."""
+        return Count(self.heads + other.heads, self.area_cm2 + other.area_cm2)
+
+    def __str__(self) -> str:
+        return f"{self.heads} heads, {self.area_cm2 / 10_000:,.2f} m2"
+
+
+def result_of(matter: tuple[str, str], electorate: Count, totals: Mapping[str, Count]) -> str:
+    """The result in words. `matter`: rule pack and matter; `totals` by choice, void ballots left out (law.md 1)."""
+    part = Count(sum(one.heads for one in totals.values()), sum(one.area_cm2 for one in totals.values()))
+    if 0 in electorate:
+        return "undetermined"
+    if not all(3 * some >= 2 * whole for some, whole in zip(part, electorate, strict=True)):
+        return "no quorum"
+    ordinary, special = _PACKS.get(matter[0], (frozenset(), frozenset()))
+    if matter[1] not in ordinary | special:
+        return f"NOT CHECKED: the majority for {'/'.join(matter)} is not known here"
+    candidates = [FOR] if FOR in totals else [choice for choice in totals if choice != ABSTAIN]
+    chosen = next((one for one in candidates if _agree(totals[one], part, matter[1] in special)), "")
+    if not chosen:
+        return "not passed"
+    return "passed" if chosen == FOR else f"passed: {chosen}"
+
+
+def _agree(agreeing: Count, part: Count, is_special: bool) -> bool:
+    pairs = list(zip(agreeing, part, strict=True))
+    return all(4 * some >= 3 * whole for some, whole in pairs) if is_special else all(2 * a > b for a, b in pairs)
