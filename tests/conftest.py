@@ -6,7 +6,10 @@ is skipped, but fails where CI=true.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +26,21 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a folder for what its programs leave when they are killed, as tests do; pytest's own stay outside.
+
+    It goes when this process ends, also after a failure or Ctrl-C. Its path is short: a socket's may have 108 bytes.
+    The workers of xdist inherit it and leave it alone.
+    """
+    if hasattr(config, "workerinput"):
+        return
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    scratch = Path(tempfile.mkdtemp(prefix="linli-tests-"))
+    scratch.chmod(0o711)  # servers that run as another user look for their own folders in it
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
 
 
 def lack(what: str, programs: tuple[machine.Program, ...] = ()) -> NoReturn:

@@ -6,24 +6,20 @@
  * node tests/fixture-server.mjs [first port, default 8701]; serves dist/web at each of the three ports.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import esbuild from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), 'linli-fixture-'))
-const outfile = join(folder, 'server.mjs')
-await esbuild.build({
+const built = await esbuild.build({
   entryPoints: [join(here, 'fixture/server.ts')],
   bundle: true,
   platform: 'node',
   format: 'esm',
-  outfile,
+  write: false, // who ends this program kills it, so it leaves no file behind
 })
-const { serve } = await import(pathToFileURL(outfile))
-rmSync(folder, { recursive: true }) // it is loaded; who ends this program kills it
+const program = Buffer.from(built.outputFiles[0].contents).toString('base64')
+const { serve } = await import(`data:text/javascript;base64,${program}`)
 const port = Number(process.argv[2] ?? 8701)
 await serve(port, join(here, '../dist/web'))
 console.log(`http://127.0.0.1:${port}`)
