@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from verifier.encoding import Rejected
+from verifier.offices import Offices
 from verifier.record import ACCEPTED, Record
 from verifier.report import Result
 from verifier.seen import COMMON_REFUSALS, Seen
@@ -21,8 +22,6 @@ AMOUNT_MAX = 10**9
 OFFER_LIFE_MS_MAX = 15 * 60_000
 UNDO_MS_MAX = 10 * 60_000
 ISSUER, MEMBER, MERCHANT = "issuer", "member", "merchant"
-_UNSEEN = "member_not_found"
-"""A refusal whose cause these books do not hold."""
 
 
 @dataclass
@@ -41,7 +40,8 @@ class Offer:
 class Books:
     """Every record of points had the outcome that the books give, and no balance but an issuer's falls below 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, offices: Offices) -> None:
+        self._offices = offices
         self._debits: Counter[str] = Counter()
         self._credits: Counter[str] = Counter()
         self._granted: dict[tuple[str, str], int] = {}
@@ -52,7 +52,7 @@ class Books:
             "points.redeem": self._redeem,
             "redemption.undo": self._undo,
         }
-        self._records = self._movements = self._unseen = 0
+        self._records = self._movements = 0
         self._unknown: Counter[str] = Counter()
 
     def see(self, seen: Seen) -> None:
@@ -65,9 +65,7 @@ class Books:
             self._unknown[record.kind] += 1
             return
         self._records += 1
-        if outcome == _UNSEEN and record.kind == "points.grant":
-            self._unseen += 1
-        elif outcome not in COMMON_REFUSALS:
+        if outcome not in COMMON_REFUSALS:
             rule(seen, record)
 
     def conclude(self) -> tuple[Result, str]:
@@ -78,8 +76,6 @@ class Books:
         if self._unknown:
             kinds = ", ".join(f"{count} of {kind}" for kind, count in sorted(self._unknown.items()))
             return Result.NOT_CHECKED, f"{said}. NOT CHECKED: records of kinds that this program does not know: {kinds}"
-        if self._unseen:
-            said += f"; {self._unseen} refused as {_UNSEEN}, which moved nothing"
         return Result.OK, said if self._records else "no records of points in this log"
 
     def _balances(self) -> str:
@@ -107,6 +103,8 @@ class Books:
             due, why = "self_grant", "a grant to its own author"
         elif earlier is not None:
             due, why = "already_granted", f"entry {earlier} rewarded {name[1]} for {name[0]} before"
+        elif not self._offices.knows(body["member"]):
+            due, why = "member_not_found", f"nobody has bound a key for {body['member']} or put him on a roll"
         else:
             due, why = (ACCEPTED, "") if amount <= GRANT_MAX else ("over_grant_cap", f"more than {GRANT_MAX} points")
         _compare(seen, due, why)

@@ -310,7 +310,7 @@ def invariants(
 ) -> dict[str, Invariant]:
     """All invariants by the name of their check, in the order in which they see an entry."""
     tree, rolls = GrowingTree(size, root), Rolls(genesis)
-    ballots = Ballots(rolls)
+    ballots, offices = Ballots(rolls), Offices(genesis)
     return {
         "tree": tree,
         "chain": Chain(genesis),
@@ -320,8 +320,8 @@ def invariants(
         "signatures": DeviceSignatures(genesis, Sample(sample, seed)),
         "owners": Owners(genesis),
         "attestations": Attestations(genesis, Sample(sample, seed)),
-        "roles": Offices(genesis),
-        "books": Books(),
+        "roles": offices,
+        "books": Books(offices),
         "rolls": rolls,
         "ballots": ballots,
         "tallies": Tallies(ballots, openings),

@@ -22,7 +22,8 @@ CHECKS = (
     "roles", "books", "rolls", "ballots", "tallies",
 )  # fmt: skip
 """In the order in which they are printed."""
-BUILDS_ON = {"ballots": "rolls", "tallies": "ballots"}
+BUILDS_ON = {"books": "roles", "ballots": "rolls", "tallies": "ballots"}
+"""A check by the one whose knowledge it uses: when that one fails, it is not made any more."""
 
 
 def examine(

@@ -80,6 +80,10 @@ class Offices:
         """The result at the end."""
         return Result.OK, f"{self._looked_at} records of offices, points and votes by those who may sign them"
 
+    def knows(self, member: str) -> bool:
+        """Whether genesis, a bind, a role or a roll has named this member so far."""
+        return member in self._people
+
     def _check_role(self, seen: Seen, record: Record, needed: set[str]) -> None:
         self._looked_at += 1
         device, person = self._devices.get(record.kid), self._people.get(record.author, Person())

@@ -86,9 +86,13 @@ def places(entries: Sequence[bytes], kind: str, outcome: str = "accepted") -> li
 
 def with_body(entry: Entry, **changes: Any) -> Entry:
     """The entry with another body, signed by its author's device."""
-    payload = payload_of(entry)
-    signed = sign_jws(device(payload["author"]), encode(payload | {"body": payload["body"] | changes}))
-    return entry | {"record": signed}
+    return with_whole_body(entry, payload_of(entry)["body"] | changes)
+
+
+def with_whole_body(entry: Entry, body: Any) -> Entry:
+    """The entry with this body, which may be anything."""
+    payload = payload_of(entry) | {"body": body}
+    return entry | {"record": sign_jws(device(payload["author"]), encode(payload))}
 
 
 def with_kind(entry: Entry, kind: str) -> Entry:
