@@ -1,26 +1,35 @@
 """What the databases of stopped nodes say: whether all hold the same ledger, with every acknowledged record once.
 
-Reads the nodes' SQLite files after their end, recomputes roots, and executes the whole ledger anew. It believes nothing
-that a node has answered.
+Reads the nodes' files after their end: compares logs, recomputes roots, looks for every photo, executes the whole
+ledger anew, and gives the log to the independent verifier (`verify.py`: chain, seals, signatures, books of points). It
+believes nothing that a node has answered.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
 from cluster import Cluster, NodePlace
+from server.ledger.checkpoint import Checkpoint, log_line, note_of
 from server.ledger.genesis import estate_of, parse_genesis
 from server.ledger.merkle import root_of
 from server.ledger.policy import parse_policy
 from server.ledger.receipt import ReceiptError, verify_receipt
 from server.node.keyring import read_keys
+from server.record.canonical import b64u_decode
+from server.record.envelope import parse_record
 from server.storage.database import Database
 from server.storage.ledger import Ledger
 from server.storage.replay import ReplayDiffers, replay_into, row_differences
@@ -29,8 +38,14 @@ from server.storage.vault import Vault
 SHOWN_MAX = 5
 _BLOCKS = "SELECT height, block_id, size, root, state_digest, time_ms FROM block ORDER BY height"
 _ENTRIES = 'SELECT "index", height, record, kind, author, outcome, content FROM entry ORDER BY "index"'
+_COSIGNATURES = "SELECT size, member, root, line FROM cosignature ORDER BY size, member"
 BUG_WORDS = ("Traceback", "replica_stopped", "node_failed", "background_failed")
 """Words of a log that a crash from outside never explains."""
+VERIFIER = Path(__file__).resolve().parent / "verify.py"
+SIGNATURES_CHECKED = 60
+"""The independent verifier computes elliptic curves in plain Python: a sample of each sort of signature."""
+Excuses = Mapping[str, tuple[str, ...]]
+"""By node, what a line of its log may name as the reason of a failure: a disk that a drill filled."""
 
 
 class Promise(Protocol):
@@ -53,6 +68,7 @@ class Remains:
     node: str
     blocks: list[tuple[Any, ...]]
     entries: list[tuple[Any, ...]]
+    cosignatures: list[tuple[int, str, str, str]]
 
     @property
     def size(self) -> int:
@@ -63,7 +79,8 @@ class Remains:
 def read_remains(node: NodePlace) -> Remains:
     """Blocks and entries of a stopped node."""
     with closing(sqlite3.connect(f"file:{node.folder / 'data' / 'node.db'}?mode=ro", uri=True)) as database:
-        return Remains(node.id, database.execute(_BLOCKS).fetchall(), database.execute(_ENTRIES).fetchall())
+        blocks, entries = database.execute(_BLOCKS).fetchall(), database.execute(_ENTRIES).fetchall()
+        return Remains(node.id, blocks, entries, database.execute(_COSIGNATURES).fetchall())
 
 
 def compare_ledgers(remains: Sequence[Remains]) -> Iterator[str]:
@@ -137,21 +154,98 @@ async def _open(node: NodePlace) -> Database:
     return await Database.open(f"sqlite://{node.folder / 'data' / 'node.db'}")
 
 
-def find_bugs(nodes: Sequence[NodePlace]) -> Iterator[str]:
-    """Lines of the logs that a kill -9 does not explain."""
+def find_lost_photos(data: Path, remains: Sequence[Remains], nodes: Sequence[NodePlace]) -> Iterator[str]:
+    """Pictures that ordered records name and that do not lie whole on every node's disk."""
+    estate = estate_of(*parse_genesis((data / "genesis.json").read_bytes()))
+    named = set()
+    for entry in remains[0].entries:
+        if entry[4]:
+            body = parse_record(json.loads(entry[6])["record"], estate).payload.body
+            named |= {photo["sha256"] for photo in body.get("photos", ())}
     for node in nodes:
-        lines = node.log.read_text("utf-8", "replace").splitlines()
-        telling = [line for line in lines if any(word in line for word in BUG_WORDS)]
+        lost = [name for name in sorted(named) if not _has_photo(node.folder / "data" / "photos", name)]
+        if lost:
+            yield f"{len(lost)} of {len(named)} photos are not whole at {node.id}: {lost[:SHOWN_MAX]}"
+
+
+def _has_photo(folder: Path, name: str) -> bool:
+    try:
+        return sha256((folder / name[:2] / name[2:4] / f"{name}.jpg").read_bytes()).hexdigest() == name
+    except FileNotFoundError:
+        return False
+
+
+def verify_log(cluster: Cluster, remains: Remains) -> Iterator[str]:
+    """What the independent verifier finds wrong with a node's log under its newest sealed checkpoint."""
+    with tempfile.TemporaryDirectory(prefix="linli-verify-") as folder:
+        try:
+            _export(cluster, remains, Path(folder))
+        except ValueError as error:
+            yield f"{remains.node}: {error}"
+            return
+        command = [sys.executable, str(VERIFIER), "log", folder, "--sample", str(SIGNATURES_CHECKED)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if " entries, each canonical" not in done.stdout:
+        yield f"the log of {remains.node} was not verified: {done.stderr or done.stdout}"
+    yield from (f"{remains.node}: verify.py: {line}" for line in done.stdout.splitlines() if line.startswith("FAILED"))
+
+
+def _export(cluster: Cluster, remains: Remains, folder: Path) -> None:
+    """Write what `scripts/export.py` would have fetched. Raises ValueError when no seal covers the log."""
+    for name in ("genesis.json", "policy.txt"):
+        (folder / name).write_bytes((cluster.data / name).read_bytes())
+    (folder / "checkpoint").write_text(_sealed_note(cluster, remains), "utf-8")
+    (folder / "entries.jsonl").write_bytes(b"\n".join(bytes(entry[6]) for entry in remains.entries) + b"\n")
+
+
+def _sealed_note(cluster: Cluster, remains: Remains) -> str:
+    genesis, _ = parse_genesis((cluster.data / "genesis.json").read_bytes())
+    lines = [(root, line) for size, _, root, line in remains.cosignatures if size == remains.size]
+    if len(lines) < len(genesis.members):
+        raise ValueError(f"only {len(lines)} members have signed the end of the log, at size {remains.size}")
+    root = b64u_decode(lines[0][0], 32)
+    keys = read_keys(cluster.node(remains.node).folder, genesis, remains.node)
+    log = log_line(keys.log, genesis.origin, remains.size, root)
+    return note_of(Checkpoint(genesis.origin, remains.size, root), [log, *(line for _, line in lines)])
+
+
+def find_bugs(nodes: Sequence[NodePlace], excuses: Excuses) -> Iterator[str]:
+    """Lines of the logs that neither a kill -9 explains nor what befell the node."""
+    for node in nodes:
+        lines = list(_join_tracebacks(node.log.read_text("utf-8", "replace").splitlines()))
+        excused = excuses.get(node.id, ())
+        telling = [
+            line
+            for line in lines
+            if any(word in line for word in BUG_WORDS) and not any(word in line for word in excused)
+        ]
         if telling:
             yield f"{node.log} has {len(telling)} lines like: {telling[0][:300]}"
 
 
-async def examine(cluster: Cluster, promises: Sequence[Promise]) -> list[str]:
-    """Every fault of a stopped cluster; empty when all that was promised holds."""
+def _join_tracebacks(lines: Sequence[str]) -> Iterator[str]:
+    """A traceback that Python printed by itself as one line, with the exception that closes it first."""
+    inside: list[str] = []
+    for line in lines:
+        if line.startswith("Traceback") or (inside and line.startswith(" ")):
+            inside.append(line)
+        elif inside:
+            yield " | ".join([line, *inside])
+            inside = []
+        else:
+            yield line
+    yield from inside
+
+
+async def examine(cluster: Cluster, promises: Sequence[Promise], excuses: Excuses | None = None) -> list[str]:
+    """Every fault of a stopped cluster that was sealed before; empty when all that was promised holds."""
     remains = [read_remains(node) for node in cluster.nodes]
     faults = list(compare_ledgers(remains))
     for one in remains:
         faults.extend(find_broken_promises(one, promises))
     faults.extend(find_bad_receipts(cluster.data, promises))
-    faults.extend(find_bugs(cluster.nodes))
+    faults.extend(find_bugs(cluster.nodes, excuses or {}))
+    faults.extend(find_lost_photos(cluster.data, remains, cluster.nodes))
+    for one in remains:
+        faults.extend(await asyncio.to_thread(list, verify_log(cluster, one)))
     return faults + await replay_all(cluster)

@@ -32,7 +32,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How bytes fare in one direction. `loss`: share of chunks with a segment that is sent again; a rate of 0: no bound.
+    """How bytes fare in one direction. `loss`: share of chunks with a segment sent again; a rate of 0: no bound.
 
     `is_silent`: nothing arrives and nobody is told, as behind a pulled cable. `is_refused`: whoever connects is hung
     up on, and so are those who were connected.
@@ -68,10 +68,12 @@ class FaultProxy:
     """Mutable. All directions of a cluster, and the connections under way. Use it as `async with`."""
 
     def __init__(self, targets: Mapping[str, tuple[str, int]], seed: int, host: str = "127.0.0.1") -> None:
-        self._targets = dict(targets)
         self._host = host
         self._chance = random.Random(seed)  # noqa: S311 - faults to be repeated, not a secret
+        self.nodes = sorted(targets)
+        """The nodes between which it stands."""
         pairs = [(sender, receiver) for sender in targets for receiver in targets if sender != receiver]
+        self._targets = {(sender, receiver): targets[receiver] for sender, receiver in pairs}
         self._directions = {pair: Direction() for pair in pairs}
         self._servers: dict[Pair, asyncio.Server] = {}
         self._connections: dict[asyncio.Task[None], tuple[Pair, list[asyncio.StreamWriter]]] = {}
@@ -95,11 +97,6 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    @property
-    def nodes(self) -> list[str]:
-        """The nodes between which it stands."""
-        return sorted(self._targets)
-
     def set(self, sender: str, receiver: str, condition: Condition) -> None:
         """Set one direction. Connections that a refusal meets end at once."""
         self._directions[sender, receiver].set(condition)
@@ -120,6 +117,11 @@ class FaultProxy:
     def clear(self) -> None:
         """All directions are as a good network again; what was held up goes on."""
         self.set_all(CLEAR)
+
+    def redirect(self, sender: str, receiver: str, host: str, port: int) -> None:
+        """From now on `sender` finds somebody else where `receiver` was, as after a fail-over to a copy."""
+        self._targets[sender, receiver] = (host, port)
+        self.reset(sender, receiver)
 
     def reset(self, one: str, other: str) -> int:
         """End the connections between two nodes with RST. Returns how many."""
@@ -156,7 +158,7 @@ class FaultProxy:
         if there.condition.is_refused or back.condition.is_refused:
             return
         await there.flows.wait()
-        far_reader, far_writer = await asyncio.open_connection(*self._targets[pair[1]])
+        far_reader, far_writer = await asyncio.open_connection(*self._targets[pair])
         writers.append(far_writer)
         carrying = [
             asyncio.create_task(self._carry(reader, far_writer, there)),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drill import Plan, run_drill
+from kills import Plan, run_kills
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(300)]
 
@@ -19,7 +19,7 @@ NODES = 3
 
 async def test_nothing_acknowledged_is_lost_when_nodes_are_killed_in_turn(tmp_path: Path) -> None:
     plan = Plan(kills=KILLS, seed=11, clients=64, voters=128, pause_s_max=1.0)
-    report = await run_drill(tmp_path / "cluster", plan, print)
+    report = await run_kills(tmp_path / "cluster", plan, print)
     assert report.faults == []
     assert len(report.blows) == KILLS
     assert len({blow.node for blow in report.blows}) == NODES

@@ -24,6 +24,7 @@ class Peer:
     received: bytearray = field(default_factory=bytearray)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
     ended: int = 0
+    port: int = 0
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.append(writer)
@@ -47,8 +48,8 @@ async def proxied(seed: int = 1) -> AsyncIterator[tuple[FaultProxy, Peer, Peer]]
     """A proxy between `a` and `b`, and both of them."""
     one, other = Peer(), Peer()
     servers = [await asyncio.start_server(peer.accept, "127.0.0.1", 0) for peer in (one, other)]
-    ports = [server.sockets[0].getsockname()[1] for server in servers]
-    targets = {name: ("127.0.0.1", port) for name, port in zip("ab", ports, strict=True)}
+    one.port, other.port = (server.sockets[0].getsockname()[1] for server in servers)
+    targets = {"a": ("127.0.0.1", one.port), "b": ("127.0.0.1", other.port)}
     try:
         async with FaultProxy(targets, seed) as proxy:
             yield proxy, one, other
@@ -175,6 +176,20 @@ async def test_a_reset_ends_what_runs_and_nothing_more() -> None:
         _, second = await dial(proxy, "a", "b")
         second.write(b"y")
         assert await b.wait_for(2) == b"xy"
+        second.close()
+
+
+async def test_after_a_redirection_somebody_else_is_found_there() -> None:
+    async with proxied() as (proxy, a, b):
+        reader, writer = await dial(proxy, "a", "b")
+        writer.write(b"x")
+        await b.wait_for(1)
+        proxy.redirect("a", "b", "127.0.0.1", a.port)
+        assert await is_hung_up(reader)
+        writer.close()
+        _, second = await dial(proxy, "a", "b")
+        second.write(b"y")
+        assert await a.wait_for(1) == b"y"
         second.close()
 
 

@@ -1,0 +1,86 @@
+"""A data folder that can be full: a file system of its own in memory, in a mount namespace that ends with the drill.
+
+Mounting takes root, or a machine that lets everybody have a user namespace. Where neither is so, `find_obstacle` says
+so, and drills leave the fault out with that word. Nothing is ever mounted where other programs could see it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+DISK_BYTES = 192 * 1024 * 1024
+"""SQLite's WAL grows to 32 MB before it is moved; a drill's photos are some MB. Only what is kept takes memory."""
+_MARK = "LINLI_PRIVATE_MOUNTS"
+_PIECES = (1024 * 1024, 4096, 1)
+
+
+def reexec_with_private_mounts() -> None:
+    """Run this program anew in a mount namespace of its own, if the machine allows it; else go on without."""
+    if _MARK in os.environ:
+        return
+    prefix = _unshare_command()
+    if prefix is not None:
+        os.environ[_MARK] = "1"
+        os.execvp(prefix[0], [*prefix, sys.executable, *sys.argv])  # noqa: S606 - the same program, in a namespace
+
+
+def find_obstacle() -> str:
+    """Why no disk can be made full here; empty when one can."""
+    if _MARK in os.environ:
+        return ""
+    return "mounting a small disk takes root, or a machine that gives everybody a user namespace (unshare -rm)"
+
+
+def _unshare_command() -> list[str] | None:
+    program = shutil.which("unshare")
+    if program is None:
+        return None
+    command = [program, "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    probe = "mount -t tmpfs none /mnt"
+    done = subprocess.run([*command, "sh", "-c", probe], capture_output=True, check=False)
+    return command if done.returncode == 0 else None
+
+
+class SmallDisk:
+    """Mutable. The file system of one node's data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ballast = folder / "ballast"
+
+    def mount(self) -> None:
+        """Mount over the folder, which is empty. Raises CalledProcessError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        options = f"size={DISK_BYTES},mode=700"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(self._folder)], check=True)
+
+    def fill(self) -> None:
+        """Leave not one byte free."""
+        descriptor = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            for size in _PIECES:
+                piece = bytes(size)
+                with suppress(OSError):
+                    while True:
+                        os.write(descriptor, piece)
+        finally:
+            os.close(descriptor)
+
+    def free(self) -> None:
+        """Give the space back."""
+        self._ballast.unlink(missing_ok=True)
+
+    def put_back(self) -> None:
+        """Unmount, with the content left in the folder: what was there at the end can be looked at later."""
+        if not self._folder.is_mount():
+            return
+        kept = self._folder.with_name(f"{self._folder.name}.kept")
+        shutil.copytree(self._folder, kept, ignore=shutil.ignore_patterns(self._ballast.name))
+        subprocess.run(["umount", "--lazy", str(self._folder)], check=True)
+        self._folder.rmdir()
+        kept.rename(self._folder)

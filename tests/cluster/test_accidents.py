@@ -1,0 +1,70 @@
+"""The accidents that operators rehearse come out as the design promises, and the screen says what is seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accidents import ACCIDENTS, rehearse
+from cluster import Cluster, find_port_base, init_cluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
+
+
+async def show(accident: str, folder: Path, given: Path | None = None) -> str:
+    """The screen of an accident that had no fault."""
+    screen: list[str] = []
+    faults = await rehearse(accident, folder / "cluster", given, screen.append)
+    print(*screen, sep="\n")
+    assert faults == []
+    return "\n".join(screen)
+
+
+async def test_a_node_that_ends_is_missed_by_sealed_alone_and_catches_up(tmp_path: Path) -> None:
+    screen = await show("down", tmp_path)
+    assert "owners    readyz: no answer" in screen
+    assert "not signed: owners-" in screen
+    assert screen.count("a record handed in at") == 4
+    assert "All nodes hold the same log, signed by all" in screen
+
+
+async def test_a_node_that_is_cut_off_says_so_and_keeps_what_it_is_handed(tmp_path: Path) -> None:
+    screen = await show("partition", tmp_path)
+    assert "street    readyz: 503 only 1 of 3 nodes are reached" in screen
+    assert "street has no receipt for a record: 503 no_quorum" in screen
+    assert "The record that it was handed meanwhile is in the log now" in screen
+
+
+async def test_a_second_copy_is_refused_or_noticed_before_its_history_is_sealed(tmp_path: Path) -> None:
+    screen = await show("clone", tmp_path)
+    ends = ("The program refuses to run a second time", "A node noticed the second copy", "There are not two histories")
+    assert any(end in screen for end in ends) or "they are read-only and wait" in screen
+    assert "What to do: end the copy" in screen
+
+
+async def test_a_node_does_not_vote_on_data_that_has_forgotten_its_votes(tmp_path: Path) -> None:
+    screen = await show("restore", tmp_path)
+    assert screen.count("the program of property has ended with exit code 3") >= 2
+    assert "may have voted what it no longer knows" in screen
+    assert "All nodes hold the same log, signed by all" in screen
+
+
+async def test_a_drill_on_a_given_cluster_leaves_it_as_it_is(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    init_cluster(given, port_base=find_port_base())
+    before = sorted(path.relative_to(given) for path in given.rglob("*"))
+    await show("down", tmp_path, given)
+    assert sorted(path.relative_to(given) for path in given.rglob("*")) == before
+    assert not any(node.pid for node in Cluster(given).nodes)
+
+
+async def test_a_drill_refuses_a_folder_without_a_cluster(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="holds no cluster"):
+        await rehearse("down", tmp_path / "cluster", tmp_path / "nothing", print)
+
+
+def test_every_accident_is_a_command() -> None:
+    from drill import ACCIDENT_WORDS
+
+    assert ACCIDENT_WORDS.keys() == ACCIDENTS.keys()
