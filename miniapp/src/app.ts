@@ -1,9 +1,16 @@
-/** Starts the app: display settings, what waits in the outbox, and again whenever the network comes back. */
+/** Starts the app: display settings, what waits in the outbox, a look at the ledger's newest checkpoint; and again whenever the network comes back. */
 
+import { contact } from './services/checkpoints'
+import { refreshGrades } from './services/grades'
 import { outbox } from './services/records'
 import { showSettings } from './services/settings'
 
-const resume = (): void => void outbox.resume().catch(() => undefined)
+const resume = (): void => {
+  outbox.resume().catch(() => undefined)
+  contact()
+    .then(refreshGrades)
+    .catch(() => undefined)
+}
 
 App({
   onLaunch() {

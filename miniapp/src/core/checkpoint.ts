@@ -35,6 +35,8 @@ export interface Checkpoint {
 }
 
 export interface VerifiedCheckpoint extends Checkpoint {
+  /** The whole text, as it was signed: what is shown to others as proof. */
+  readonly note: string
   /** Witness names of the policy and the second (Unix time) each of them stated. */
   readonly cosigned: ReadonlyMap<string, number>
   readonly logSignatures: number
@@ -59,7 +61,7 @@ export function verifyCheckpoint(note: string, policy: Policy): VerifiedCheckpoi
   const logs = new Set<VerifierKey>()
   for (const line of note.slice(end + 2, -1).split('\n')) readSignature(line, text, policy, cosigned, logs)
   if (logs.size === 0) throw new CheckpointError('log_signature_missing')
-  return { ...checkpoint, cosigned, logSignatures: logs.size, grade: gradeOf(policy, new Set(cosigned.keys())) }
+  return { ...checkpoint, note, cosigned, logSignatures: logs.size, grade: gradeOf(policy, new Set(cosigned.keys())) }
 }
 
 /** Extension lines are refused: cosignature/v1 says nothing about them (ledger rule 4.1). */

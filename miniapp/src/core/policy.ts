@@ -49,15 +49,21 @@ export function parsePolicy(text: string): Policy {
   return { origin, ...building }
 }
 
-export type Grade = 'committed' | 'sealed'
+export type Grade = (typeof GRADES)[number]
+/** From the weakest: a quorum signed; every member did; and outside witnesses too, where the policy names any. */
+export const GRADES = ['committed', 'sealed', 'witnessed'] as const
 
-/** `sealed` when every witness the group of that name asks for signed, `committed` when the quorum did, else null. */
+export const isBetter = (one: Grade, other: Grade): boolean => GRADES.indexOf(one) > GRADES.indexOf(other)
+
+/** The highest grade that these signers reach, by the groups of that name; null below the quorum. */
 export function gradeOf(policy: Policy, signers: ReadonlySet<string>): Grade | null {
   const holds = (name: string): boolean => {
     const group = policy.groups.get(name)
     return group ? group.members.filter(holds).length >= group.threshold : signers.has(name)
   }
-  if (policy.groups.has('sealed') && holds('sealed')) return 'sealed'
+  const isSealed = policy.groups.has('sealed') && holds('sealed')
+  if (isSealed && policy.groups.has('witnessed') && holds('witnessed')) return 'witnessed'
+  if (isSealed) return 'sealed'
   return holds(policy.quorum) ? 'committed' : null
 }
 

@@ -13,6 +13,7 @@ import { encodeHex } from './hex'
 import { verifyJws } from './jws'
 import { leafHash, verifyInclusion } from './merkle'
 import type { Grade, Policy } from './policy'
+import type { TreeBranch } from './tiles'
 import { parseRecord, recordId, type RecordPayload } from './record'
 import { encodeUtf8 } from './utf8'
 
@@ -67,6 +68,13 @@ export function verifyReceipt(text: string, policy: Policy): VerifiedReceipt {
 /** Short code on slips and screens: `<origin>,<index>,<first 16 hex digits of the leaf hash>`. */
 export function receiptCode(proven: ProvenEntry): string {
   return `${proven.checkpoint.origin},${proven.entry.index},${encodeHex(proven.leaf).slice(0, 16)}`
+}
+
+/** The first proof of a receipt as a branch of its tree, and the checkpoint it stands under. Throws ReceiptError. */
+export function readBranch(text: string): { readonly note: string; readonly branch: TreeBranch } {
+  const parts = text.split(SEPARATOR)
+  const { extra, index, hashes, note } = parseProof(parts.length > 1 ? parts[0] + '\n' : text)
+  return { note, branch: { index, leaf: leafHash(encodeUtf8(readExtra(extra).entry)), proof: hashes } }
 }
 
 interface ProofText {

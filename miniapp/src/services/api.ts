@@ -24,7 +24,9 @@ import type {
 } from './api-types'
 import type { CounterCodeGiven, Waiting } from './generated'
 import type { PublicJwk } from '../core/device-key'
-import { ApiProblem, parseAnswer, upload } from './http'
+import { decodeBase64Url } from '../core/base64'
+import type { Split } from '../core/split'
+import { ApiProblem, exchange, headerOf, parseAnswer, upload } from './http'
 import { askAny, askAsMember, askNode, askOrganisation, tryNodes, withSession } from './nodes'
 import { API } from './trust'
 import { call } from './platform'
@@ -38,7 +40,21 @@ export interface Claim {
   readonly room: string
 }
 
+/** A checkpoint as somebody told it, with the proof, if one came along, that it continues the one that was named. */
+export interface ToldCheckpoint {
+  readonly note: string
+  readonly proof?: readonly Uint8Array[]
+}
+
 export const api = {
+  /** The node's newest checkpoint; `seenSize` is how much of the log this phone has seen. */
+  checkpoint: async (node: NodeAddress, seenSize: number): Promise<ToldCheckpoint> => {
+    const header = { 'X-Linli-Size': String(seenSize) }
+    const answer = await exchange(node.url + '/checkpoint', { header, timeoutMs: 10_000 })
+    const proof = headerOf(answer, 'X-Linli-Consistency')
+    return proof === '' ? { note: answer.text } : { note: answer.text, proof: proof.split(' ').map(decodeBase64Url) }
+  },
+  evidence: (node: NodeAddress, split: Split) => askNode(node, '/evidence', { method: 'POST', data: split }),
   cluster: async () => parseAnswer<Cluster>(await askAny('/cluster')),
   consistency: async (node: NodeAddress, from: number, to: number) =>
     parseAnswer<{ proof: readonly string[] }>(await askNode(node, `/consistency?from=${from}&to=${to}`)),

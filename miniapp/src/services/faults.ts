@@ -14,7 +14,7 @@ export function faultOf(error: unknown): PageFault {
 }
 
 export function sentenceOf(error: unknown, texts: Texts): string {
-  if (error instanceof TrustAlarm) return texts.ledger.alarmText
+  if (error instanceof TrustAlarm) return error.alarm === 'fork' ? texts.ledger.alarmFork : texts.ledger.alarmText
   if (error instanceof NetworkError) return texts.common.offlineText
   if (error instanceof ApiProblem) return sentenceOfCode(error.code, error.detail, texts)
   return texts.common.unknownError

@@ -32,6 +32,7 @@ export interface Exchange {
 export interface Answer {
   readonly status: number
   readonly text: string
+  readonly header: Readonly<Record<string, string>>
 }
 
 const RETRY_MS = 2_000
@@ -47,7 +48,20 @@ export async function exchange(url: string, options: Exchange = {}): Promise<Ans
       ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     }),
   )
-  return checkAnswer({ status: response.statusCode, text: response.data })
+  return checkAnswer({ status: response.statusCode, text: textOf(response.data), header: response.header })
+}
+
+/** The bytes at an address. Throws NetworkError for any answer but 200. */
+export async function fetchBytes(url: string, timeoutMs: number): Promise<Uint8Array> {
+  const response = await reach(() => call(wx.request, { url, responseType: 'arraybuffer', timeout: timeoutMs }))
+  if (response.statusCode !== 200 || typeof response.data === 'string') throw new NetworkError('no bytes')
+  return new Uint8Array(response.data)
+}
+
+/** A header of an answer, however the host spells its name; '' when there is none. */
+export function headerOf(answer: Answer, name: string): string {
+  const found = Object.entries(answer.header).find(([key]) => key.toLowerCase() === name.toLowerCase())
+  return found?.[1] ?? ''
 }
 
 /** One file as the `name` part of a form. */
@@ -58,7 +72,7 @@ export async function upload(
   name = 'photo',
 ): Promise<Answer> {
   const response = await reach(() => call(wx.uploadFile, { url, filePath, name, header }))
-  return checkAnswer({ status: response.statusCode, text: response.data })
+  return checkAnswer({ status: response.statusCode, text: response.data, header: {} })
 }
 
 export function parseAnswer<Body>(answer: Answer): Body {
@@ -67,6 +81,11 @@ export function parseAnswer<Body>(answer: Answer): Body {
   } catch {
     throw new NetworkError('not JSON')
   }
+}
+
+function textOf(data: string | ArrayBuffer): string {
+  if (typeof data === 'string') return data
+  throw new NetworkError('not text')
 }
 
 async function reach<Response>(action: () => Promise<Response>): Promise<Response> {

@@ -8,7 +8,8 @@ import { deviceKey } from './device'
 import { ApiProblem, NetworkError } from './http'
 import { Outbox, type NodeWord, type OutboxItem, type OutboxPort, type Settlement } from './outbox'
 import { randomBytes, wait } from './platform'
-import { keepReceipt, witness } from './receipts'
+import { observe } from './checkpoints'
+import { keepReceipt } from './receipts'
 import { store } from './store'
 import { estate, trustedPolicy } from './trust'
 
@@ -86,7 +87,7 @@ const port: OutboxPort = {
   keep: (item, text, receipt) => {
     keepReceipt(item, text, receipt)
     // An alarm is kept with the trust and stops the next page; being offline here is no news.
-    witness(receipt).catch(() => undefined)
+    observe({ note: receipt.checkpoint.note }).catch(() => undefined)
   },
   load: () => store.read('outbox') ?? [],
   save: (items) => store.write('outbox', items),

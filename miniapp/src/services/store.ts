@@ -7,6 +7,8 @@ import type { Settings } from './settings'
 import type { OutboxItem } from './outbox'
 import type { ReceiptNote } from './receipts'
 import type { EstateTrust } from './trust'
+import type { Doubt, SeenCheckpoint } from './checkpoints'
+import type { KeptSplit } from './splits'
 import type { BallotDraft, JoinDraft, TicketDraft } from './drafts'
 
 export interface Member {
@@ -20,6 +22,12 @@ interface Stored {
   readonly privacy: { readonly version: number; readonly agreedMs: number }
   readonly member: Member
   readonly trust: EstateTrust
+  /** The newest verified checkpoint of each estate, by cluster id. */
+  readonly seen: Readonly<Record<string, SeenCheckpoint>>
+  readonly doubt: Doubt
+  /** The organisation that was asked besides the current one, and when. */
+  readonly crossed: { readonly node: string; readonly atMs: number }
+  readonly splits: readonly KeptSplit[]
   readonly outbox: readonly OutboxItem[]
   readonly receipts: readonly ReceiptNote[]
   readonly join: JoinDraft

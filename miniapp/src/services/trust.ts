@@ -22,13 +22,15 @@ export interface EstateTrust {
   /** Ids of the nodes whose word was compared, and of those that could not be reached then. */
   readonly compared: readonly string[]
   readonly missing: readonly string[]
-  /** Newest checkpoint this phone verified: every resident is a witness. */
-  readonly witnessed?: { readonly size: number; readonly root: string }
   readonly alarm?: 'differs' | 'fork'
 }
 
 /** The nodes disagree, or no longer say what this phone first learnt. Nothing may be signed after this. */
-export class TrustAlarm extends Error {}
+export class TrustAlarm extends Error {
+  constructor(readonly alarm: 'differs' | 'fork') {
+    super(alarm)
+  }
+}
 
 export const API = '/api/v1'
 
@@ -50,6 +52,12 @@ export async function addresses(): Promise<readonly NodeAddress[]> {
   const { nodes } = await estate()
   const own = store.read('trust')?.own ?? ''
   return reachable(nodes, own)
+}
+
+/** The same without asking anybody, and after an alarm too: what was found must reach everybody who is there. */
+export function knownAddresses(): readonly NodeAddress[] {
+  const trust = store.read('trust')
+  return trust ? reachable(trust.estate.nodes, trust.own) : []
 }
 
 function reachable(nodes: readonly NodeAddress[], own: string): readonly NodeAddress[] {

@@ -19,6 +19,13 @@ export function formatTime(language: Language, timeMs: number, nowMs: number): s
   return `${isThisYear ? '' : year + '年'}${month + 1}月${day}日 ${clock}`
 }
 
+/** `2026年11月22日`, `22 Nov 2026`: for paper, which does not know what year it is read. */
+export function formatDay(language: Language, timeMs: number): string {
+  const date = new Date(timeMs + SHANGHAI_MS)
+  const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()]
+  return language === 'en' ? `${day} ${MONTHS[month]} ${year}` : `${year}年${month + 1}月${day}日`
+}
+
 /** Midnight at the start of that day in Shanghai, or null when the text is no date `2026-12-31`. */
 export function parseDate(text: string): number | null {
   const found = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text.trim())

@@ -24,11 +24,14 @@ interface WxRequest {
   readonly timeout?: number
   /** Always 'text' here: we parse by ourselves, strictly where it matters. */
   readonly dataType?: 'text'
+  /** Tiles are bytes. */
+  readonly responseType?: 'text' | 'arraybuffer'
 }
 
 interface WxResponse {
   readonly statusCode: number
-  readonly data: string
+  /** An ArrayBuffer when that was asked for. */
+  readonly data: string | ArrayBuffer
   readonly header: Record<string, string>
 }
 
@@ -70,6 +73,8 @@ interface WxHost {
   /** Reads the open page aloud; false when this browser has no voice. */
   speakPage(language: string): boolean
   hush(): void
+  /** The page in front, on paper. */
+  print(): void
   setDisplay(display: { readonly elder: boolean; readonly fontPx: number; readonly language: string }): void
   watchEvents(url: string, topics: readonly string[], onEvent: () => void): () => void
 }

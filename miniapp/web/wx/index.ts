@@ -34,7 +34,7 @@ const move = (action: (url: string) => void): WxCall<WxUrl> =>
 
 export const wechat: Wechat = {
   env: { USER_DATA_PATH: 'written:' },
-  linli: { speakPage, hush, setDisplay, watchEvents },
+  linli: { speakPage, hush, print: () => window.print(), setDisplay, watchEvents },
   ...storage,
   getRandomValues: asCall(({ length }) => ({
     randomValues: crypto.getRandomValues(new Uint8Array(length)).buffer as ArrayBuffer,

@@ -23,7 +23,7 @@ export const request = asCall(async (options: WxRequest): Promise<WxResponse> =>
     { method: options.method ?? 'GET', headers: header, body: body ?? null },
     options.timeout,
   )
-  const data = await response.text()
+  const data = options.responseType === 'arraybuffer' ? await response.arrayBuffer() : await response.text()
   return { statusCode: response.status, data, header: Object.fromEntries(response.headers) }
 })
 

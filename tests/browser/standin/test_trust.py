@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Request, Route
@@ -164,32 +165,54 @@ def test_a_stored_receipt_that_was_tampered_with_turns_red(open_app: Open) -> No
     app.see("核对没有通过")
 
 
-def test_a_log_that_does_not_continue_what_the_phone_saw_is_an_alarm(open_app: Open) -> None:
+SEEN = "() => localStorage.getItem('linli.1.seen')"
+
+
+def test_two_signed_histories_are_an_alarm_and_the_proof_is_kept_shown_and_sent(open_app: Open) -> None:
     app = open_app()
-    app.join()
-    app.page.wait_for_function("() => JSON.parse(localStorage.getItem('linli.1.trust')).witnessed")
-    app.page.evaluate(
-        """() => {
-          const trust = JSON.parse(localStorage.getItem('linli.1.trust'))
-          trust.witnessed.root = 'ab'.repeat(32)
-          localStorage.setItem('linli.1.trust', JSON.stringify(trust))
-        }"""
-    )
-    app.go(f"pages/ticket/index?id={'T' * 43}")
-    app.tap("修好了，确认")
+    app.go()
+    app.page.wait_for_function("() => localStorage.getItem('linli.1.crossed')")
+    app.page.evaluate("localStorage.removeItem('linli.1.crossed')")
+
+    def fork(route: Route) -> None:
+        route.fulfill(response=route.fetch(url=f"{_second(app.base)}/checkpoint?forked"))
+
+    app.page.route(f"{_second(app.base)}/checkpoint", fork)
+    app.page.reload()
     app.page.wait_for_function("() => JSON.parse(localStorage.getItem('linli.1.trust')).alarm === 'fork'")
+    app.go("pages/motions/index")
+    app.see("账本出现了两个不一样的版本")
     app.go("pages/ledger/index")
-    app.see("账本与您手机上次看到的不一致")
+    app.tap("查看证据")
+    app.see("请先停一停")
+    app.see("已交给：兴业街道、业主委员会、安居物业")
+    with app.page.expect_download() as download:
+        app.tap("分享证据文件")
+    (split,) = json.loads(download.value.path().read_text())
+    (kept,) = app.stored("splits")
+    assert split == {"notes": kept["notes"], "proofs": []}
+    assert split["notes"][0].split("\n")[1] == split["notes"][1].split("\n")[1]
 
 
 def test_one_node_with_a_wrong_proof_is_no_alarm(open_app: Open) -> None:
     app = open_app()
     app.join()
-    app.page.wait_for_function("() => JSON.parse(localStorage.getItem('linli.1.trust')).witnessed")
+    app.page.wait_for_function(SEEN)
     app.page.route(f"{app.base}api/v1/consistency**", lambda route: route.fulfill(json={"proof": ["A" * 43]}))
     app.go(f"pages/ticket/index?id={'T' * 43}")
     app.tap("修好了，确认")
     app.see("报事人确认修好")
     app.page.wait_for_timeout(500)
     app.go("pages/ledger/index")
-    app.see("之后没有被改动")
+    app.see("此前的记录没有被改动过")
+
+
+def test_the_sheet_for_the_board_fits_one_page_of_paper(open_app: Open) -> None:
+    app = open_app()
+    app.go("pages/notice/index")
+    app.see("账本公示")
+    lines = app.view.locator(".sheet-lines > *").all_inner_texts()
+    note = app.page.request.get(f"{app.base}checkpoint").text()
+    assert lines == note.split("\n")[:3]
+    paper = app.page.pdf(format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", paper)) == 1

@@ -3,9 +3,10 @@
 import { ReceiptError } from '../../core/receipt'
 import { spaceCode } from '../../core/code'
 import { qrDataUrl } from '../../core/qr'
+import { observe } from '../../services/checkpoints'
 import { sentenceOfCode } from '../../services/faults'
 import { call } from '../../services/platform'
-import { exportReceipt, openReceipt, upgradeReceipt, witness, type OpenedReceipt } from '../../services/receipts'
+import { exportReceipt, openReceipt, upgradeReceipt, type OpenedReceipt } from '../../services/receipts'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { fill } from '../../texts'
@@ -43,7 +44,7 @@ definePage({
       const opened = await read(this.query['id']!)
       if (!opened) return this.setData({ verdict: 'missing' })
       this.setData(this.describe(opened))
-      await witness(opened.receipt).catch(() => undefined)
+      await observe({ note: opened.receipt.checkpoint.note }).catch(() => undefined)
     } catch (error) {
       if (!(error instanceof ReceiptError)) throw error
       const fault = this.texts.receiptFault[error.fault]
@@ -54,7 +55,7 @@ definePage({
   describe({ note, receipt }: OpenedReceipt) {
     const texts = this.texts.receipt
     const isAccepted = receipt.entry.outcome === 'accepted'
-    const isSealed = receipt.grade === 'sealed'
+    const isSealed = receipt.grade !== 'committed'
     const short = note.code.split(',')[2]!.toUpperCase()
     return {
       verdict: (isAccepted ? 'good' : 'refused') as Verdict,
@@ -62,7 +63,7 @@ definePage({
       what: `${kindText(note.kind, this.texts)} · ${note.title}`,
       when: formatTime(settings().language, receipt.entry.time_ms, serverNow()),
       number: String(receipt.entry.index),
-      grade: isSealed ? texts.sealed : texts.committed,
+      grade: texts[receipt.grade],
       isSealed,
       owner: receipt.ownerChecked ? texts.owner : texts.ownerUnknown,
       code: note.code,

@@ -73,8 +73,8 @@ function pendingOf({ id, kind, state, title }: OutboxItem, texts: Texts): Pendin
 
 function rowOf(note: ReceiptNote, texts: Texts): Row {
   const isAccepted = note.outcome === 'accepted'
-  const isSealed = note.grade === 'sealed'
-  const state = !isAccepted ? texts.receipts.refused : isSealed ? texts.receipts.sealed : texts.receipts.committed
+  const isSealed = note.grade !== 'committed'
+  const state = isAccepted ? texts.receipts[note.grade] : texts.receipts.refused
   const tone = !isAccepted ? 'bad' : isSealed ? 'good' : 'wait'
   const hint = `${kindText(note.kind, texts)} · ${formatTime(settings().language, note.atMs, serverNow())}`
   return { id: note.id, title: note.title, hint, state, tone }
