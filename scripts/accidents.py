@@ -9,6 +9,7 @@ restore     a node gets back the data of an earlier day
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster import PEER_PORTS_ABOVE, NodePlace, find_port_base
-from fault_proxy import REFUSED
+from fault_proxy import REFUSED, FaultProxy
 from fragile_cluster import FragileCluster
-from rehearsal import COPY, Rehearsal, rehearsal, write_layout
+from rehearsal import COPY, ProxiedLines, Rehearsal, rehearsal, write_layout
 from server.ledger.genesis import estate_of, parse_genesis
 from server.ledger.policy import parse_policy
 from server.ledger.receipt import verify_receipt
@@ -34,9 +35,11 @@ RECORDS = 12
 """Ordered between a backup and its return."""
 
 
-async def rehearse(accident: str, folder: Path, given: Path | None, tell: Callable[[str], None]) -> list[str]:
+async def rehearse(
+    accident: str, folder: Path, given: Path | None, tell: Callable[[str], None], *, is_distant: bool = False
+) -> list[str]:
     """Make an accident in `folder` and show it; what was not as the design promises."""
-    async with rehearsal(folder, given, tell) as stage:
+    async with rehearsal(folder, given, tell, is_distant=is_distant) as stage:
         await ACCIDENTS[accident](stage)
         for fault in stage.faults:
             tell(f"FAULT: {fault}")
@@ -84,11 +87,11 @@ async def partition(stage: Rehearsal) -> None:
     """One node's line is cut; it lives, and cannot know that the others do."""
     await _begin(stage)
     one, other, victim = stage.cluster.nodes[0], stage.cluster.nodes[1], stage.cluster.nodes[-1]
-    proxy = stage.cluster.proxy
     stage.step(f"{victim.id} 的网线断了", f"The line of {victim.id} is cut")
-    proxy.isolate(victim.id, REFUSED)
+    stage.lines.cut(victim.id)
     for node in (one, other):
         await stage.sign(node)
+    await stage.wait_until(lambda: _is_missed(stage, one, victim), NOTICED_S)
     kept = await stage.sign(victim, is_expected=False)
     await stage.show()
     stage.say(
@@ -99,7 +102,7 @@ async def partition(stage: Rehearsal) -> None:
         "怎么办：修网络。不要重启，更不要另起一个副本", "What to do: mend the network; restart nothing, copy nothing"
     )
     stage.step("网络恢复", "The line is mended")
-    proxy.clear()
+    stage.lines.mend()
 
     async def is_ordered() -> bool:
         _, found = await stage.ask(victim, f"/api/v1/records/{kept['id']}")
@@ -110,6 +113,11 @@ async def partition(stage: Rehearsal) -> None:
     else:
         stage.faults.append(f"the record that {victim.id} was handed while it was cut off was not ordered")
     await _conclude(stage)
+
+
+async def _is_missed(stage: Rehearsal, by: NodePlace, missed: NodePlace) -> bool:
+    _, state = await stage.ask(by, "/api/v1/cluster")
+    return any(one["id"] == missed.id and not one["reachable"] for one in state.get("nodes", ()))
 
 
 async def clone(stage: Rehearsal) -> None:
@@ -144,7 +152,7 @@ async def _fail_over(
 ) -> None:
     """The network fails too: one peer reaches the original, the other the copy, and the peers not each other."""
     one, original, copy, other = nodes
-    proxy = stage.cluster.proxy
+    proxy = _proxy(stage)
     stage.step(
         f"网络又断成两半：{one.id} 连着原机，{other.id} 连着副本",
         f"The network breaks in two as well: {one.id} reaches the original, {other.id} the copy",
@@ -185,6 +193,11 @@ async def _fail_over(
         stage.faults.append("there are two histories, and no node says so")
 
 
+def _proxy(stage: Rehearsal) -> FaultProxy:
+    assert isinstance(stage.lines, ProxiedLines), "a copy is reached through a proxy"
+    return stage.lines.proxy
+
+
 async def _find_stopped(stage: Rehearsal, copy: NodePlace) -> list[str]:
     """The nodes that say that they have stopped."""
     said = [(node, (await stage.ask(node, "/readyz"))[1]) for node in (*stage.cluster.nodes, copy)]
@@ -208,9 +221,9 @@ async def _copy_of(stage: Rehearsal, node: NodePlace) -> AsyncIterator[tuple[Fra
     """A snapshot of a node's folder as a cluster of one, on ports of its own; stopped at the end."""
     root, port = stage.cluster.data / COPY, find_port_base(1)
     copy = NodePlace(node.id, root / node.id, port, port + PEER_PORTS_ABOVE)
-    stage.cluster.signal(node, signal.SIGSTOP)  # a machine's snapshot is of one moment
+    os.kill(node.pid, signal.SIGSTOP)  # a machine's snapshot is of one moment
     shutil.copytree(node.folder, copy.folder, ignore=shutil.ignore_patterns("node.log", "node.pid", "affliction"))
-    stage.cluster.signal(node, signal.SIGCONT)
+    os.kill(node.pid, signal.SIGCONT)
     for name in ("genesis.json", "policy.txt"):
         shutil.copy(stage.cluster.data / name, root / name)
     config = copy.config.read_text("utf-8")
@@ -218,7 +231,7 @@ async def _copy_of(stage: Rehearsal, node: NodePlace) -> AsyncIterator[tuple[Fra
         config = config.replace(f"port = {old}\n", f"port = {new}\n", 1)
     copy.config.write_text(config, "utf-8")
     write_layout(root, [copy])
-    copies = FragileCluster(root, stage.cluster.proxy, names={node.id: COPY})
+    copies = FragileCluster(root, _proxy(stage), names={node.id: COPY})
     try:
         yield copies, copies.nodes[0]
     finally:
@@ -253,7 +266,7 @@ async def restore(stage: Rehearsal) -> None:
 
 
 async def _sign_silently(stage: Rehearsal) -> None:
-    quiet = Rehearsal(stage.cluster, stage.http, lambda line: None)
+    quiet = Rehearsal(stage.cluster, stage.lines, stage.http, lambda line: None)
     await quiet.sign(stage.cluster.nodes[0])
     stage.faults += quiet.faults
 

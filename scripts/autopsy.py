@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,6 +42,8 @@ _ENTRIES = 'SELECT "index", height, record, kind, author, outcome, content FROM 
 _COSIGNATURES = "SELECT size, member, root, line FROM cosignature ORDER BY size, member"
 BUG_WORDS = ("Traceback", "replica_stopped", "node_failed", "background_failed")
 """Words of a log that a crash from outside never explains."""
+OWN_LINES = ("timestamp=", "server: ")
+"""How the lines of a node's program begin."""
 VERIFIER = Path(__file__).resolve().parent / "verify.py"
 SIGNATURES_CHECKED = 60
 """The independent verifier computes elliptic curves in plain Python: a sample of each sort of signature."""
@@ -220,21 +223,14 @@ def find_bugs(nodes: Sequence[NodePlace], excuses: Excuses) -> Iterator[str]:
             if any(word in line for word in BUG_WORDS) and not any(word in line for word in excused)
         ]
         if telling:
-            yield f"{node.log} has {len(telling)} lines like: {telling[0][:300]}"
+            yield f"{node.log} has {len(telling)} lines like: {telling[0][:2000]}"
 
 
 def _join_tracebacks(lines: Sequence[str]) -> Iterator[str]:
-    """A traceback that Python printed by itself as one line, with the exception that closes it first."""
-    inside: list[str] = []
-    for line in lines:
-        if line.startswith("Traceback") or (inside and line.startswith(" ")):
-            inside.append(line)
-        elif inside:
-            yield " | ".join([line, *inside])
-            inside = []
-        else:
-            yield line
-    yield from inside
+    """The lines of a log, with what Python printed by itself between two of them as one line."""
+    for is_ours, group in groupby(lines, lambda line: line.startswith(OWN_LINES)):
+        together = list(group)
+        yield from together if is_ours else [" | ".join(together)]
 
 
 async def examine(cluster: Cluster, promises: Sequence[Promise], excuses: Excuses | None = None) -> list[str]:

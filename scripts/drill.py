@@ -30,8 +30,10 @@ if __name__ == "__main__":
 import accidents
 import chaos
 import kills
-import small_disk
+from unshared import is_unshared, reexec_unshared
 
+EXIT_LEFT_OUT = 2
+"""What was asked for is not possible on this machine; the words say why."""
 ACCIDENT_WORDS = {
     "down": "one node ends without a word",
     "partition": "one node is cut off",
@@ -44,11 +46,13 @@ def main(arguments: Sequence[str]) -> int:
     """Command line."""
     options = _parse(arguments)
     if options.drill == "chaos":
-        small_disk.reexec_with_private_mounts()
+        reexec_unshared("mount")
+    if getattr(options, "networks", False):
+        reexec_unshared("net")
     with tempfile.TemporaryDirectory(prefix="linli-drill-") as temporary:
         folder = options.keep or Path(temporary) / "cluster"
         if options.drill in accidents.ACCIDENTS:
-            return bool(asyncio.run(accidents.rehearse(options.drill, folder, options.data, show)))
+            return _rehearse(options, folder)
         report = asyncio.run(_run(options, folder))
     if options.json:
         print(json.dumps(asdict(report), indent=1))
@@ -57,6 +61,14 @@ def main(arguments: Sequence[str]) -> int:
     else:
         kills.print_report(report)
     return 1 if report.faults else 0
+
+
+def _rehearse(options: argparse.Namespace, folder: Path) -> int:
+    if options.networks and not is_unshared("net"):
+        print("separate networks take root, or a machine that gives everybody a user namespace (unshare -rn)")
+        return EXIT_LEFT_OUT
+    drill = accidents.rehearse(options.drill, folder, options.data, show, is_distant=options.networks)
+    return bool(asyncio.run(drill))
 
 
 async def _run(options: argparse.Namespace, folder: Path) -> chaos.Report | kills.Report:
@@ -93,10 +105,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         drill.add_argument("--seed", type=int, default=1, help="of the plan (1)")
         drill.add_argument("--port-base", type=int, default=0, help="first public port; 0 finds free ones")
         drill.add_argument("--json", action="store_true", help="print the report as JSON")
-    accident = [drills.add_parser(name, help=words) for name, words in ACCIDENT_WORDS.items()]
-    for drill in accident:
+    accident = {name: drills.add_parser(name, help=words) for name, words in ACCIDENT_WORDS.items()}
+    for drill in accident.values():
         drill.add_argument("--data", type=Path, help="work on a copy of this stopped cluster instead of a new one")
-    for drill in (killing, troubled, *accident):
+        drill.set_defaults(networks=False)
+    for name in ("down", "partition"):
+        words = "each node in a network namespace of its own, with lines that are really cut"
+        accident[name].add_argument("--networks", action="store_true", help=words)
+    for drill in (killing, troubled, *accident.values()):
         drill.add_argument("--keep", type=Path, help="work in this new folder and leave it behind")
     return parser.parse_args(arguments)
 

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -23,8 +23,9 @@ from ballot_load import open_http
 from client import ApiError, Person
 from cluster import Cluster, NodePlace, find_port_base, init_cluster, is_free
 from electorate import Electorate
-from fault_proxy import FaultProxy
+from fault_proxy import REFUSED, FaultProxy
 from fragile_cluster import FragileCluster
+from separate_networks import DistantCluster, Networks
 
 PATIENCE_S = 60.0
 ANSWER_S = 15.0
@@ -39,11 +40,22 @@ COPY = "copy"
 """Under which name a second copy of a node goes through the proxy."""
 
 
+class Lines(Protocol):
+    """What connects the nodes."""
+
+    def cut(self, node: str) -> None:
+        """No byte passes between this node and its peers."""
+
+    def mend(self) -> None:
+        """Every line carries again."""
+
+
 @dataclass(slots=True)
 class Rehearsal:
     """Mutable. The cluster, its screen, and what was not as the design promises."""
 
-    cluster: FragileCluster
+    cluster: Cluster
+    lines: Lines
     http: aiohttp.ClientSession
     print: Callable[[str], None]
     faults: list[str] = field(default_factory=list)
@@ -198,8 +210,13 @@ def _shorten(line: str) -> str:
 
 
 @asynccontextmanager
-async def rehearsal(folder: Path, given: Path | None, tell: Callable[[str], None]) -> AsyncIterator[Rehearsal]:
-    """A cluster that runs: a new one in `folder`, or there a copy of the one that is given. Raises SystemExit."""
+async def rehearsal(
+    folder: Path, given: Path | None, tell: Callable[[str], None], *, is_distant: bool = False
+) -> AsyncIterator[Rehearsal]:
+    """A cluster that runs: a new one in `folder`, or there a copy of the one that is given. Raises SystemExit.
+
+    `is_distant`: each node in a network of its own, with lines that are really cut; else behind a proxy on loopback.
+    """
     if given is None:
         init_cluster(folder, port_base=find_port_base())
     else:
@@ -207,12 +224,28 @@ async def rehearsal(folder: Path, given: Path | None, tell: Callable[[str], None
     nodes = Cluster(folder).nodes
     targets = {node.id: ("127.0.0.1", node.peer_port) for node in nodes}
     async with FaultProxy({**targets, COPY: ("127.0.0.1", 0)}, seed=0) as proxy, open_http() as http:
-        cluster = FragileCluster(folder, proxy)
+        networks = Networks([node.id for node in nodes]) if is_distant else None
+        cluster = FragileCluster(folder, proxy) if networks is None else DistantCluster(folder, networks)
         try:
             await asyncio.to_thread(cluster.start_all)
-            yield Rehearsal(cluster, http, tell)
+            yield Rehearsal(cluster, networks or ProxiedLines(proxy), http, tell)
         finally:
             await asyncio.to_thread(cluster.stop_all)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxiedLines:
+    """Lines on loopback, through a proxy."""
+
+    proxy: FaultProxy
+
+    def cut(self, node: str) -> None:
+        """Connections end at once; on a real network it takes some seconds until that is noticed."""
+        self.proxy.isolate(node, REFUSED)
+
+    def mend(self) -> None:
+        """All directions are clear."""
+        self.proxy.clear()
 
 
 def copy_cluster(given: Path, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """A data folder that can be full: a file system of its own in memory, in a mount namespace that ends with the drill.
 
-Mounting takes root, or a machine that lets everybody have a user namespace. Where neither is so, `find_obstacle` says
-so, and drills leave the fault out with that word. Nothing is ever mounted where other programs could see it.
+Where such a namespace cannot be had (`unshared.py`), `find_obstacle` says so, and drills leave the fault out with that
+word. Nothing is ever mounted where other programs could see it.
 """
 
 from __future__ import annotations
@@ -9,41 +9,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
+from unshared import is_unshared
+
 DISK_BYTES = 192 * 1024 * 1024
 """SQLite's WAL grows to 32 MB before it is moved; a drill's photos are some MB. Only what is kept takes memory."""
-_MARK = "LINLI_PRIVATE_MOUNTS"
 _PIECES = (1024 * 1024, 4096, 1)
-
-
-def reexec_with_private_mounts() -> None:
-    """Run this program anew in a mount namespace of its own, if the machine allows it; else go on without."""
-    if _MARK in os.environ:
-        return
-    prefix = _unshare_command()
-    if prefix is not None:
-        os.environ[_MARK] = "1"
-        os.execvp(prefix[0], [*prefix, sys.executable, *sys.argv])  # noqa: S606 - the same program, in a namespace
 
 
 def find_obstacle() -> str:
     """Why no disk can be made full here; empty when one can."""
-    if _MARK in os.environ:
+    if is_unshared("mount"):
         return ""
     return "mounting a small disk takes root, or a machine that gives everybody a user namespace (unshare -rm)"
-
-
-def _unshare_command() -> list[str] | None:
-    program = shutil.which("unshare")
-    if program is None:
-        return None
-    command = [program, "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-    probe = "mount -t tmpfs none /mnt"
-    done = subprocess.run([*command, "sh", "-c", probe], capture_output=True, check=False)
-    return command if done.returncode == 0 else None
 
 
 class SmallDisk:
