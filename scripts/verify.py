@@ -40,7 +40,7 @@ if __name__ == "__main__":
 from verifier import ledger, receipt
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis
-from verifier.policy import parse_policy
+from verifier.policy import GRADES, parse_policy
 from verifier.report import EXIT_FAILED, EXIT_NOT_CHECKED, Report
 from verifier.source import SourceError, open_source, read_file
 from verifier.tallies import parse_openings
@@ -90,7 +90,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     one.add_argument("file", type=Path, metavar="FILE")
     one.add_argument("--policy", type=Path, required=True, help="policy.txt: whose signatures count")
     one.add_argument("--genesis", type=Path, help="genesis.json: checks attestations, and owners that it names")
-    one.add_argument("--require", choices=("committed", "sealed"), default="", help="the grade it must have")
+    one.add_argument("--require", choices=GRADES, default="", help="the grade it must have")
     whole = commands.add_parser("log", help="check a whole log")
     whole.add_argument("place", metavar="URL_OR_DIR", help="a node's address, or a folder with an export")
     whole.add_argument("--sample", type=_count, help="check this many signatures of each sort instead of all")

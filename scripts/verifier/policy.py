@@ -10,6 +10,8 @@ from verifier.encoding import Rejected, b64, sha256, unb64
 
 LOG_TYPE, COSIGNATURE_TYPE = 1, 4
 KEY_ID_BYTES = 4
+GRADES = ("committed", "sealed", "witnessed")
+"""From the weakest: a quorum signed, every member did, and outside witnesses too where the policy names any."""
 _VKEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 _COUNT = re.compile(r"all|any|[1-9][0-9]{0,3}")
 
@@ -55,11 +57,13 @@ class Policy:
         return held
 
     def grade(self, signers: Collection[str]) -> str:
-        """`sealed`, `committed`, or empty when the quorum is not reached."""
+        """One of GRADES, or empty when the quorum is not reached."""
         held = self.satisfied(signers)
         if self.quorum not in held:
             return ""
-        return "sealed" if "sealed" in held else "committed"
+        if "sealed" not in held:
+            return "committed"
+        return "witnessed" if "witnessed" in held else "sealed"
 
 
 def parse_policy(text: str) -> Policy:

@@ -11,7 +11,7 @@ from verifier.checkpoint import Checkpoint, check_checkpoint
 from verifier.encoding import INTEGER_MAX, Rejected, parse_canonical, unb64
 from verifier.genesis import Genesis, check_attestations, check_policy
 from verifier.merkle import check_inclusion, leaf_hash
-from verifier.policy import Policy
+from verifier.policy import GRADES, Policy
 from verifier.record import ACCEPTED, BIND_KIND, Entry, Record, parse_entry, parse_record
 from verifier.report import Report, Result
 from verifier.signatures import is_device_signature, point_of, thumbprint
@@ -155,7 +155,7 @@ def _report_first(report: Report, first: Proof, policy: Policy, proofs: int, req
     report.say("inclusion", Result.OK, f"leaf {first.leaf.hex()[:16]} stands at index {entry.index}: {entry.outcome}")
     report.say("quorum", Result.OK, f"{checkpoint.grade}: cosigned by {signers}")
     if require:
-        is_enough = checkpoint.grade in (require, "sealed")
+        is_enough = GRADES.index(checkpoint.grade) >= GRADES.index(require)
         report.say("grade", Result.OK if is_enough else Result.FAILED, f"{require} is asked, it is {checkpoint.grade}")
     if record is None:
         report.say("record", Result.OK, f"a derived entry of kind {entry.system['kind']}: no record")

@@ -119,9 +119,13 @@ def cosigner_name(origin: str, member: str) -> str:
 
 def cosign_line(signer: MessageSigner, origin: str, member: str, size: int, root: bytes, time_s: int) -> str:
     """A member's cosignature line over (size, root), without a line end. `time_s`: seconds since 1970."""
-    key = VerifierKey(cosigner_name(origin, member), TYPE_COSIGNATURE, signer.public)
-    signature = signer.sign(_cosigned_message(time_s, Checkpoint(origin, size, root)))
-    return _line(key.name, key.id + time_s.to_bytes(_TIME_BYTES) + signature)
+    return witness_line(signer, cosigner_name(origin, member), Checkpoint(origin, size, root), time_s)
+
+
+def witness_line(signer: MessageSigner, name: str, checkpoint: Checkpoint, time_s: int) -> str:
+    """The cosignature line of whoever signs under this name, without a line end. `time_s`: seconds since 1970."""
+    key = VerifierKey(name, TYPE_COSIGNATURE, signer.public)
+    return _line(name, key.id + time_s.to_bytes(_TIME_BYTES) + signer.sign(_cosigned_message(time_s, checkpoint)))
 
 
 def log_line(signer: MessageSigner, origin: str, size: int, root: bytes) -> str:
@@ -189,6 +193,11 @@ def parse_line(line: str) -> SignatureLine:
         return SignatureLine(found[1], b64_decode(found[2]))
     except Malformed:
         raise CheckpointError(CheckpointFault.SIGNATURE_LINE) from None
+
+
+def note_line(line: SignatureLine) -> str:
+    """A signature line as it stands in a note, without its line end."""
+    return _line(line.name, line.blob)
 
 
 def verify_lines(note: Note, keys: Sequence[VerifierKey]) -> dict[VerifierKey, int]:

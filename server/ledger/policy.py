@@ -39,10 +39,11 @@ _SPACES = re.compile(r"[ \t]+")
 
 
 class Grade(enum.Enum):
-    """How firmly an entry stands: a quorum has signed, or every member has (architecture.md 4)."""
+    """How firmly an entry stands: a quorum signed, every member did, outside witnesses did too (consensus.md 1.4)."""
 
     COMMITTED = "committed"
     SEALED = "sealed"
+    WITNESSED = "witnessed"
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -74,7 +75,9 @@ class Policy(msgspec.Struct, frozen=True):
         held = self.satisfied(signers)
         if self.quorum not in held:
             return None
-        return Grade.SEALED if Grade.SEALED.value in held else Grade.COMMITTED
+        if Grade.SEALED.value not in held:
+            return Grade.COMMITTED
+        return Grade.WITNESSED if Grade.WITNESSED.value in held else Grade.SEALED
 
 
 class VerifiedCheckpoint(msgspec.Struct, frozen=True):
