@@ -16,6 +16,7 @@ from msgspec import Meta
 from server.api.call import Call
 from server.api.errors import Declined
 from server.api.route import PUBLIC, Access, Answer, Header, Media, Query, Routes
+from server.api.witnessed import find_witnessed, with_lines
 from server.limits import INTEGER_MAX
 from server.record.canonical import b64u_encode
 
@@ -33,7 +34,8 @@ Size = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 async def show_checkpoint(
     call: Call, x_linli_size: Annotated[Size, Header] = 0
 ) -> Annotated[Answer[str], Media("text/plain; charset=utf-8")]:
-    """The newest checkpoint that a quorum has signed: note, this node's line, all cosignatures.
+    """The newest checkpoint that a quorum has signed: note, this node's line, all cosignatures; those of outside
+    witnesses too, as soon as they have signed it.
 
     With the header X-Linli-Size, the answer's X-Linli-Consistency holds the hashes (base64url, separated by spaces)
     that show the log of that size to begin this one. It is absent when this node's checkpoint is not larger.
@@ -41,11 +43,21 @@ async def show_checkpoint(
     text = call.node.checkpoint_text()
     if not text:
         raise Declined("behind", retry_after_s=1)
+    text = with_lines(text, await find_witnessed(call))
     size = int(text.split("\n", 2)[1])
     if not 0 < x_linli_size < size:
         return Answer(text, headers=_OPEN)
     proof = await call.node.ledger.consistency_proof(x_linli_size, size)
     return Answer(text, headers={**_OPEN, CONSISTENCY_HEADER: " ".join(map(b64u_encode, proof))})
+
+
+@routes.route("GET", "/checkpoint/witnessed", access=PUBLIC)
+async def show_witnessed(call: Call) -> Annotated[Answer[str], Media("text/plain; charset=utf-8")]:
+    """The newest checkpoint that outside witnesses signed: of some minutes ago, where any are asked; else 404."""
+    witnessed = await find_witnessed(call)
+    if witnessed is None:
+        raise Declined("not_found")
+    return Answer(witnessed.text, headers=_OPEN)
 
 
 @routes.route("GET", "/genesis.json", access=PUBLIC)

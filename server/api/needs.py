@@ -13,6 +13,7 @@ from server.gateway.clock import Clock
 from server.gateway.photo_workshop import PhotoWorkshop
 from server.ledger.genesis import Genesis
 from server.node.changes import Changes
+from server.node.evidence import EvidenceDesk
 from server.node.keyring import Keys
 from server.node.node import Submission
 from server.node.photo_desk import PhotoDesk
@@ -21,6 +22,7 @@ from server.storage.ledger import Ledger
 from server.storage.openings import OpeningStore
 from server.storage.people import PeopleStore
 from server.storage.queries import Queries
+from server.storage.rows import RowStore
 from server.storage.sessions import SessionStore
 
 
@@ -77,6 +79,10 @@ class NodeService(Protocol):
     def phone_codes(self) -> PhoneCodeStore: ...
     @property
     def photos(self) -> PhotoDesk: ...
+    @property
+    def evidence(self) -> EvidenceDesk: ...
+    @property
+    def rows(self) -> RowStore: ...
     @property
     def workshop(self) -> PhotoWorkshop: ...
     @property

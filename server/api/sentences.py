@@ -141,6 +141,11 @@ API_SENTENCES: dict[str, Sentence] = {
         "微信核实太频繁，请一分钟后再试，或改用短信。",
         "WeChat was asked too often; try in a minute, or use a text message.",
     ),
+    "evidence_void": Sentence(
+        422,
+        "这两份检查点不能证明有单位自相矛盾。",
+        "These two checkpoints do not prove that an organisation has contradicted itself.",
+    ),
     "photo_quota": Sentence(
         429, "今天上传的照片太多，请明天再试。", "Too many photos today; please come back tomorrow."
     ),

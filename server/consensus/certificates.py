@@ -13,23 +13,35 @@ from server.record.canonical import Malformed
 
 B = TypeVar("B", bound=SignedBody)
 _SIGNATURES_MAX = 16
+GOOD_KEPT = 1_024
 
 
 class Certifier:
     """Reads and checks what members sign, against the epoch and members of the configuration."""
 
-    __slots__ = ("_config", "_keyring")
+    __slots__ = ("_config", "_good", "_keyring")
 
     def __init__(self, config: Config, keyring: Keyring) -> None:
         self._config = config
         self._keyring = keyring
+        self._good: dict[tuple[bytes, bytes], None] = {}
+        """Statements lately found good, by type and body and by signature: certificates bring them again."""
 
     def signed(self, statement: Signed[B]) -> bool:
         """Whether a member of this epoch signed it."""
         body = statement.body
         if body.epoch != self._config.epoch or body.sender not in self._config.members:
             return False
-        return self._keyring.verify(body.sender, TYPES[type(body)], statement.raw, statement.signature)
+        type_ = TYPES[type(body)]
+        known = (type_.encode() + statement.raw, statement.signature)
+        if known in self._good:
+            return True
+        if not self._keyring.verify(body.sender, type_, statement.raw, statement.signature):
+            return False
+        self._good[known] = None
+        if len(self._good) > GOOD_KEPT:
+            del self._good[next(iter(self._good))]
+        return True
 
     def prepared(self, data: bytes, view: int, height: int, block_id: str) -> bool:
         """Whether a quorum of distinct members signed PREPARE for this block at this view and height."""

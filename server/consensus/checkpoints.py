@@ -25,7 +25,7 @@ class Line:
 class Checkpoints:
     """Mutable. Own boundaries and everybody's lines, both bounded."""
 
-    __slots__ = ("_boundaries", "_config", "_lines", "_published", "committed_size", "sealed_size")
+    __slots__ = ("_boundaries", "_config", "_lines", "_published", "committed_size", "excused", "sealed_size")
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -34,6 +34,8 @@ class Checkpoints:
         self._published: dict[int, int] = {}
         self.committed_size = 0
         self.sealed_size = 0
+        self.excused: tuple[str, ...] = ()
+        """Members whose signature a seal does not wait for: ordered evidence names them (decisions 21)."""
 
     def extend(self, boundary: Boundary) -> list[PublishCheckpoint]:
         """The own chain has a new boundary. Returns what is now to be published."""
@@ -48,6 +50,10 @@ class Checkpoints:
         """Whether `member`'s line at this size is here, or it would not be kept."""
         lines = self._lines[member]
         return size in lines or (len(lines) >= LINES_KEPT_MAX and size < min(lines))
+
+    def line(self, member: str, size: int) -> Line | None:
+        """The member's line at this size, if it is kept."""
+        return self._lines.get(member, {}).get(size)
 
     def note(self, member: str, line: Line) -> list[PublishCheckpoint]:
         """Keep a verified line. Returns what is now to be published."""
@@ -96,7 +102,8 @@ class Checkpoints:
         if len(lines) < self._config.quorum or len(lines) <= self._published.get(size, 0):
             return []
         self._published[size] = len(lines)
-        sealed = len(lines) == len(self._config.members)
+        signed = dict(lines)
+        sealed = all(member in signed or member in self.excused for member in self._config.members)
         self.committed_size = max(self.committed_size, size)
         if sealed:
             self.sealed_size = size

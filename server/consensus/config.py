@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.consensus.quorum import Mode, Quorum, primary_of
+from server.consensus.quorum import Mode, Quorum
 from server.limits import BLOCK_BYTES_MAX, MIB, SECOND_MS
 
 VIEWS_AHEAD_MAX = 1_000
@@ -73,7 +73,3 @@ class Config:
     def others(self) -> tuple[str, ...]:
         """Every member but this one, in order."""
         return tuple(member for member in self.members if member != self.me)
-
-    def primary(self, view: int) -> str:
-        """The primary of a view."""
-        return primary_of(self.members, view)

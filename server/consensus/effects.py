@@ -12,6 +12,9 @@ from enum import IntEnum
 from typing import Literal
 
 from server.consensus.block import Attachments, Block
+from server.consensus.evidence import Evidence
+
+StopReason = Literal["fork", "diverged", "twin", "halted"]
 
 
 class Entry(IntEnum):
@@ -127,6 +130,13 @@ class KeepTranscript:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepEvidence:
+    """Keep verified evidence for ever, show it to whoever asks, and order it: first in the next block."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
 class PublishCheckpoint:
     """The cosignatures now held of a block boundary: those of a quorum at least. Supersedes what was told of `size`."""
 
@@ -135,7 +145,7 @@ class PublishCheckpoint:
     lines: tuple[tuple[str, str], ...]
     """(member, line), in the order of members."""
     sealed: bool
-    """Whether all members have signed."""
+    """Whether all members have signed that ordered evidence does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +163,10 @@ class Stop:
     """This replica signs nothing more. It goes on serving what it stored; the operator must look.
 
     fork: a certified block does not extend the own chain. diverged: a quorum of others executed to another state.
-    halted: the driver said so.
+    twin: something else signs with this member's key. halted: the driver said so.
     """
 
-    reason: Literal["fork", "diverged", "halted"]
+    reason: StopReason
     detail: str
 
 
@@ -172,6 +182,7 @@ Effect = (
     | Execute
     | Store
     | KeepTranscript
+    | KeepEvidence
     | PublishCheckpoint
     | ReadBlocks
     | Stop

@@ -105,12 +105,21 @@ class Agenda:
     """What the state waits for; told after Start and after every Stored.
 
     `due_ms`: the earliest due timer. `awaiting_size`: the smallest tree size that, once sealed, lets a row go on.
-    `sealed_size`: the size sealed so far as the state knows it.
+    `sealed_size`: the size sealed so far as the state knows it. `barred`: culprits of ordered evidence; they lead no
+    view, and a seal does not wait for them (decisions 21).
     """
 
     due_ms: int | None = None
     awaiting_size: int | None = None
     sealed_size: int = 0
+    barred: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accused:
+    """Evidence that somebody brought to the driver, packed: not verified yet."""
+
+    evidence: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,7 @@ Event = (
     | Executed
     | Stored
     | Agenda
+    | Accused
     | BlocksRead
     | Halted
 )

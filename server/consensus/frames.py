@@ -15,6 +15,7 @@ from server.consensus.messages import (
     Commit,
     CommitMessage,
     Cosign,
+    EvidenceMessage,
     Executed,
     Fetch,
     Message,
@@ -98,6 +99,11 @@ def _(message: RequestMessage) -> bytes:
 
 
 @encode_frame.register
+def _(message: EvidenceMessage) -> bytes:
+    return pack([b"evidence", message.evidence])
+
+
+@encode_frame.register
 def _(message: BatchMessage) -> bytes:
     return pack([b"batch", message.block])
 
@@ -174,6 +180,7 @@ _READERS: dict[bytes, tuple[int, Callable[[list[bytes]], Message]]] = {
     b"status": (1, lambda parts: decode_body(Status, parts[0])),
     b"request": (3, _read_request),
     b"fetch": (1, lambda parts: decode_body(Fetch, parts[0])),
+    b"evidence": (1, lambda parts: EvidenceMessage(parts[0])),
     b"batch": (1, lambda parts: BatchMessage(parts[0])),
     b"sync-request": (1, lambda parts: decode_body(SyncRequest, parts[0])),
     b"sync-reply": (1, _read_sync_reply),

@@ -66,7 +66,7 @@ class Suspect(SignedBody, frozen=True):
     """`sender` sees no progress in `view` and says why. It changes no state of the sender."""
 
     height: Count
-    reason: Literal["record", "vote", "view", "timer", "seal"]
+    reason: Literal["record", "vote", "view", "timer", "seal", "evidence"]
     view: Count
 
 
@@ -108,6 +108,7 @@ class Held(Body, frozen=True):
 class Status(Body, frozen=True):
     """Where the sender stands and whose votes it holds, so that a peer sends what is missing. Not trusted."""
 
+    accused: Members
     attachments_missing: bool
     commits: Members
     cosigned: Annotated[tuple[Held, ...], Meta(max_length=16)]
@@ -195,6 +196,13 @@ class RequestMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceMessage:
+    """Two statements of one member that no honest member makes together, as `evidence.Evidence` packs them."""
+
+    evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class BatchMessage:
     """Answer to FETCH: the packed block."""
 
@@ -219,6 +227,7 @@ Message = (
     | Cosign
     | Status
     | RequestMessage
+    | EvidenceMessage
     | Fetch
     | BatchMessage
     | SyncRequest

@@ -14,7 +14,7 @@ from server.consensus.messages import Commit, Prepare, PrePrepareMessage, Signed
 from server.consensus.packing import pack
 from server.consensus.slot import CastVote, PreparedBlock
 from server.consensus.state import State
-from server.consensus.suspicion import seal_is_wanted
+from server.consensus.suspicion import evidence_is_wanted, seal_is_wanted
 from server.ledger.block import Header, entries_root
 from server.record.canonical import Malformed
 
@@ -22,7 +22,7 @@ from server.record.canonical import Malformed
 def propose(state: State) -> None:
     """Ask for a batch when this replica leads, nothing is in flight and there is work: natural batching.
 
-    Work is a pending record, a timer that is due, or a seal that a row waits for.
+    Work is a pending record, a timer that is due, a seal that a row waits for, or evidence that is not ordered yet.
     """
     slot = state.slot
     if slot.building or slot.nothing_to_build or not may_propose(state) or not _has_work(state):
@@ -57,7 +57,8 @@ def named_block(state: State) -> str:
 
 def _has_work(state: State) -> bool:
     due_ms = state.agenda.due_ms
-    return bool(len(state.pool)) or (due_ms is not None and state.now_ms >= due_ms) or seal_is_wanted(state)
+    is_due = due_ms is not None and state.now_ms >= due_ms
+    return bool(len(state.pool)) or is_due or seal_is_wanted(state) or evidence_is_wanted(state)
 
 
 def on_built(state: State, event: Built) -> None:
@@ -101,7 +102,7 @@ def on_pre_prepare(state: State, message: PrePrepareMessage) -> None:
     body = message.prepare.body
     if state.phase != "normal" or body.view != state.view or body.height != state.height:
         return
-    if body.sender != state.config.primary(body.view) or not on_prepare(state, message.prepare):
+    if body.sender != state.primary(body.view) or not on_prepare(state, message.prepare):
         return
     if state.slot.prepares[body.sender].raw != message.prepare.raw:
         return state.count("equivocation")
@@ -127,7 +128,7 @@ def _may_check(state: State, block: Block) -> bool:
         return block.block_id == named and extends_tip(state, block)
     header = block.header
     if (
-        header.proposer != state.config.primary(state.view)
+        header.proposer != state.primary(state.view)
         or abs(header.time_ms - state.now_ms) > state.config.timeouts.clock_skew_ms
     ):
         state.count("proposal_refused")
@@ -179,7 +180,7 @@ def on_checked(state: State, event: Checked) -> None:
     state.count(f"checked_{event.verdict.value}")
     if event.verdict is not Verdict.OK:
         return
-    primary = state.slot.prepares.get(state.config.primary(state.view))
+    primary = state.slot.prepares.get(state.primary(state.view))
     proposed = primary is not None and (primary.body.view, primary.body.block_id) == (state.view, event.block_id)
     if (proposed or named_block(state) == event.block_id) and _may_check(state, block):
         cast_vote(state, block)

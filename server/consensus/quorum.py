@@ -36,6 +36,10 @@ class Quorum:
         return self.n - self.quorum + 1
 
 
-def primary_of(members: Sequence[str], view: int) -> str:
-    """The primary of a view: members in their order, by view only (PBFT 4: p = v mod n)."""
-    return members[view % len(members)]
+def primary_of(members: Sequence[str], view: int, barred: Sequence[str] = ()) -> str:
+    """The primary of a view: members in their order, by view (PBFT 4: p = v mod n); a barred one's turn is the next's.
+
+    When all are barred, none is.
+    """
+    turns = [members[(view + turn) % len(members)] for turn in range(len(members))]
+    return next((member for member in turns if member not in barred), turns[0])

@@ -17,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from server.consensus import commit, cosigning, events, normal, status, suspicion, sync, view_change
+from server.consensus import accusation, commit, cosigning, events, normal, status, suspicion, sync, view_change
 from server.consensus.block import pack_attachments, unpack_attachments
 from server.consensus.certificates import Certifier
 from server.consensus.checkpoints import Checkpoints
 from server.consensus.config import Config
 from server.consensus.effects import Admit, Effect, Refused
+from server.consensus.evidence import unpack_evidence
 from server.consensus.frames import decode_frame, encode_frame
 from server.consensus.journal_entries import restore_entries
 from server.consensus.keyring import Keyring
@@ -30,6 +31,7 @@ from server.consensus.messages import (
     BatchMessage,
     CommitMessage,
     Cosign,
+    EvidenceMessage,
     Executed,
     Fetch,
     Message,
@@ -46,6 +48,7 @@ from server.consensus.messages import (
 )
 from server.consensus.restored import Restored
 from server.consensus.state import State
+from server.consensus.statements import Statements
 from server.record.canonical import Malformed
 
 
@@ -64,11 +67,16 @@ class Replica:
             restored.tip,
             restored.certificate,
             restored.signer,
+            Statements(config.members),
         )
         for boundary in restored.recent:
             self._state.extend(boundary)
         restore_entries(self._state, restored.journal)
         self._state.truncated_height = restored.tip.height
+        for packed in restored.evidence:
+            evidence = unpack_evidence(packed)
+            self._state.evidence[evidence.id] = evidence
+            self._state.culprits[evidence.culprit] = None
 
     def __repr__(self) -> str:
         state, slot = self._state, self._state.slot
@@ -138,7 +146,7 @@ def _on_tick(state: State, _event: events.Tick) -> None:
     if state.phase == "stopped":
         return
     state.pool.expire(state.now_ms)
-    suspicion.note_seal(state)
+    suspicion.note_wants(state)
     reason = suspicion.reason_to_suspect(state)
     if reason is not None:
         view_change.suspect(state, reason)
@@ -171,8 +179,16 @@ def _on_rejected(state: State, event: events.Rejected) -> None:
 
 def _on_agenda(state: State, event: events.Agenda) -> None:
     state.agenda = event
+    state.checkpoints.excused = event.barred
     state.slot.nothing_to_build = False
-    suspicion.note_seal(state)
+    suspicion.note_wants(state)
+
+
+def _on_accused(state: State, event: events.Accused) -> None:
+    try:
+        accusation.on_evidence(state, EvidenceMessage(event.evidence))
+    except Malformed:
+        state.count("malformed")
 
 
 def _on_halted(state: State, event: events.Halted) -> None:
@@ -198,6 +214,11 @@ def _on_received(state: State, event: events.Received) -> None:
 
 
 def _handle(state: State, carrier: str, message: Message) -> None:
+    if isinstance(message, EvidenceMessage):
+        return accusation.on_evidence(state, message)
+    accusation.observe(state, message)
+    if accusation.voter_of(message) in state.culprits:
+        return state.count("culprit")
     if state.phase == "stopped" and not isinstance(message, SyncRequest | Status):
         return
     if isinstance(message, PrePrepareMessage | Signed | CommitMessage) and _keep_early(state, carrier, message):
@@ -276,6 +297,7 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     events.Executed: commit.on_result,
     events.Stored: _on_stored,
     events.Agenda: _on_agenda,
+    events.Accused: _on_accused,
     events.BlocksRead: sync.on_blocks_read,
     events.Halted: _on_halted,
 }

@@ -51,6 +51,8 @@ class Restored:
     journal: tuple[JournalEntry, ...] = ()
     signer: SignerMark | None = None
     recent: tuple[Boundary, ...] = ()
+    evidence: tuple[bytes, ...] = ()
+    """Packed evidence that was kept."""
 
 
 def restored_genesis(cluster_id: bytes, created_ms: int = 0) -> Restored:

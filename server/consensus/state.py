@@ -12,8 +12,9 @@ from server.consensus.block import Block
 from server.consensus.certificates import Certifier
 from server.consensus.checkpoints import Checkpoints
 from server.consensus.config import BOUNDARIES_KEPT_MAX, Config
-from server.consensus.effects import Effect, JournalEntry, Persist, Send, Stop
+from server.consensus.effects import Effect, JournalEntry, Persist, Send, Stop, StopReason
 from server.consensus.events import Agenda
+from server.consensus.evidence import Evidence
 from server.consensus.frames import encode_frame
 from server.consensus.keyring import Keyring
 from server.consensus.messages import (
@@ -29,8 +30,10 @@ from server.consensus.messages import (
     ViewChangeMessage,
 )
 from server.consensus.pool import Pool
+from server.consensus.quorum import primary_of
 from server.consensus.restored import Boundary, SignerMark, Tip
 from server.consensus.slot import Slot
+from server.consensus.statements import Statements
 from server.record.canonical import encode
 
 B = TypeVar("B", bound=SignedBody)
@@ -77,6 +80,7 @@ class State:
     tip: Tip
     tip_certificate: bytes
     signer: SignerMark | None
+    statements: Statements
     view: int = 0
     phase: Phase = "normal"
     slot: Slot = field(default_factory=Slot)
@@ -93,6 +97,10 @@ class State:
     agenda: Agenda = field(default_factory=Agenda)
     early: dict[tuple[str, str], Message] = field(default_factory=dict)
     """Votes for the height after the one in flight: one of each type and carrier."""
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    """All that is known, by id."""
+    culprits: dict[str, None] = field(default_factory=dict)
+    """Whom evidence names, in the order of its discovery: no vote of theirs is counted any more."""
     recent: dict[int, str] = field(default_factory=dict)
     """Ids of the last own blocks, by height."""
     backoff: int = 0
@@ -102,6 +110,7 @@ class State:
     observe_until: int = 0
     """No vote below this height: the journal has votes there, for blocks that the ledger has lost."""
     seal_since_ms: int | None = None
+    evidence_since_ms: int | None = None
     status_ms: int | None = None
     truncated_height: int = 0
     now_ms: int = 0
@@ -116,19 +125,24 @@ class State:
     @property
     def is_primary(self) -> bool:
         """Whether this replica leads its view."""
-        return self.config.primary(self.view) == self.config.me
+        return self.primary(self.view) == self.config.me
+
+    def primary(self, view: int) -> str:
+        """The primary of a view at the height in flight: who is barred by ordered evidence is passed over."""
+        return primary_of(self.config.members, view, self.agenda.barred)
 
     @property
     def may_vote(self) -> bool:
-        """Whether to vote at the height in flight: in a view, not catching up, and the ledger not behind the signer.
+        """Whether to vote at the height in flight: in a view, not catching up, and nothing forgotten."""
+        busy = self.phase != "normal" or bool(self.sync.queue) or self.slot.committed is not None
+        return not busy and not self.is_forgetful
 
-        A ledger behind the signer or the journal was put back from a copy; what was voted since may be forgotten
-        (consensus.md H10).
-        """
-        if self.phase != "normal" or self.sync.queue or self.slot.committed is not None:
-            return False
+    @property
+    def is_forgetful(self) -> bool:
+        """Whether the ledger is behind the signer or the journal: it was put back from a copy, and what was voted and
+        committed since is not known here (consensus.md H10). Until it is fetched again, nothing is signed about it."""
         is_behind = self.signer is not None and self.signer.size > self.tip.size
-        return not is_behind and self.height > self.observe_until
+        return is_behind or self.height <= self.observe_until
 
     def emit(self, effect: Effect) -> None:
         """Ask the driver for something, after all that was asked before."""
@@ -151,7 +165,10 @@ class State:
     def sign(self, body: B) -> Signed[B]:
         """Sign a body as this member."""
         raw = encode(body)
-        return Signed(body, raw, self.keyring.sign(TYPES[type(body)], raw))
+        signed = Signed(body, raw, self.keyring.sign(TYPES[type(body)], raw))
+        if not isinstance(body, Executed | Suspect):
+            self.statements.note(signed)
+        return signed
 
     def extend(self, boundary: Boundary) -> None:
         """Note a boundary of the own chain."""
@@ -160,7 +177,7 @@ class State:
         for publication in self.checkpoints.extend(boundary):
             self.emit(publication)
 
-    def stop(self, reason: Literal["fork", "diverged", "halted"], detail: str) -> None:
+    def stop(self, reason: StopReason, detail: str) -> None:
         """Sign nothing more, for a reason that an operator can read."""
         if self.phase != "stopped":
             self.phase = "stopped"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from server.consensus.block import pack_block
 from server.consensus.cosigning import cosign_message, say_executed
-from server.consensus.messages import Held, PrePrepareMessage, Status
+from server.consensus.messages import EvidenceMessage, Held, PrePrepareMessage, Status
 from server.consensus.normal import is_proposal
 from server.consensus.state import State
 from server.consensus.sync import ask_for_proof_of_fork, note_height
@@ -23,6 +23,7 @@ def tell_status(state: State) -> None:
     newest = [(member, state.checkpoints.newest(member)) for member in members]
     state.send(
         Status(
+            accused=tuple(member for member in members if member in state.culprits),
             attachments_missing=slot.missing_ms is not None,
             commits=tuple(
                 member for member in members if member in slot.commits and slot.commits[member].body.view == state.view
@@ -48,7 +49,7 @@ def _proposal_at_hand(state: State) -> str:
     """The block voted for in this view, or the one proposed in it that the driver is checking: no need to send it."""
     if state.slot.vote is not None and state.slot.vote.view == state.view:
         return state.slot.vote.block_id
-    proposed = state.slot.prepares.get(state.config.primary(state.view))
+    proposed = state.slot.prepares.get(state.primary(state.view))
     checking = (
         proposed is not None and proposed.body.view == state.view and proposed.body.block_id in state.slot.checking
     )
@@ -58,8 +59,9 @@ def _proposal_at_hand(state: State) -> str:
 def on_status(state: State, sender: str, status: Status) -> None:
     """A peer tells where it stands: send it what it lacks. Nothing it says is believed beyond that."""
     note_height(state, sender, status.height)
+    _send_evidence(state, sender, status)
     if state.phase == "stopped":
-        return
+        return _send_transcript(state, sender, status)
     ask_for_proof_of_fork(state, sender, status.height, status.tip)
     _send_view(state, sender, status)
     if status.height == state.tip.height:
@@ -69,6 +71,21 @@ def on_status(state: State, sender: str, status: Status) -> None:
     _send_cosignatures(state, sender, status)
     for frame in state.pool.to_resend(sender, state.now_ms, 2 * state.config.timeouts.status_ms):
         state.emit_frame(sender, frame)
+
+
+def _send_evidence(state: State, sender: str, status: Status) -> None:
+    """The first evidence against each culprit that the peer does not know."""
+    unknown = [culprit for culprit in state.culprits if culprit not in status.accused]
+    for culprit in unknown:
+        known = next(evidence for evidence in state.evidence.values() if evidence.culprit == culprit)
+        state.send(EvidenceMessage(known.packed), sender)
+
+
+def _send_transcript(state: State, sender: str, status: Status) -> None:
+    """Two that stopped at a fork show each other how they came to their views: so a culprit is found who voted in one
+    and hid it from the other (consensus.md 1.3, the transcript rule)."""
+    if status.mode == "stopped" and state.installed is not None:
+        state.send(state.installed.message, sender)
 
 
 def _send_view(state: State, sender: str, status: Status) -> None:
@@ -82,7 +99,7 @@ def _send_view(state: State, sender: str, status: Status) -> None:
         return
     if state.installed is not None:
         state.send(state.installed.message, sender)
-    elif state.change is not None and (status.view < state.view or sender == state.config.primary(state.view)):
+    elif state.change is not None and (status.view < state.view or sender == state.primary(state.view)):
         state.send(state.change[0], sender)
 
 

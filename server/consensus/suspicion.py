@@ -10,7 +10,7 @@ from typing import Literal
 
 from server.consensus.state import State
 
-Reason = Literal["record", "vote", "view", "timer", "seal"]
+Reason = Literal["record", "vote", "view", "timer", "seal", "evidence"]
 
 
 def reason_to_suspect(state: State) -> Reason | None:
@@ -44,6 +44,8 @@ def _reason_for_work(state: State) -> Reason | None:
         return "timer"
     if state.seal_since_ms is not None and _overdue(state, state.seal_since_ms):
         return "seal"
+    if state.evidence_since_ms is not None and _overdue(state, state.evidence_since_ms):
+        return "evidence"
     return None
 
 
@@ -59,12 +61,21 @@ def seal_is_wanted(state: State) -> bool:
     return awaited is not None and sealed >= awaited and sealed > state.agenda.sealed_size
 
 
-def note_seal(state: State) -> None:
-    """Remember since when a seal is wanted."""
-    if not seal_is_wanted(state):
-        state.seal_since_ms = None
-    elif state.seal_since_ms is None:
-        state.seal_since_ms = state.now_ms
+def evidence_is_wanted(state: State) -> bool:
+    """Whether a culprit is known whom no ordered evidence names."""
+    return any(culprit not in state.agenda.barred for culprit in state.culprits)
+
+
+def note_wants(state: State) -> None:
+    """Remember since when a seal is wanted, and since when evidence is."""
+    state.seal_since_ms = _since(state, state.seal_since_ms, wanted=seal_is_wanted(state))
+    state.evidence_since_ms = _since(state, state.evidence_since_ms, wanted=evidence_is_wanted(state))
+
+
+def _since(state: State, since_ms: int | None, *, wanted: bool) -> int | None:
+    if not wanted:
+        return None
+    return state.now_ms if since_ms is None else since_ms
 
 
 def _is_starving(state: State) -> bool:

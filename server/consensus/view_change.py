@@ -69,7 +69,10 @@ def leave_if_suspected(state: State) -> None:
 
 def enter(state: State, view: int, suspects: bytes) -> None:
     """Leave for `view`: journal the VIEW-CHANGE, then send it. It tells the last committed block and, above it, the
-    block prepared here, each with its certificate, so that the receiver needs no other message."""
+    block prepared here, each with its certificate, so that the receiver needs no other message. A replica that has
+    forgotten what it voted cannot tell, and waits for the NEW-VIEW of the others."""
+    if state.is_forgetful:
+        return
     prepared = state.slot.prepared
     body = ViewChange(
         epoch=state.config.epoch,
@@ -210,7 +213,7 @@ def on_new_view(state: State, message: NewViewMessage) -> None:
     body = message.new_view.body
     if body.view < state.view or (body.view == state.view and state.phase != "changing"):
         return
-    if body.sender != state.config.primary(body.view) or not state.certifier.signed(message.new_view):
+    if body.sender != state.primary(body.view) or not state.certifier.signed(message.new_view):
         return state.count("bad_signature")
     senders = dict.fromkeys(change.change.body.sender for change in message.changes)
     if len(senders) != len(message.changes) or len(senders) < state.config.quorum:

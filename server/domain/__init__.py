@@ -5,6 +5,7 @@
 
 from server.domain.agenda import Seal, Sealed, SealWait, Timer
 from server.domain.ballot import Ballot, BallotCommitment, CastBallot
+from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import Approval, BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
 from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
@@ -32,7 +33,7 @@ _KINDS: tuple[type[RecordKind], ...] = (
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
-_DERIVED: tuple[type[DerivedKind], ...] = (Seal, TallyMotion, ConfirmTicketByTime)
+_DERIVED: tuple[type[DerivedKind], ...] = (OrderEvidence, Seal, TallyMotion, ConfirmTicketByTime)
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
 
@@ -41,7 +42,7 @@ FINALS = {kind.kind: kind for kind in _FINALS}
 """What happens to rows that waited for a seal; part of the seal's entry."""
 
 _ROWS: tuple[type[Row], ...] = (
-    Approval, Device, Member, Nonce, Roll, RollHead, Sealed, SealWait, Timer,
+    Approval, Barred, Device, Member, Nonce, Roll, RollHead, Sealed, SealWait, Timer,
     Motion, Turnout, Ballot, BallotCommitment, TallyResult,
     Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,

@@ -80,9 +80,13 @@ class Sealed(Row, frozen=True):
 
 
 class Seal(DerivedKind, frozen=True):
-    """All members have cosigned a checkpoint of this size; the lines prove it (decisions 7)."""
+    """All members have cosigned a checkpoint of this size; the lines prove it (decisions 7).
+
+    A line for each member, in their order; empty for one that ordered evidence bars (decisions 21).
+    """
 
     kind: ClassVar[str] = "seal"
+    timed: ClassVar[bool] = False
 
     root: Digest
     signatures: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)]

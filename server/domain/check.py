@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_order
+from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import BindDevice, Device, Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work
 from server.ledger.block import Header, entries_root
@@ -44,7 +45,8 @@ def check_batch(
     """
     assert len(items) == len(works)
     _check_sizes(header, items)
-    seals, timers, records = _split(works)
+    evidence, seals, timers, records = _split(works)
+    _check_evidence(evidence, rows)
     _check_seal(seals, rows)
     _check_timers(header, timers, due)
     _check_once(header, records, rows)
@@ -64,14 +66,27 @@ def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
         raise BatchInvalid("the header is not of these items")
 
 
-def _split(works: Sequence[Work]) -> tuple[list[DerivedWork], list[DerivedWork], list[RecordWork]]:
-    """Seals, timers and records. The order of a block is seal, due timers, client records (decisions 4)."""
-    seals = [work for work in works if isinstance(work, DerivedWork) and isinstance(work.rule, Seal)]
-    timers = [work for work in works if isinstance(work, DerivedWork) and not isinstance(work.rule, Seal)]
+def _split(
+    works: Sequence[Work],
+) -> tuple[list[DerivedWork], list[DerivedWork], list[DerivedWork], list[RecordWork]]:
+    """Evidence, seals, timers and records: the order of a block (decisions 4)."""
+    derived = [work for work in works if isinstance(work, DerivedWork)]
+    evidence = [work for work in derived if isinstance(work.rule, OrderEvidence)]
+    seals = [work for work in derived if isinstance(work.rule, Seal)]
+    timers = [work for work in derived if work.rule.timed]
     records = [work for work in works if isinstance(work, RecordWork)]
-    if list(works) != [*seals, *timers, *records]:
-        raise BatchInvalid("the items do not stand in the order seal, timers, records")
-    return seals, timers, records
+    if list(works) != [*evidence, *seals, *timers, *records]:
+        raise BatchInvalid("the items do not stand in the order evidence, seal, timers, records")
+    return evidence, seals, timers, records
+
+
+def _check_evidence(evidence: Sequence[DerivedWork], rows: Rows) -> None:
+    """One entry for each culprit, ever: what more is found against it is kept, and changes nothing."""
+    culprits = [work.rule.culprit for work in evidence if isinstance(work.rule, OrderEvidence)]
+    if len(set(culprits)) != len(culprits) or any(rows.loaded.get(key(Barred, culprit)) for culprit in culprits):
+        raise BatchInvalid("the culprit is named already")
+    if any(work.item.due_ms for work in evidence):
+        raise BatchInvalid("evidence is not due at a time")
 
 
 def _check_seal(seals: Sequence[DerivedWork], rows: Rows) -> None:

@@ -77,7 +77,7 @@ def parse_derived(item: bytes, waits: Sequence[SealWait]) -> DerivedWork:
     if isinstance(rule, Seal):
         ready = tuple(wait for wait in waits if wait.index < rule.size)
         return DerivedWork(derived, rule, keys + _wait_keys(ready), ready)
-    return DerivedWork(derived, rule, (*keys, timer_key(derived.kind, derived.key)))
+    return DerivedWork(derived, rule, (*keys, timer_key(derived.kind, derived.key)) if rule.timed else keys)
 
 
 def parse_items(items: Iterable[bytes], estate: str, waits: Sequence[SealWait] = ()) -> list[Work]:

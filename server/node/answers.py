@@ -12,6 +12,7 @@ from server.consensus import effects as fx
 from server.consensus import events as ev
 from server.consensus.block import Attachments, Block
 from server.domain.agenda import Sealed, SealWait, Timer
+from server.domain.evidence import Barred
 from server.domain.plan import RecordWork
 from server.node.admission import Admission, Unadmitted
 from server.node.attachments import PATIENCE_S, OpeningsLost
@@ -24,7 +25,7 @@ from server.storage.cosignatures import CosignatureLine
 from server.storage.ledger import StoredBlock
 
 log = structlog.get_logger()
-AGENDA_TABLES = {Sealed.table, SealWait.table, Timer.table}
+AGENDA_TABLES = {Barred.table, Sealed.table, SealWait.table, Timer.table}
 Changed = Callable[[Sequence[RecordWork], Sequence[str]], None]
 
 
@@ -78,10 +79,11 @@ class Answers:
     async def attend(self, effect: fx.Check) -> None:
         """Fetch what a proposal needs, for its records and for the tallies that are due."""
         try:
-            works = self._blocks.parse_records(effect.block)
+            works, evidence = self._blocks.parse_records(effect.block), self._blocks.parse_evidence(effect.block)
         except Malformed:
             return  # checking will say so
         await self._parts.attachments.attend(works, dict(effect.block.attachments), effect.proposer)
+        await self._parts.evidence.seek(evidence, effect.proposer)
         due_ms, time_ms = self._parts.agenda.due_ms, effect.block.header.time_ms
         if due_ms is not None and due_ms <= time_ms:
             await self._restore_lost(time_ms)
@@ -146,6 +148,10 @@ class Answers:
     async def keep_transcript(self, effect: fx.KeepTranscript) -> None:
         """Keep a NEW-VIEW beside the ledger."""
         await self._parts.transcripts.keep("new-view", effect.digest, effect.frame)
+
+    async def keep_evidence(self, effect: fx.KeepEvidence) -> None:
+        """Keep what proves that a member contradicted itself."""
+        await self._parts.evidence.keep(effect.evidence)
 
     def publish(self, effect: fx.PublishCheckpoint) -> None:
         """A checkpoint has a quorum's signatures: receipts can be given."""

@@ -16,12 +16,14 @@ from server.consensus.effects import Store
 from server.consensus.events import Verdict
 from server.domain.agenda import SEALED, Seal, Sealed, Timer
 from server.domain.check import BatchInvalid, check_batch, signature_checks
+from server.domain.evidence import OrderEvidence
 from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_derived, parse_signed
 from server.ledger.block import Derived
 from server.limits import BLOCK_TIMERS_MAX
 from server.node.attachments import AttachmentsMissing
+from server.node.evidence import item_of
 from server.node.parts import Parts
 from server.record.canonical import Malformed, b64u_encode, encode
 from server.record.rows import Rows, key
@@ -74,21 +76,23 @@ class Blocks:
         self._built: Planned | None = None
 
     async def build(self, time_ms: int) -> Batch:
-        """The batch for the next block at `time_ms`: a seal, every due timer, pending records; empty when idle."""
+        """The batch for the next block at `time_ms`: evidence, a seal, every due timer, records; empty when idle."""
         pool = self._parts.pool
         pool.drop_expired(time_ms)
         timers = await self._parts.ledger.rows.due_timers(time_ms, BLOCK_TIMERS_MAX)
         derived = tuple([encode(await self._derive(timer)) for timer in timers])
         picked = pool.pick()
-        seal = await self._seal(bool(picked or derived))
-        works, rows = await self._plan_items((*seal, *derived, *(waiting.item for waiting in picked)))
+        evidence = tuple(encode(item) for item in self._parts.evidence.items(self._parts.agenda.barred))
+        seal = await self._seal(bool(picked or derived or evidence))
+        derived = (*evidence, *seal, *derived)
+        works, rows = await self._plan_items((*derived, *(waiting.item for waiting in picked)))
         stale = {waiting.record_id: waiting for waiting in picked if _was_ordered(waiting.work, rows)}
         for record_id, waiting in stale.items():
             pool.remove(record_id)
             waiting.done.set()
         fresh = [waiting for waiting in picked if waiting.record_id not in stale]
         works = [work for work in works if not (isinstance(work, RecordWork) and work.signed.id in stale)]
-        items = (*seal, *derived, *(waiting.item for waiting in fresh))
+        items = (*derived, *(waiting.item for waiting in fresh))
         self._built = Planned(items, works, rows)
         openings = dict(opening for waiting in fresh for opening in waiting.openings)
         frame = fit_attachments(tuple(openings.items()))
@@ -107,9 +111,10 @@ class Blocks:
         awaited = self._parts.agenda.awaiting_size
         if not other_content and (awaited is None or awaited > sealed.size):
             return ()
+        lines = dict(sealed.lines)
         body = {
             "root": b64u_encode(sealed.root),
-            "signatures": [line for _, line in sealed.lines],
+            "signatures": [lines.get(member.id, "") for member in self._parts.genesis.members],
             "size": sealed.size,
         }
         return (encode(Derived(body, 0, str(sealed.size), Seal.kind)),)
@@ -173,14 +178,23 @@ class Blocks:
         await attachments.hold_rest(records, frame, block.header.time_ms)
 
     async def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
-        """Every derived entry is recomputed; a seal's signatures are checked."""
+        """Every derived entry is recomputed; a seal's signatures are checked; evidence is what was verified here."""
         derived = [work for work in works if isinstance(work, DerivedWork)]
-        seals = [work.rule for work in derived if isinstance(work.rule, Seal)]
-        for seal in seals:
-            await self._check_seal(seal)
-        for work, timer in zip(derived[len(seals) :], timers, strict=True):
+        for work in derived:
+            if isinstance(work.rule, Seal):
+                await self._check_seal(work.rule)
+            elif isinstance(work.rule, OrderEvidence):
+                self._check_evidence(work.item)
+        for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
             if encode(work.item) != encode(await self._derive(timer)):
                 raise BatchInvalid(f"the derived entry {timer.kind} {timer.key} is not what we compute")
+
+    def _check_evidence(self, item: Derived) -> None:
+        known = self._parts.evidence.find(item)
+        if known is None:
+            raise AttachmentsMissing([item.key])
+        if item != item_of(known):
+            raise BatchInvalid("the entry is not of this evidence")
 
     async def _check_seal(self, seal: Seal) -> None:
         parts = self._parts
@@ -189,10 +203,13 @@ class Blocks:
             raise BatchInvalid("the seal is not of our log")
         members = [member.id for member in parts.genesis.members]
         lines = dict(zip(members, seal.signatures, strict=False))
-        signed = all(
-            parts.keyring.verify_cosignature(member, seal.size, root, lines.get(member, "")) for member in members
-        )
-        if len(seal.signatures) != len(members) or not signed:
+        unsigned = [
+            member
+            for member in members
+            if not parts.keyring.verify_cosignature(member, seal.size, root, lines.get(member, ""))
+        ]
+        excused = all(lines.get(member) == "" and member in parts.agenda.barred for member in unsigned)
+        if len(seal.signatures) != len(members) or not excused:
             raise BatchInvalid("the seal is not signed by all members")
 
     async def _check_signatures(self, works: Sequence[Work], rows: Rows) -> None:
@@ -230,6 +247,11 @@ class Blocks:
         self._candidates.clear()
         self._built = None
         return executed, records
+
+    def parse_evidence(self, block: Block) -> list[DerivedWork]:
+        """The entries of evidence in a proposal. Raises Malformed."""
+        derived = [parse_derived(item, ()) for item in block.items if item.startswith(b"{")]
+        return [work for work in derived if isinstance(work.rule, OrderEvidence)]
 
     def parse_records(self, block: Block) -> list[RecordWork]:
         """The records of a proposal; those of the pool are parsed already. Raises Malformed."""

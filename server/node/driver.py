@@ -47,6 +47,7 @@ class Questions(Protocol):
     async def store(self, effect: fx.Store) -> Sequence[ev.Event]: ...
     async def read_blocks(self, effect: fx.ReadBlocks) -> ev.Event: ...
     async def keep_transcript(self, effect: fx.KeepTranscript) -> None: ...
+    async def keep_evidence(self, effect: fx.KeepEvidence) -> None: ...
     def publish(self, effect: fx.PublishCheckpoint) -> None: ...
     def refused(self, record_id: str) -> None: ...
     def stopped(self, effect: fx.Stop) -> None: ...
@@ -151,7 +152,7 @@ class Driver:
 
     def _dispatch(self, effect: fx.Effect) -> None:
         match effect:
-            case fx.Build() | fx.Execute() | fx.Store() | fx.KeepTranscript():
+            case fx.Build() | fx.Execute() | fx.Store() | fx.KeepTranscript() | fx.KeepEvidence():
                 self._work.put_nowait(effect)
             case fx.Check():
                 self._spawn(self._attend(effect), "attend")
@@ -200,6 +201,8 @@ class Driver:
                         self.put(event)
                 case fx.KeepTranscript():
                     await self._questions.keep_transcript(effect)
+                case fx.KeepEvidence():
+                    await self._questions.keep_evidence(effect)
                 case _:
                     raise AssertionError(effect)
 

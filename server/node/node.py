@@ -81,7 +81,7 @@ class Node:
         self.sms, self.wechat = outside.sms, outside.wechat
         self.queries, self.people, self.sessions = private.queries, private.people, private.sessions
         self.phone_codes = private.phone_codes
-        self.openings, self.photos = parts.ledger.openings, parts.photos
+        self.openings, self.photos, self.evidence = parts.ledger.openings, parts.photos, parts.evidence
         self.tries = SharedTries(private.attempts, peers, parts.keys.roll, self.now_ms)
         self._tasks: set[asyncio.Task[None]] = set()
         self.changes = Changes()

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from server.config import Config
+from server.consensus.certificates import Certifier
 from server.consensus.config import BOUNDARIES_KEPT_MAX, Timeouts
 from server.consensus.config import Config as ReplicaConfig
 from server.consensus.replica import Replica
@@ -22,6 +23,7 @@ from server.node.answers import Answers
 from server.node.attachments import AttachmentDesk
 from server.node.derivations import Derivations
 from server.node.driver import Driver, Durable, first_failure
+from server.node.evidence import EvidenceDesk
 from server.node.keyring import Keys, NodeKeyring, read_keys
 from server.node.node import Node
 from server.node.outside import open_outside
@@ -123,6 +125,12 @@ async def _make_parts(
     pool = Pool()
     attachments = AttachmentDesk(ledger.openings, photos, peers, pool)
     attachments.serve()
+    keyring = NodeKeyring(keys, genesis, cluster_id, config.node.id)
+    transcripts = TranscriptStore(ledger.database)
+    evidence = EvidenceDesk(
+        transcripts, peers, Certifier(_replica_config(config, genesis, cluster_id), keyring), keyring
+    )
+    await evidence.load()
     parts = Parts(
         config=config,
         genesis=genesis,
@@ -130,12 +138,13 @@ async def _make_parts(
         estate=estate_of(genesis, cluster_id),
         trust=trust_of(genesis, cluster_id),
         keys=keys,
-        keyring=NodeKeyring(keys, genesis, cluster_id, config.node.id),
+        keyring=keyring,
         ledger=ledger,
         attachments=attachments,
         derivations=Derivations(ledger.rows, private.queries, attachments),
-        transcripts=TranscriptStore(ledger.database),
+        transcripts=transcripts,
         photos=photos,
+        evidence=evidence,
         pool=pool,
     )
     await parts.read_agenda()
@@ -154,26 +163,19 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     # Blocks alone do not say that it has signed: it may have ended between storing its first one and signing that.
     has_signed = has_blocks and await ledger.cosignatures.newest_size(len(node.members())) > 0
     signer = SignerFile.open(data / "signer", expected=has_signed)
-    restored = await _restore(ledger, journal, signer)
+    restored = await _restore(ledger, journal, signer, parts.evidence)
     admission = Admission(ledger.rows, parts.attachments, parts.estate)
     receipts = Receipts(ledger, parts.checkpoints, parts.genesis.origin, parts.keys.log)
     answers = Answers(parts, admission, receipts, node.now_ms, node.note_changes, node.note_stop)
-    timing = config.consensus
-    replica_config = ReplicaConfig(
-        tuple(node.members()),
-        node.me,
-        parts.cluster_id,
-        mode=parts.genesis.mode,
-        timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
-    )
-    replica = Replica(replica_config, parts.keyring, restored)
+    replica = Replica(_replica_config(config, parts.genesis, parts.cluster_id), parts.keyring, restored)
     driver = Driver(replica, Durable(journal, signer), answers, node.send, node.now_ms)
+    parts.evidence.report = driver.put
     node.begin(driver, admission, receipts)
     driver.put(parts.agenda)
     stack.push_async_callback(node.hang_up)
     await _listen(node)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    running = [tasks.create_task(driver.run(timing.tick_ms), name="driver")]
+    running = [tasks.create_task(driver.run(config.consensus.tick_ms), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
     running.append(tasks.create_task(node.drop_expired(), name="expiry"))
     running.append(tasks.create_task(keep_up(ledger, node.photos, node.now_ms), name="upkeep"))
@@ -204,7 +206,18 @@ def _mark_beginning(keys: Path, data: Path) -> None:
         )
 
 
-async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile) -> Restored:
+def _replica_config(config: Config, genesis: Genesis, cluster_id: bytes) -> ReplicaConfig:
+    timing = config.consensus
+    return ReplicaConfig(
+        tuple(member.id for member in genesis.members),
+        config.node.id,
+        cluster_id,
+        mode=genesis.mode,
+        timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
+    )
+
+
+async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile, evidence: EvidenceDesk) -> Restored:
     stored = ledger.tip
     tip = Tip(stored.height, stored.block_id, stored.time_ms, stored.size, stored.root, stored.state_digest)
     boundaries, certificate = [], b""
@@ -214,4 +227,5 @@ async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile) -> Rest
         boundaries += [Boundary(one.header.height, one.block_id, one.size, one.root) for one in blocks]
         certificate = blocks[-1].certificate
         height = blocks[-1].header.height + 1
-    return Restored(tip, certificate, journal.entries, signer.mark, tuple(boundaries))
+    kept = tuple(one.packed for one in evidence.all)
+    return Restored(tip, certificate, journal.entries, signer.mark, tuple(boundaries), kept)

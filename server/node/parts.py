@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from server.config import Config
 from server.consensus.events import Agenda
 from server.domain.agenda import SEALED, Sealed
+from server.domain.evidence import Barred
 from server.ledger.genesis import Genesis
 from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
 from server.node.derivations import Derivations
+from server.node.evidence import EvidenceDesk
 from server.node.keyring import Keys, NodeKeyring
 from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
@@ -37,6 +39,7 @@ class Parts:
     derivations: Derivations
     transcripts: TranscriptStore
     photos: PhotoDesk
+    evidence: EvidenceDesk
     pool: Pool
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)
@@ -47,7 +50,10 @@ class Parts:
         """What the stored state waits for."""
         rows = self.ledger.rows
         name = key(Sealed, SEALED)
-        sealed = (await rows.load([name])).loaded[name]
+        barred = {member.id: key(Barred, member.id) for member in self.genesis.members}
+        loaded = (await rows.load([name, *barred.values()])).loaded
+        sealed = loaded[name]
         size = sealed.size if isinstance(sealed, Sealed) else 0
-        self.agenda = Agenda(await rows.next_due_ms(), await rows.awaiting_size(), size)
+        named = tuple(member for member, row in barred.items() if loaded[row] is not None)
+        self.agenda = Agenda(await rows.next_due_ms(), await rows.awaiting_size(), size, named)
         self.agenda_known = True

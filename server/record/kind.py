@@ -115,9 +115,13 @@ class RecordKind(Shape, frozen=True):
 
 
 class DerivedKind(Shape, frozen=True):
-    """Base of the derived kinds: entries that every replica computes for itself (decisions 4). Fields are the body."""
+    """Base of the derived kinds: entries that every replica computes for itself (decisions 4). Fields are the body.
+
+    `timed`: whether a timer brings it about.
+    """
 
     kind: ClassVar[str]
+    timed: ClassVar[bool] = True
 
     def access(self, key: str) -> tuple[Key, ...]:
         """Every row that `execute` may touch, from key and body alone."""

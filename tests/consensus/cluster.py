@@ -41,6 +41,7 @@ class Seat:
     journal: list[effects.JournalEntry] = field(default_factory=list)
     blocks: list[tuple[Block, bytes, Boundary, str]] = field(default_factory=list)
     signer: SignerMark | None = None
+    evidence: list[bytes] = field(default_factory=list)
     performed: list[effects.Effect] = field(default_factory=list)
     verdict: Verdict | None = Verdict.OK
     """Answer to every Check; None: no answer yet."""
@@ -94,7 +95,7 @@ class Bench:
                 header = block.header
                 tip = Tip(header.height, block.block_id, header.time_ms, boundary.size, boundary.root, digest)
             recent = tuple(boundary for _, _, boundary, _ in seat.blocks)
-            restored = Restored(tip, certificate, tuple(seat.journal), seat.signer, recent)
+            restored = Restored(tip, certificate, tuple(seat.journal), seat.signer, recent, tuple(seat.evidence))
         return Replica(self.config(member), HashKeyring(member), restored)
 
     def restart(self, member: str) -> None:
@@ -164,7 +165,8 @@ class Bench:
     def agree(self, count: int = 1) -> None:
         """Let the cluster commit `count` blocks in its present view, everybody taking part."""
         for _ in range(count):
-            primary = self.config(self.members[0]).primary(self[self.members[0]].state.view)
+            state = self[self.members[0]].state
+            primary = state.primary(state.view)
             self.submit(primary, f"r{self[primary].state.height}-{self.now}")
             self.deliver()
             self.now += 10
@@ -185,6 +187,9 @@ class Bench:
 
     def _sign(self, seat: Seat, effect: effects.PersistSigner) -> None:
         seat.signer = SignerMark(effect.epoch, effect.size, effect.root, effect.time_s)
+
+    def _keep_evidence(self, seat: Seat, effect: effects.KeepEvidence) -> None:
+        seat.evidence.append(effect.evidence.packed)
 
     def _send(self, seat: Seat, effect: effects.Send) -> None:
         targets = [effect.to] if effect.to else [member for member in self.members if member != seat.member]
@@ -266,4 +271,5 @@ _PERFORM: dict[type, Callable[..., None]] = {
     effects.Execute: Bench._execute,
     effects.Store: Bench._store,
     effects.ReadBlocks: Bench._read,
+    effects.KeepEvidence: Bench._keep_evidence,
 }

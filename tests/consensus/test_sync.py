@@ -175,8 +175,8 @@ def test_a_peer_that_claims_another_block_at_an_own_height_is_asked_for_its_cert
     bench.restart("c")
     bench.tick(after_ms=300)
     bench.deliver(without("cosign", "executed"))
-    assert {stop.reason for member in bench.members for stop in bench[member].asked(effects.Stop)} == {"fork"}
-    assert bench["c"].state.phase == "stopped"
+    assert bench["c"].asked(effects.Stop)[-1].reason == "fork"
+    assert all(bench[member].state.phase == "stopped" for member in bench.members)
 
 
 def test_a_claim_of_another_block_without_certificate_changes_nothing() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.consensus import effects
+from server.consensus import effects, events
 from server.consensus.certificates import pack_certificate
 from server.consensus.frames import decode_frame, encode_frame
 from server.consensus.messages import NewViewMessage, Suspect, ViewChange, ViewChangeMessage
@@ -318,19 +318,22 @@ def test_a_new_primary_behind_the_base_synchronises_before_it_announces_the_view
 
 def test_a_view_change_with_another_certified_block_at_the_own_height_is_a_fork() -> None:
     """Two clusters with the same keys stand for a cluster that was split and lied to."""
-    bench, other = Bench(), Bench()
-    bench.agree()
+    bench, other = Bench(4), Bench(4)
+    bench.submit("a")
+    bench.deliver(only("a", "b", "d"))
     other.submit("a", "something else")
-    other.deliver()
-    for seat in other.seats.values():
-        assert seat.state.tip.block_id != bench["b"].state.tip.block_id
+    other.deliver(only("a", "b", "c"))
+    assert other["c"].state.tip.block_id != bench["d"].state.tip.block_id
     for sender in ("a", "b"):
         other.receive("c", sender, suspect_frame(sender))
+    other.step("c", events.Tick())
+    suspicion = signed(Suspect(epoch=0, height=2, reason="view", sender="d", view=0))
+    other.receive("c", "d", encode_frame(suspicion))
     message = other["c"].state.change
     assert message is not None
-    bench.receive("b", "c", encode_frame(message[0]))
-    stop = bench["b"].asked(effects.Stop)[-1]
-    assert stop.reason == "fork"
+    bench.receive("d", "c", encode_frame(message[0]))
+    assert bench["d"].asked(effects.Stop)[-1].reason == "fork"
+    assert list(bench["d"].state.culprits) == ["a", "b"], "they committed both blocks"
 
 
 def test_commit_names_the_new_view_that_justified_its_view() -> None:

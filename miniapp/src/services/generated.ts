@@ -70,6 +70,19 @@ export interface BindDevice {
   readonly privacy_version: number
 }
 
+/** An entry under a checkpoint: the leaf's hash at this index, and its inclusion proof (RFC 9162 2.1.3). */
+export interface Branch {
+  readonly index: number
+  readonly leaf: string
+  readonly proof: readonly string[]
+}
+
+/** Two checkpoints with cosignatures of one member. */
+export interface BroughtEvidence {
+  readonly notes: readonly unknown[]
+  readonly proofs?: readonly Branch[]
+}
+
 /** An owner casts the one ballot of his head in a question, or replaces the ballot he cast before. */
 export interface CastBallot {
   readonly choice: string
@@ -210,6 +223,12 @@ export interface EstateView {
   readonly server_ms: number
 }
 
+/** Everything that this node knows against anybody, the first found first. `barred`: members that the log names. */
+export interface EvidenceList {
+  readonly evidence: readonly KnownEvidence[]
+  readonly barred: readonly string[]
+}
+
 /** Staff or the committee grants points for an activity, once a member. */
 export interface GrantPoints {
   readonly activity: string
@@ -241,6 +260,17 @@ export interface ImportChosen {
 /** The key of the phone that stands at the counter. */
 export interface KeyShown {
   readonly device_key: DeviceKey
+}
+
+/** One contradiction. `packed` is the whole of it in base64url, as it is kept and hashed. */
+export interface KnownEvidence {
+  readonly id: string
+  readonly offence: string
+  readonly member: string
+  readonly member_name: string
+  readonly statements: readonly SignedStatement[]
+  readonly height: number
+  readonly packed: string
 }
 
 /** A merchant offers to take an amount of points for a code that he shows. */
@@ -728,6 +758,18 @@ export interface ShopNamed {
   readonly name: string
 }
 
+/** What a member signed: type, text (canonical JSON), and signature in base64url. */
+export interface SignedStatement {
+  readonly type: string
+  readonly text: string
+  readonly signature: string
+}
+
+/** What the two checkpoints prove: ids of the evidence, one a member. */
+export interface TakenEvidence {
+  readonly ids: readonly string[]
+}
+
 /** A ticket with its history, and what the caller may do now. */
 export interface TicketPage {
   readonly id: string
@@ -936,6 +978,7 @@ export type Code =
   | "device_unknown"
   | "device_unverified"
   | "evidence_mismatch"
+  | "evidence_void"
   | "expired"
   | "handler_cannot_confirm"
   | "handler_not_staff"
@@ -1074,6 +1117,8 @@ export interface Endpoints {
   readonly "GET /api/v1/log": { query: { begin?: number; end?: number }; answer: string }
   readonly "GET /tile/entries/{place}": { path: { place: string }; answer: string }
   readonly "GET /tile/{level}/{place}": { path: { level: number; place: string }; answer: string }
+  readonly "GET /api/v1/evidence": { answer: EvidenceList }
+  readonly "POST /api/v1/evidence": { body: BroughtEvidence; answer: TakenEvidence }
   readonly "GET /api/v1/cluster": { answer: ClusterState }
   readonly "GET /healthz": { answer: Alive }
   readonly "GET /readyz": { answer: Readiness }

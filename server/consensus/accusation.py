@@ -1,0 +1,155 @@
+"""Noticing contradictions, and what follows: evidence is kept, told to everybody, and its culprit no longer counted.
+
+Not to count somebody only makes quorums harder, so it is safe before all have the evidence. What others certified with
+the culprit's signature stays certified. A replica that has stopped goes on looking: at a fork the culprit is found by
+what both sides then show each other (consensus.md 1.3, the transcript rule).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from server.consensus.certificates import read_certificate
+from server.consensus.effects import KeepEvidence
+from server.consensus.evidence import Evidence, accuse_of_split, unpack_evidence, verify
+from server.consensus.messages import (
+    Commit,
+    CommitMessage,
+    Cosign,
+    EvidenceMessage,
+    Message,
+    NewViewMessage,
+    Prepare,
+    PrePrepareMessage,
+    Signed,
+    SyncReplyMessage,
+    ViewChangeMessage,
+)
+from server.consensus.state import State
+from server.record.canonical import Malformed, b64u_decode, b64u_encode
+
+HEIGHTS_BACK = 128
+"""Votes for heights further back are not looked at: their places are no longer remembered."""
+EVIDENCE_KEPT_MAX = 8
+"""Of one culprit: one is enough to name it."""
+
+
+def observe(state: State, message: Message) -> None:
+    """Compare every statement that a message brings with what its signer said before."""
+    if isinstance(message, Cosign):
+        return observe_line(state, message)
+    for statement in _statements_of(message):
+        _observe(state, statement)
+
+
+def voter_of(message: Message) -> str:
+    """The member whose vote a message is; empty for what is none.
+
+    A NEW-VIEW is none: it is proved by the VIEW-CHANGEs in it. If it were dropped by those who know its primary to be
+    a culprit, and not by those who do not yet, they would wait for ever in different views.
+    """
+    if isinstance(message, PrePrepareMessage):
+        return message.prepare.body.sender
+    if isinstance(message, CommitMessage):
+        return message.commit.body.sender
+    if isinstance(message, ViewChangeMessage):
+        return message.change.body.sender
+    if isinstance(message, Signed):
+        return str(message.body.sender)
+    return message.member if isinstance(message, Cosign) else ""
+
+
+def _statements_of(message: Message) -> Iterator[Signed[Any]]:
+    if isinstance(message, PrePrepareMessage):
+        yield message.prepare
+    elif isinstance(message, Signed):
+        if isinstance(message.body, Prepare):
+            yield message
+    elif isinstance(message, CommitMessage):
+        yield message.commit
+    elif isinstance(message, ViewChangeMessage):
+        yield from _statements_of_change(message)
+    elif isinstance(message, NewViewMessage):
+        yield message.new_view
+        for change in message.changes:
+            yield from _statements_of_change(change)
+    elif isinstance(message, SyncReplyMessage):
+        for _, certificate in message.blocks:
+            yield from _read(Commit, certificate)
+
+
+def _statements_of_change(message: ViewChangeMessage) -> Iterator[Signed[Any]]:
+    yield message.change
+    yield from _read(Commit, message.last)
+    yield from _read(Prepare, message.prepared)
+
+
+def _read(shape: type[Any], certificate: bytes) -> list[Signed[Any]]:
+    try:
+        return read_certificate(shape, certificate)
+    except Malformed:
+        return []
+
+
+def _observe(state: State, statement: Signed[Any]) -> None:
+    body = statement.body
+    if body.sender not in state.config.members or body.epoch != state.config.epoch:
+        return
+    if isinstance(body, Prepare | Commit) and not -HEIGHTS_BACK < body.height - state.height <= 1:
+        return
+    if state.statements.knows(statement) or not state.certifier.signed(statement):
+        return
+    evidence = state.statements.note(statement)
+    if evidence is not None:
+        convict(state, evidence)
+
+
+def observe_line(state: State, line: Cosign) -> None:
+    """Compare a verified checkpoint line with what its member signed at that size: E5."""
+    held = state.checkpoints.line(line.member, line.size)
+    if held is None or b64u_encode(held.root) == line.root:
+        return
+    if not state.keyring.verify_cosignature(line.member, line.size, b64u_decode(line.root, 32), line.line):
+        return state.count("bad_signature")
+    other = Cosign(line=held.text, member=line.member, root=b64u_encode(held.root), size=held.size)
+    evidence = accuse_of_split(other, line)
+    if evidence is not None:
+        convict(state, evidence)
+
+
+def on_evidence(state: State, message: EvidenceMessage) -> None:
+    """Evidence that a peer, or through the driver a phone, has brought: verified like one's own."""
+    evidence = unpack_evidence(message.evidence)
+    if evidence.culprit not in state.config.members or evidence.id in state.evidence:
+        return
+    if len(_against(state, evidence.culprit)) >= EVIDENCE_KEPT_MAX:
+        return
+    verify(evidence, state.certifier, state.keyring)
+    convict(state, evidence)
+
+
+def convict(state: State, evidence: Evidence) -> None:
+    """Keep verified evidence, tell everybody, and count its culprit no longer. Against oneself: stop, at once."""
+    if evidence.id in state.evidence or len(_against(state, evidence.culprit)) >= EVIDENCE_KEPT_MAX:
+        return
+    state.evidence[evidence.id] = evidence
+    state.count("evidence")
+    state.emit(KeepEvidence(evidence))
+    state.send(EvidenceMessage(evidence.packed))
+    if evidence.culprit == state.config.me:
+        state.stop("twin", f"something was signed twice with the key of {state.config.me}: {evidence.offence}")
+    else:
+        disregard(state, evidence.culprit)
+
+
+def disregard(state: State, culprit: str) -> None:
+    """Drop what the culprit said of the height and the view in flight."""
+    slot = state.slot
+    for table in (slot.prepares, slot.commits, slot.executed, state.executed, state.suspects, state.changes):
+        table.pop(culprit, None)
+    state.culprits[culprit] = None
+
+
+def _against(state: State, culprit: str) -> list[Evidence]:
+    return [evidence for evidence in state.evidence.values() if evidence.culprit == culprit]
