@@ -13,6 +13,7 @@ from typing import Protocol
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
 from server.consensus.events import Agenda
+from server.consensus.evidence import Evidence
 from server.ledger.block import Header
 from server.ledger.merkle import Frontier
 
@@ -70,6 +71,10 @@ class Application(Protocol):
 
     def would_include(self, record: bytes, now_ms: int) -> bool:
         """Whether this node would itself order an admitted record."""
+        ...
+
+    def accuse(self, evidence: Evidence) -> None:
+        """The replica has verified evidence."""
         ...
 
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:

@@ -126,6 +126,7 @@ class Books:
         self._keys: dict[str, Key] = {}
         self._balances: dict[str, int] = {}
         self._granted: set[tuple[str, str]] = set()
+        self._barred: set[str] = set()
         self._approvals: dict[tuple[str, ...], set[str]] = {}
         self._jobs: dict[str, Job] = {}
         self._codes: dict[str, Code] = {}
@@ -166,6 +167,8 @@ class Books:
 
     def _read_derived(self, item: dict[str, Any], index: int) -> None:
         name = (item["kind"], item["key"])
+        if item["kind"] == "evidence":
+            return self._bar(item["body"]["culprit"])
         if item["kind"] == "seal":
             self._check_seal(item["body"])
             return self.polls.seal(item["body"]["size"])
@@ -177,10 +180,18 @@ class Books:
             self._confirm_by_time(item["key"])
         return None
 
+    def _bar(self, culprit: str) -> None:
+        if culprit in self._barred or culprit not in self._organisations:
+            raise Wrong(f"{culprit} is named again, or is no member")
+        self._barred.add(culprit)
+
     def _check_seal(self, body: dict[str, Any]) -> None:
         root, signed = _unb64u(body["root"]), zip(self._organisations, body["signatures"], strict=True)
         keyring = HashKeyring("auditor")
-        genuine = all(keyring.verify_cosignature(member, body["size"], root, line) for member, line in signed)
+        genuine = all(
+            keyring.verify_cosignature(member, body["size"], root, line) or (not line and member in self._barred)
+            for member, line in signed
+        )
         if body["size"] > self._size or not genuine:
             raise Wrong("a seal that not all members have signed")
 

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
+from enum import Enum
 from random import Random
+from struct import Struct
 
 from server.consensus.block import Block
 from server.consensus.effects import Entry, JournalEntry, PersistSigner, Store
+from server.consensus.evidence import Evidence
 from server.consensus.frames import decode_frame
 from server.consensus.messages import Commit, NewViewMessage, Prepare, ViewChangeMessage, read_body
 from server.consensus.packing import unpack
@@ -61,6 +65,17 @@ class StoredBlock:
     state_digest: str
 
 
+class DiskFault(Enum):
+    """Why a sync did not succeed."""
+
+    FULL = "the disk is full"
+    SYNC = "the disk could not sync"
+
+
+_RECORD = Struct(">II")
+_FIRST_RECORD = len(encode_file(0, ()))
+
+
 class Disk:
     """Mutable. What survives, and what is on its way."""
 
@@ -73,8 +88,12 @@ class Disk:
         self.durable = Durable()
         self.blocks: list[StoredBlock] = []
         self.signer: SignerMark | None = None
+        self.evidence: dict[str, Evidence] = {}
+        """Verified evidence by id."""
         self.held: dict[str, bytes] = {}
         """Attachments by name."""
+        self.is_rotten = False
+        self._image: tuple[list[StoredBlock], bytes, Durable, SignerMark | None] | None = None
 
     def append(self, entries: tuple[JournalEntry, ...]) -> None:
         """Write without syncing."""
@@ -121,6 +140,53 @@ class Disk:
         elif self._unsynced and fate < 0.6:
             self.sync()
         self._unsynced, self._waiting = b"", ()
+
+    def drop(self) -> None:
+        """What was on its way found no room."""
+        self._unsynced, self._waiting = b"", ()
+
+    # -- what is worse than a crash
+
+    def put_back(self, random: Random) -> None:
+        """Put everything back as it was at some earlier crash: ledger, journal and signer's mark."""
+        if self._image is not None and random.random() < 0.6:
+            blocks, self._synced, durable, self.signer = self._image
+            self.blocks, self.durable = list(blocks), deepcopy(durable)
+        elif self._image is None or random.random() < 0.3:
+            self._image = (list(self.blocks), self._synced, deepcopy(self.durable), self.signer)
+
+    def lose_blocks(self, random: Random) -> int:
+        """Put the ledger alone back from a copy; returns how many blocks it lacks."""
+        lost = min(len(self.blocks), random.randint(1, 4))
+        del self.blocks[len(self.blocks) - lost :]
+        return lost
+
+    def rot(self, random: Random) -> str:
+        """Flip a bit of the journal, or write a record over an earlier one; returns which, or nothing.
+
+        Not in the last record: there it looks as if it had been torn (server/storage/journal.py says so).
+        """
+        records = self._records()
+        if len(records) < 2:
+            return ""
+        self.is_rotten = True
+        begin, end = random.choice(records[:-1])
+        if random.random() < 0.5:
+            place, data = random.randrange(begin, end), bytearray(self._synced)
+            data[place] ^= 1 << random.randrange(8)
+            self._synced = bytes(data)
+            return f"a flipped bit at {place}"
+        last, length = records[-1]
+        self._synced = self._synced[:begin] + self._synced[last:length] + self._synced[end:]
+        return "the last record where an earlier one was"
+
+    def _records(self) -> list[tuple[int, int]]:
+        found, position = [], _FIRST_RECORD
+        while position < len(self._synced):
+            end = position + _RECORD.size + _RECORD.unpack_from(self._synced, position)[0]
+            found.append((position, end))
+            position = end
+        return found
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """The entries that a restart finds, read by the real journal's code."""

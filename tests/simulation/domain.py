@@ -13,9 +13,11 @@ from hashlib import sha256
 
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
+from server.consensus.evidence import Evidence
 from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.check import BatchInvalid, check_batch, signature_checks
+from server.domain.evidence import OrderEvidence, evidence_item
 from server.domain.execute import execute_block
 from server.domain.member import Nonce
 from server.domain.motion import TALLY, Motion
@@ -51,6 +53,7 @@ class DomainApplication:
     def __init__(self, home: Neighbourhood, genesis_digest: str, address: str, held: Mapping[str, bytes]) -> None:
         self._home, self._address, self._held = home, address, held
         self._keyring = HashKeyring("nobody")
+        self._evidence: dict[str, Evidence] = {}
         self._admitted: dict[bytes, RecordWork] = {}
         """Records whose signature this node has verified: once a node, never once a phase."""
         tables: Tables = {}
@@ -127,11 +130,17 @@ class DomainApplication:
 
     # -- blocks
 
+    def accuse(self, evidence: Evidence) -> None:
+        """See Application."""
+        self._evidence[evidence.id] = evidence
+
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
-        """A seal, every due timer, records."""
+        """Evidence, a seal, every due timer, records."""
         timers = [due_item(timer, self._body(timer)) for timer in self.ledger.due(time_ms)]
         items = timers + [record for record in pending if self.would_include(record, time_ms)][:BATCH]
-        return [*self._seal(seal, bool(items)), *items]
+        named = {one.culprit: one for one in self._evidence.values() if one.culprit not in self.ledger.barred}
+        evidence = [encode(_item(one)) for _, one in sorted(named.items())]
+        return [*evidence, *self._seal(seal, bool(items or evidence)), *items]
 
     def _seal(self, seal: PublishCheckpoint | None, other_content: bool) -> list[bytes]:
         """Decisions 7: with other content, or alone if a row waits for it."""
@@ -145,7 +154,8 @@ class DomainApplication:
         awaited = self.ledger.agenda().awaiting_size
         if not other_content and (awaited is None or awaited > seal.size):
             return []
-        signatures = [line for _, line in seal.lines]
+        signed = dict(seal.lines)
+        signatures = [signed.get(member, "") for member in self._home.organisations]
         body = {"root": b64u_encode(seal.root), "signatures": signatures, "size": seal.size}
         return [encode(Derived(body, 0, str(seal.size), Seal.kind))]
 
@@ -184,19 +194,29 @@ class DomainApplication:
 
     def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
         derived = [work for work in works if isinstance(work, DerivedWork)]
-        seals = [work.rule for work in derived if isinstance(work.rule, Seal)]
-        for seal in seals:
-            self._check_seal(seal)
-        for work, timer in zip(derived[len(seals) :], timers, strict=True):
+        for work in derived:
+            if isinstance(work.rule, Seal):
+                self._check_seal(work.rule)
+            elif isinstance(work.rule, OrderEvidence):
+                self._check_evidence(work.item)
+        for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
             if encode(work.item) != due_item(timer, self._body(timer)):
                 raise BatchInvalid(f"the derived entry {timer.kind} {timer.key} is not what we compute")
+
+    def _check_evidence(self, item: Derived) -> None:
+        known = self._evidence.get(item.key)
+        if known is None:
+            raise OpeningsMissing([item.key])
+        if item != _item(known):
+            raise BatchInvalid("the entry is not of this evidence")
 
     def _check_seal(self, seal: Seal) -> None:
         root, members = self.ledger.roots.get(seal.size), self._home.organisations
         if root is None or b64u_encode(root) != seal.root or len(seal.signatures) != len(members):
             raise BatchInvalid("the seal is not of our log")
         for member, line in zip(members, seal.signatures, strict=True):
-            if not self._keyring.verify_cosignature(member, seal.size, root, line):
+            excused = not line and member in self.ledger.barred
+            if not excused and not self._keyring.verify_cosignature(member, seal.size, root, line):
                 raise BatchInvalid("the seal is not signed by all members")
 
     def _check_records(self, records: Sequence[RecordWork], rows: Rows) -> None:
@@ -228,6 +248,10 @@ class DomainApplication:
         """Nonces past their time are deleted by each node when it likes."""
         if sha256((self._address + block.block_id).encode()).digest()[0] % 3 == 0:
             ledger.tables = ledger.remembered()
+
+
+def _item(evidence: Evidence) -> Derived:
+    return evidence_item(evidence.id, evidence.culprit, evidence.offence, evidence.digests)
 
 
 def _changed(tables: Tables, changed: Mapping[Key, Row]) -> Tables:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from server.consensus.events import Agenda
 from server.domain.agenda import SEALED, Sealed, SealWait, Timer, due_order
+from server.domain.evidence import Barred
 from server.domain.member import Nonce
 from server.ledger.merkle import Frontier
 from server.record.rows import Key, Row, Rows, key
@@ -43,6 +44,11 @@ class DomainLedger:
         sealed = self.get(key(Sealed, SEALED))
         return sealed.size if isinstance(sealed, Sealed) else 0
 
+    @property
+    def barred(self) -> tuple[str, ...]:
+        """Members that ordered evidence names."""
+        return tuple(sorted(row.id for row in self.all(Barred)))
+
     def timers(self) -> Iterator[Timer]:
         """Timers that have not rung."""
         return (row for row in self.all(Timer) if isinstance(row, Timer) and not row.done)
@@ -60,7 +66,7 @@ class DomainLedger:
         """What the state waits for."""
         waits = self.waits()
         due_ms = min((timer.due_ms for timer in self.timers()), default=None)
-        return Agenda(due_ms, waits[0].index + 1 if waits else None, self.sealed_size)
+        return Agenda(due_ms, waits[0].index + 1 if waits else None, self.sealed_size, self.barred)
 
     def remembered(self) -> Tables:
         """The rows that every node has at this height: nonces are forgotten by each node when it likes (D8)."""

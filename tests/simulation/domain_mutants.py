@@ -262,7 +262,7 @@ DOMAIN_MUTANTS = (
     DomainMutant("what waits for a seal does not wait", _be_final_early, range(3, 43)),
     DomainMutant("a new key votes at once", _vote_at_once, range(3, 43)),
     DomainMutant("one organisation alone gives a role", _approve_alone),
-    DomainMutant("a role is given for an organisation that is no member", _grant_for_strangers),
+    DomainMutant("a role is given for an organisation that is no member", _grant_for_strangers, range(61, 101)),
     DomainMutant("attestations are not verified", _believe_attestations, range(16, 56)),
     DomainMutant("signatures are not verified", _believe_signatures),
     DomainMutant("signatures of a proposal are not verified", _believe_signatures, liars=True),

@@ -8,16 +8,26 @@ from hashlib import blake2b
 class HashKeyring:
     """A member's keys, and everybody's for checking."""
 
-    def __init__(self, member: str) -> None:
-        self._member = member
+    def __init__(self, member: str, cluster: bytes = b"") -> None:
+        """`cluster`: another one than the usual, in which the same members sign with the same keys."""
+        self._member, self._cluster = member, cluster
 
     def sign(self, type: str, body: bytes) -> bytes:
         """See server.consensus.keyring."""
-        return _tag(self._member, type.encode() + b"\n" + body)
+        return _tag(self._member, self.bound(type, body))
 
     def verify(self, member: str, type: str, body: bytes, signature: bytes) -> bool:
         """See server.consensus.keyring."""
-        return _tag(member, type.encode() + b"\n" + body) == signature
+        return _tag(member, self.bound(type, body)) == signature
+
+    def attests(self, member: str, type: str, body: bytes, signature: bytes) -> bool:
+        """As `verify`, for oracles: a mutant that breaks the one does not break the other."""
+        statement = type.encode() + b"\n" + self._cluster + b"\n" + body
+        return _tag(member, statement) == signature
+
+    def bound(self, type: str, body: bytes) -> bytes:
+        """What is signed: it binds type and cluster (DESIGN.md 2.6)."""
+        return type.encode() + b"\n" + self._cluster + b"\n" + body
 
     def cosign(self, size: int, root: bytes, time_s: int) -> str:
         """See server.consensus.keyring."""

@@ -29,6 +29,11 @@ class Network:
         self.weather = weather
         self._sides: dict[str, int] = {}
         self._one_way = False
+        self._clogged: dict[tuple[str, str], int] = {}
+
+    def clog(self, source: str, target: str, until_ms: int) -> None:
+        """What one address sends to another waits until then, and arrives all at once."""
+        self._clogged[source, target] = until_ms
 
     def partition(self, sides: dict[str, int], one_way: bool) -> None:
         """Cut the addresses into two sides; one-way: side 1 is heard, and hears nothing of side 0... or the reverse."""
@@ -42,13 +47,25 @@ class Network:
         """No partition."""
         self._sides = {}
 
+    def clear(self) -> None:
+        """No partition, nothing clogged, good weather."""
+        self.heal()
+        self._clogged.clear()
+        self.weather = CALM
+
     @property
     def is_cut(self) -> bool:
         """Whether there is a partition."""
         return bool(self._sides)
 
-    def arrivals(self, source: str, target: str) -> list[int]:
+    def arrivals(self, source: str, target: str, now_ms: int = 0) -> list[int]:
         """Delays in milliseconds after which a frame sent now arrives: none, one or several."""
+        waits_ms = self._clogged.get((source, target), 0) - now_ms
+        if waits_ms > 0:
+            return [waits_ms + delay for delay in self._delays(source, target)]
+        return self._delays(source, target)
+
+    def _delays(self, source: str, target: str) -> list[int]:
         random, weather = self._random, self.weather
         if self._sides and self._sides[source] != self._sides[target] and not (self._one_way and self._sides[source]):
             return []

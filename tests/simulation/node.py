@@ -10,17 +10,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from server.consensus import effects, events
-from server.consensus.block import Attachments, Block
+from server.consensus.block import Attachments, Block, make_block
 from server.consensus.config import Config, Timeouts
 from server.consensus.events import Verdict
+from server.consensus.frames import decode_frame
 from server.consensus.replica import Replica
 from server.consensus.restored import Boundary, Restored, Tip, restored_genesis
+from server.consensus.state import State
+from server.record.canonical import Malformed
+from server.storage.journal import JournalCorrupt
 from tests.simulation.application import Application, LedgerState, OpeningsMissing
-from tests.simulation.disk import Disk
+from tests.simulation.disk import Disk, DiskFault
 from tests.simulation.keyring import HashKeyring
 
 if TYPE_CHECKING:
+    from tests.simulation.deceit import Liar
     from tests.simulation.world import World
 
 CLUSTER_ID = bytes(range(32))
@@ -54,8 +61,12 @@ class Node:
         )
         self.application: Application = world.scene.application(address, self.disk.held)
         self.replica: Replica | None = None
+        self.liar = world.liar_at(self)
         self.incarnation = 0
         self.paused_until = 0
+        self.jump_ms = 0
+        self.is_lost = False
+        """Its journal is damaged: with its present keys it must never vote again."""
         self.stopped = ""
         self.pool: dict[str, tuple[bytes, Attachments]] = {}
         self.seal: effects.PublishCheckpoint | None = None
@@ -70,12 +81,14 @@ class Node:
 
     def clock(self) -> int:
         """This node's own clock."""
-        return self.world.time_ms + self._skew_ms + self.world.now * self._drift_ppm // 1_000_000
+        return self.world.time_ms + self.jump_ms + self._skew_ms + self.world.now * self._drift_ppm // 1_000_000
 
     # -- life
 
     def boot(self) -> None:
-        """Start from what the disk kept."""
+        """Start from what the disk kept, unless the journal is damaged."""
+        if not self._can_read_journal():
+            return
         self.incarnation += 1
         self._queue.clear()
         self._results.clear()
@@ -85,17 +98,33 @@ class Node:
         for stored in self.disk.blocks:
             ledger, _ = self.application.execute(stored.block)
             self.application.keep(ledger)
+        for evidence in self.disk.evidence.values():
+            self.application.accuse(evidence)
         self.world.watch.started(self)
         self.replica = Replica(self.config, HashKeyring(self.member), self._restored())
+        if not self.world.is_honest(self):
+            self.replica.state.__class__ = Shameless
         self.step(events.Start())
         self.step(self.application.ledger.agenda())
         self._later(self.world.random.randint(1, TICK_MS), self._tick)
 
+    def _can_read_journal(self) -> bool:
+        try:
+            self.disk.journal()
+        except JournalCorrupt:
+            self.is_lost = True
+            self.world.note(self, "does not start: its journal is damaged")
+            return False
+        if self.disk.is_rotten:
+            self.world.watch.fail("rot", f"{self.address} starts from a damaged journal")
+        return True
+
     def _restored(self) -> Restored:
         blocks = self.disk.blocks
+        evidence = tuple(each.packed for each in self.disk.evidence.values())
         if not blocks:
             genesis = restored_genesis(CLUSTER_ID)
-            return Restored(genesis.tip, b"", self.disk.journal(), self.disk.signer)
+            return Restored(genesis.tip, b"", self.disk.journal(), self.disk.signer, evidence=evidence)
         last = blocks[-1]
         boundary = last.boundary
         tip = Tip(
@@ -107,7 +136,7 @@ class Node:
             last.state_digest,
         )
         recent = tuple(stored.boundary for stored in blocks[-64:])
-        return Restored(tip, last.certificate, self.disk.journal(), self.disk.signer, recent)
+        return Restored(tip, last.certificate, self.disk.journal(), self.disk.signer, recent, evidence)
 
     def crash(self) -> None:
         """Stop at once; what was not synced is lost or torn."""
@@ -122,12 +151,27 @@ class Node:
         """Give the replica an event and perform what follows."""
         if self.replica is None:
             return
+        if self.liar is not None:
+            event = self._tell_liar(self.liar, event)
         self._queue.extend(self.replica.step(self.clock(), event))
         self.world.watch.after_step(self)
         self._pump()
 
+    def _tell_liar(self, liar: Liar, event: events.Event) -> events.Event:
+        """The liar of this member hears what its replica hears, and may answer at once."""
+        if isinstance(event, events.Received):
+            try:
+                message = decode_frame(event.frame)
+            except Malformed:
+                return event
+            for lie in liar.hear(event.sender, message):
+                self.world.transmit(self, lie)
+        return liar.twist(event)
+
     def _tick(self) -> None:
         self.step(events.Tick())
+        for lie in self.liar.say() if self.liar is not None and self.replica is not None else ():
+            self.world.transmit(self, lie)
         self._later(TICK_MS, self._tick)
 
     def _later(self, delay: int, act: Callable[[], None]) -> None:
@@ -159,7 +203,7 @@ class Node:
     def _pump(self) -> None:
         incarnation = self.incarnation
         while self._queue and not self._blocked:
-            if self.world.crashes_now(self):
+            if self.world.faults.crashes_now(self):
                 return
             effect = self._queue.popleft()
             _PERFORM[type(effect)](self, effect)
@@ -173,15 +217,32 @@ class Node:
         self._blocked = True
 
         def synced() -> None:
+            fault = self.world.faults.sync_fails(self)
+            if fault is not None:
+                return self._end(fault, act)
             act()
             self._blocked = False
             self._pump()
 
         sync_ms = self.world.options.sync_ms
         if sync_ms:
-            self._later(int(self.world.random.expovariate(1 / sync_ms)), synced)
+            wait_ms = int(self.world.random.expovariate(1 / sync_ms)) + self.world.faults.stall_ms()
+            self._later(wait_ms, synced)
         else:
             synced()
+
+    def _end(self, fault: DiskFault, act: Callable[[], None]) -> None:
+        """As the driver does when the disk fails: the replica is told, nothing more leaves, the program ends.
+
+        What was written is lost, or is there although the disk said that it is not.
+        """
+        assert self.replica is not None
+        if fault is DiskFault.FULL:
+            self.disk.drop()
+        elif self.world.random.random() < 0.5:
+            act()
+        self.replica.step(self.clock(), events.Halted(fault.value))
+        self.world.faults.crash(self)
 
     def _persist(self, effect: effects.Persist) -> None:
         self.disk.append(effect.entries)
@@ -194,8 +255,11 @@ class Node:
         self.disk.truncate(effect.entries)
 
     def _send(self, effect: effects.Send) -> None:
-        self.world.watch.before_send(self, effect.frame)
-        self.world.transmit(self, effect)
+        if self.liar is None:
+            return self.world.transmit(self, effect)
+        for lie in self.liar.send(effect):
+            self.world.transmit(self, lie)
+        return None
 
     def _admit(self, effect: effects.Admit) -> None:
         def judge() -> None:
@@ -268,11 +332,15 @@ class Node:
         self._judge(block, last=True)
 
     def _fetch(self, names: Sequence[str]) -> None:
-        """Get attachments from any node within reach that has them."""
+        """Get attachments, and evidence that a proposal names, from any node within reach that has them."""
         for name in names:
             for other in self.world.nodes:
-                if other.replica is not None and name in other.disk.held and self.world.reach(other, self):
+                if other.replica is None or not self.world.reach(other, self):
+                    continue
+                if name in other.disk.held:
                     self.disk.held[name] = other.disk.held[name]
+                elif name in other.disk.evidence:
+                    self.step(events.Accused(other.disk.evidence[name].packed))
 
     def _execute(self, effect: effects.Execute) -> None:
         def execute() -> None:
@@ -301,7 +369,7 @@ class Node:
                 self.pool.pop(record_id, None)
             self.step(events.Stored(block.height, tuple(ids)))
             self.step(ledger.agenda())
-            self.world.after_store(self)
+            self.world.faults.after_store(self)
 
         self._later(self._work_ms(), stored)
 
@@ -313,10 +381,17 @@ class Node:
                 room -= stored.block.header.entries_bytes
                 if room < 0 and found:
                     break
-                found.append((stored.block, stored.certificate))
+                found.append((self._read(stored.block), stored.certificate))
             self.step(events.BlocksRead(effect.to, tuple(found)))
 
         self._later(self._work_ms(), answer)
+
+    def _read(self, block: Block) -> Block:
+        """A block from the disk, now and then with a flipped bit."""
+        if not self.world.faults.rots_now():
+            return block
+        header = structs.replace(block.header, time_ms=block.header.time_ms ^ 1)
+        return make_block(CLUSTER_ID, header, block.items, block.attachments)
 
     def _publish(self, effect: effects.PublishCheckpoint) -> None:
         self.world.watch.published(self, effect)
@@ -327,8 +402,25 @@ class Node:
         self.stopped = f"{effect.reason}: {effect.detail}"
         self.world.watch.stopped(self, effect)
 
+    def _keep_evidence(self, effect: effects.KeepEvidence) -> None:
+        """Kept for ever, and known to who builds blocks."""
+        self.disk.evidence[effect.evidence.id] = effect.evidence
+        self.application.accuse(effect.evidence)
+        self.world.watch.accused(self, effect.evidence)
+
     def _ignore(self, _effect: effects.Effect) -> None:
         """Transcripts and refusals concern clients and auditors, not this run."""
+
+
+class Shameless(State):
+    """The state of a liar: shown that it has signed two things, it goes on all the same."""
+
+    __slots__ = ()
+
+    def stop(self, reason: effects.StopReason, detail: str) -> None:
+        """A liar does not stop for what is said of itself."""
+        if reason != "twin":
+            super().stop(reason, detail)
 
 
 _PERFORM: dict[type, Callable[..., None]] = {
@@ -345,5 +437,6 @@ _PERFORM: dict[type, Callable[..., None]] = {
     effects.PublishCheckpoint: Node._publish,
     effects.Stop: Node._stop,
     effects.KeepTranscript: Node._ignore,
+    effects.KeepEvidence: Node._keep_evidence,
     effects.Refused: Node._ignore,
 }

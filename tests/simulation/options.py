@@ -20,6 +20,8 @@ class Options:
     seed: int
     mode: Literal["available", "strict"] = "available"
     twins: bool = False
+    liar: str = ""
+    """What one member does that no honest one does: a name of `liars.NAMES`; empty: all are honest."""
     skip: frozenset[str] = frozenset()
     """Barriers that the drivers leave out: mutants for the oracles to catch."""
     weather: Weather = CALM
@@ -46,12 +48,29 @@ class Options:
     """Mean time of building, checking, executing, storing."""
     leap: float = 0.0
     """Probability, each half second, that all clocks leap forward: minutes or hours in which nobody did anything."""
+    clog: float = 0.0
+    """Probability, each half second, that what one node sends to another waits for up to five seconds."""
+    jump: float = 0.0
+    """Probability, each half second, that one node's clock jumps, or is put right again."""
+    stall: float = 0.0
+    """Probability that a sync takes up to three seconds."""
+    disk_error: float = 0.0
+    """Probability that a sync fails: the disk is full, or says that it could not. The node ends and starts again."""
+    rot: float = 0.0
+    """Probability that a crashed node finds its journal damaged: a bit flipped, a record where another belongs."""
+    serve_rot: float = 0.0
+    """Probability that a block which a peer asks for comes from the disk with a bit flipped."""
+    restore: float = 0.0
+    """Probability that a crashed node's ledger is put back from a copy some blocks old; journal and signer are not."""
     waves: int = 0
     """How often, after everything is done, some days pass and clients come again."""
 
 
-def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:
+def swarm(
+    nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset(), liar: str = ""
+) -> Options:
     """The options of a seed."""
+    twins = twins or liar == "twin"
     random = Random(f"swarm {nodes} {seed} {twins}")
     weather = Weather(
         loss=random.choice([0, 0.02, 0.1, 0.25]),
@@ -64,6 +83,7 @@ def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = fro
         nodes,
         seed,
         twins=twins,
+        liar="twin" if twins else liar,
         skip=skip,
         weather=weather,
         partition=0.3 if twins else random.choice([0, 0.08, 0.3]),
@@ -81,7 +101,23 @@ def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = fro
     )
     if random.random() < 0.1:
         options = replace(options, mode="strict")
+    options = _later_faults(options)
     return options if nodes > 1 else replace(options, partition=0, weather=Weather())
+
+
+def _later_faults(options: Options) -> Options:
+    """Faults that came later, drawn by themselves: the older ones stay in each seed what they were."""
+    random = Random(f"later {options.nodes} {options.seed} {options.liar}")
+    options = replace(
+        options,
+        clog=random.choice([0, 0, 0.1]),
+        jump=random.choice([0, 0, 0.05]),
+        stall=random.choice([0, 0, 0.01]),
+        disk_error=random.choice([0, 0, 0.002]),
+        rot=random.choice([0, 0, 0, 0.2]),
+        serve_rot=random.choice([0, 0, 0.2]),
+    )
+    return replace(options, crash=0.05) if options.liar == "restored" else options
 
 
 def days(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:

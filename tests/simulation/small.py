@@ -15,10 +15,11 @@ from random import Random
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
 from server.consensus.events import Agenda
+from server.consensus.evidence import Evidence
 from server.ledger.block import Header, next_digest
 from server.ledger.merkle import Frontier, leaf_hash
 from server.record.canonical import b64u_encode
-from tests.simulation.application import Brought, Errand, LedgerState
+from tests.simulation.application import Brought, Errand, LedgerState, OpeningsMissing
 from tests.simulation.keyring import HashKeyring
 
 BATCH = 12
@@ -40,19 +41,20 @@ class Ledger:
     waiting: list[int] = field(default_factory=list)
     """Tree sizes that must be sealed before a row goes on."""
     sealed_size: int = 0
+    barred: tuple[str, ...] = ()
     roots: dict[int, bytes] = field(default_factory=dict)
 
     def copy(self) -> Ledger:
         """An independent copy, to execute a block on."""
         return Ledger(
             self.frontier.copy(), self.digest, self.time_ms, dict(self.balances), dict(self.done), list(self.timers),
-            list(self.waiting), self.sealed_size, dict(self.roots),
+            list(self.waiting), self.sealed_size, self.barred, dict(self.roots),
         )  # fmt: skip
 
     def agenda(self) -> Agenda:
         """What the state waits for."""
         due = min(self.timers)[0] if self.timers else None
-        return Agenda(due, min(self.waiting) if self.waiting else None, self.sealed_size)
+        return Agenda(due, min(self.waiting) if self.waiting else None, self.sealed_size, self.barred)
 
 
 class SmallApplication:
@@ -62,6 +64,12 @@ class SmallApplication:
         self._members = tuple(members)
         self._keyring = HashKeyring("nobody")
         self.ledger = Ledger(digest=genesis_digest)
+        self._evidence: dict[str, str] = {}
+        """Culprits by the id of what was proved."""
+
+    def accuse(self, evidence: Evidence) -> None:
+        """See Application."""
+        self._evidence[evidence.id] = evidence.culprit
 
     def keep(self, ledger: LedgerState) -> None:
         """See Application."""
@@ -92,22 +100,32 @@ class SmallApplication:
         return record_id is not None and record_id not in self.ledger.done and now_ms < self.expires_ms(record)
 
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
-        """Seal, due timers, records. A seal alone only if a row waits for it."""
+        """Evidence, seal, due timers, records. A seal alone only if a row waits for it."""
         ledger = self.ledger
         records = [record for record in pending if self.would_include(record, time_ms)][:BATCH]
         items = [_timer_item(timer) for timer in _due(ledger, time_ms)] + records
+        named = {culprit: name for name, culprit in self._evidence.items() if culprit not in ledger.barred}
+        evidence = [f"evidence {name} {culprit}".encode() for culprit, name in sorted(named.items())]
         if seal is None or not seal.sealed or seal.size <= ledger.sealed_size or seal.size not in ledger.roots:
-            return items
+            return [*evidence, *items]
         if not items and not any(size <= seal.size for size in ledger.waiting):
-            return []
-        return [_seal_item(seal), *items]
+            return evidence
+        return [*evidence, _seal_item(seal, self._members), *items]
 
     def check(self, header: Header, items: Sequence[bytes]) -> bool:
         """Every due timer and no other, a seal that all members signed and that brings news, records not done yet."""
         rest = list(items)
+        accused: list[str] = []
+        while rest and rest[0].startswith(b"evidence "):
+            _, name, culprit = rest.pop(0).decode().split(" ")
+            if culprit in (*self.ledger.barred, *accused):
+                return False
+            if self._evidence.get(name) != culprit:
+                raise OpeningsMissing([name])
+            accused.append(culprit)
         if rest and rest[0].startswith(b"seal ") and not self._check_seal(rest.pop(0)):
             return False
-        if not rest and not self.ledger.waiting:
+        if not rest and not self.ledger.waiting and not accused:
             return False
         due = [_timer_item(timer) for timer in _due(self.ledger, header.time_ms)]
         if rest[: len(due)] != due:
@@ -125,7 +143,7 @@ class SmallApplication:
             return False
         signed = lines[0].split(",") if lines else []
         return len(signed) == len(self._members) and all(
-            self._keyring.verify_cosignature(member, size, root, line)
+            (line == "-" and member in self.ledger.barred) or self._keyring.verify_cosignature(member, size, root, line)
             for member, line in zip(self._members, signed, strict=True)
         )
 
@@ -156,6 +174,9 @@ class SmallApplication:
             ledger.sealed_size = int(words[1])
             ledger.waiting = [size for size in ledger.waiting if size > ledger.sealed_size]
             return "accepted"
+        if words[0] == "evidence":
+            ledger.barred = (*ledger.barred, words[2])
+            return "accepted"
         if words[0] == "timer":
             ledger.timers.remove((int(words[1]), words[2]))
             return "accepted"
@@ -180,8 +201,9 @@ def _timer_item(timer: tuple[int, str]) -> bytes:
     return b"timer %d %s" % (timer[0], timer[1].encode())
 
 
-def _seal_item(seal: PublishCheckpoint) -> bytes:
-    lines = ",".join(line for _, line in seal.lines)
+def _seal_item(seal: PublishCheckpoint, members: Sequence[str]) -> bytes:
+    signed = dict(seal.lines)
+    lines = ",".join(signed.get(member, "-") for member in members)
     return f"seal {seal.size} {seal.root.hex()} {lines}".encode()
 
 

@@ -21,11 +21,15 @@ from server.consensus.messages import (
     ViewChangeMessage,
 )
 from server.consensus.packing import unpack
+from server.record.canonical import Malformed
 
 
 def describe(frame: bytes) -> str:
     """One line about a frame. Ids are cut to six characters."""
-    message = decode_frame(frame)
+    try:
+        message = decode_frame(frame)
+    except Malformed as error:
+        return f"{len(frame)} bytes of nothing: {str(error)[:60]}"
     name = frame_name(frame).upper()
     if isinstance(message, PrePrepareMessage):
         items = unpack(unpack(message.block, 3)[1])
@@ -45,6 +49,14 @@ def describe(frame: bytes) -> str:
         heights = [read_header(unpack(block, 3)[0]).height for block, _ in message.blocks]
         return f"{name} blocks {heights[0]} to {heights[-1]}"
     return f"{name} {_rest(message)}".rstrip()
+
+
+def kind_of(frame: bytes) -> str:
+    """The type of a frame; empty for what is none."""
+    try:
+        return frame_name(frame)
+    except (IndexError, Malformed):
+        return ""
 
 
 def _rest(message: object) -> str:

@@ -6,12 +6,14 @@ for the sizes of its tables).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from server.consensus import effects
 from server.consensus.block import Block
 from server.consensus.config import BLOCKS_HELD_MAX, LINES_KEPT_MAX, POOL_BYTES_MAX, POOL_RECORDS_MAX, SYNC_BLOCKS_MAX
+from server.consensus.evidence import Evidence
 from server.consensus.frames import decode_frame
 from server.consensus.messages import (
     Commit,
@@ -25,8 +27,10 @@ from server.consensus.messages import (
     ViewChangeMessage,
 )
 from server.consensus.restored import Boundary
-from server.record.canonical import b64u_decode
+from server.record.canonical import Malformed, b64u_decode
 from tests.simulation.application import LedgerState
+from tests.simulation.proofs import Proofs
+from tests.simulation.transcript import kind_of
 
 if TYPE_CHECKING:
     from tests.simulation.node import Node
@@ -38,6 +42,7 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.proofs = Proofs(world)
         self.failures: list[str] = []
         self.forks = 0
         self._said: dict[tuple[str, str, int, int], str] = {}
@@ -67,6 +72,8 @@ class Watch:
     def before_send(self, node: Node, frame: bytes) -> None:
         """Output-commit: the durable image already holds what this frame implies (consensus.md 2.8)."""
         self._hash.update(node.address.encode() + frame)
+        if node.liar is not None:
+            return self._note_lines(frame)
         if frame is not self._frame:
             self._frame, self._message = frame, decode_frame(frame)
         message = self._message
@@ -80,8 +87,18 @@ class Watch:
             self._view_change(node, message)
         elif isinstance(message, NewViewMessage):
             self._new_view(node, message)
-        elif isinstance(message, Cosign) and message.member == node.member:
-            self._cosign(node, message)
+        elif isinstance(message, Cosign):
+            self.proofs.cosigned(message)
+            if message.member == node.member:
+                self._cosign(node, message)
+
+    def _note_lines(self, frame: bytes) -> None:
+        """Of what a liar says its checkpoint lines alone count: they may be half of a split."""
+        if kind_of(frame) == "cosign":
+            with suppress(Malformed):
+                message = decode_frame(frame)
+                assert isinstance(message, Cosign)
+                self.proofs.cosigned(message)
 
     def _vote(self, node: Node, prepare: Signed[Prepare]) -> None:
         body = prepare.body
@@ -97,6 +114,7 @@ class Watch:
 
     def _view_change(self, node: Node, message: ViewChangeMessage) -> None:
         body = message.change.body
+        self.proofs.changed(node.address, message)
         if body.sender == node.member:
             if node.disk.durable.changes.get(body.view) != message.change.raw:
                 self.fail("output-commit", f"{node.address} sends VIEW-CHANGE {body.view} that is not durable")
@@ -105,6 +123,7 @@ class Watch:
     def _new_view(self, node: Node, message: NewViewMessage) -> None:
         body = message.new_view.body
         self.max_view = max(self.max_view, body.view)
+        self.proofs.announced(node.address, message)
         if node.disk.durable.new_views.get(body.view) != message.new_view.raw:
             self.fail("output-commit", f"{node.address} sends NEW-VIEW {body.view} that is not durable")
         if body.sender == node.member:
@@ -138,6 +157,11 @@ class Watch:
             self.fail("replay", f"{node.address} starts with another state than it stopped with")
         self._ask_scene(node, len(blocks), ledger)
 
+    def put_back(self, node: Node) -> None:
+        """The node's ledger is an older one: it will store again what it had stored."""
+        last = node.disk.blocks[-1].block if node.disk.blocks else None
+        self._last[node.address] = (last.block_id, last.header.time_ms) if last is not None else ("", 0)
+
     def admitted(self, node: Node, block: Block) -> None:
         """Nothing that must never be ordered is in a stored block."""
         if self._world.is_honest(node) and any(item in self._forbidden for item in block.items):
@@ -152,6 +176,7 @@ class Watch:
         """Agreement, chain, exactly once, equal size equal root, equal height equal state."""
         if not self._world.is_honest(node):
             return
+        self.proofs.stored(node.address, node.disk.blocks[-1])
         height, header = block.height, block.header
         known = self._chain.setdefault(height, (block.block_id, ledger.digest, boundary.size))
         if known[0] != block.block_id:
@@ -182,10 +207,19 @@ class Watch:
         good = [member for member, line in effect.lines if verify(member, effect.size, effect.root, line)]
         if len(dict.fromkeys(good)) != len(effect.lines) or len(good) < node.config.quorum:
             self.fail("checkpoint", f"{node.address} shows {len(effect.lines)} lines, {len(good)} good")
-        if effect.sealed != (len(good) == len(self._world.members)):
+        assert node.replica is not None
+        barred = node.replica.state.agenda.barred
+        signed = len(good) == len(self._world.members)
+        excused = all(member in good or member in barred for member in self._world.members)
+        if (effect.sealed and not excused) or (signed and not effect.sealed):
             self.fail("checkpoint", f"{node.address} calls {effect.size} sealed, or does not, wrongly")
         if effect.sealed and self._sealed.setdefault(effect.size, effect.root) != effect.root:
             self.fail("sealed", f"two sealed roots at size {effect.size}")
+
+    def accused(self, node: Node, evidence: Evidence) -> None:
+        """No honest member is ever the culprit of evidence."""
+        if any(other.member == evidence.culprit and self._world.is_honest(other) for other in self._world.nodes):
+            self.fail("evidence", f"{node.address} accuses {evidence.culprit}, who is honest, of {evidence.offence}")
 
     def stopped(self, node: Node, effect: effects.Stop) -> None:
         """Without a liar nobody ever has a reason to stop."""
@@ -197,11 +231,14 @@ class Watch:
         nodes that have met after a fork of what was committed have noticed it."""
         if self._world.forked_in_silence():
             self.fail("silence", "two honest nodes hold different blocks at one height and go on")
+        for node in self._world.blind_at_fork():
+            self.fail("culprit", f"{node.address} stands at a fork and does not know whose fault it is")
         for node in filter(self._world.is_honest, self._world.nodes):
             ledger = node.application.ledger
             for size, root in self._sealed.items():
                 if size <= ledger.frontier.size and ledger.roots.get(size) != root:
                     self.fail("sealed", f"{node.address} has another prefix than was sealed at size {size}")
+        self.proofs.conclude()
         if not self.failures and self._world.expects_agreement:
             self._conclude()
 

@@ -11,20 +11,16 @@ from random import Random
 
 from server.consensus.block import pack_attachments
 from server.consensus.effects import Send
-from server.consensus.frames import decode_frame, encode_frame, frame_name
-from server.consensus.messages import (
-    CommitMessage,
-    NewViewMessage,
-    Prepare,
-    RequestMessage,
-    Signed,
-    ViewChangeMessage,
-)
+from server.consensus.frames import encode_frame
+from server.consensus.messages import RequestMessage
 from server.ledger.block import genesis_digest
 from server.limits import DAY_MS, HOUR_MS
 from tests.simulation.application import Brought, Errand, SceneMaker
+from tests.simulation.deceit import Liar
+from tests.simulation.faults import Faults
 from tests.simulation.keyring import HashKeyring
-from tests.simulation.network import CALM, Network
+from tests.simulation.liars import FORKS_THREE, LIARS
+from tests.simulation.network import Network
 from tests.simulation.node import CLUSTER_ID, EPOCH_MS, Node
 from tests.simulation.options import Options
 from tests.simulation.small import SmallScene
@@ -39,13 +35,10 @@ MEMBERS = {
 }
 HEALED_WITHIN_MS = 45_000
 """After healing everything must be done within this: the longest patience, 2^5 T, and some more."""
-CHAOS_MS = 500
+EVENTS_MAX = 2_000_000
+"""A run that needs more does not come to an end: it is judged as it stands."""
 SOON_MS = 10_000
 """Timers are waited for when they are due so soon; else time leaps to them."""
-LEAPS_MS = (70_000, 11 * 60_000, 2 * HOUR_MS)
-"""How far all clocks leap while there are faults: a motion's shortest time, what may be undone, an evening."""
-LEAPT_MS_MAX = 20 * HOUR_MS
-"""Less than the longest life of a record: what clients brought is still wanted when the faults end."""
 NIGHTS_MS = (4 * HOUR_MS, 80 * HOUR_MS, 8 * DAY_MS)
 """Between the waves: nonces are forgotten after seven days."""
 
@@ -83,17 +76,18 @@ class World:
         self._limit = options.fault_ms + HEALED_WITHIN_MS
         self._waves = options.waves
         self._to_bring = 0
-        self._muted_until = 0
-        self._favoured = ""
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._note = note
         self.scene = make_scene(self.members, genesis_digest(CLUSTER_ID), self.random)
         self.network = Network(self.random, options.weather)
-        self.watch = Watch(self)
         self.twin = self.random.choice(self.members) if options.twins else ""
+        self._lies = Random(f"lies {options.nodes} {options.seed} {options.liar}")
+        self.liar = self.twin or (self._lies.choice(self.members) if options.liar else "")
+        self.watch = Watch(self)
         addresses = [(member, member) for member in self.members]
         addresses += [(self.twin, self.twin + "'")] if self.twin else []
+        self.faults = Faults(self)
         self.nodes = [Node(self, member, address) for member, address in addresses]
         self.healed = options.fault_ms == 0
         self._lasting: dict[str, None] = {}
@@ -108,16 +102,39 @@ class World:
     @property
     def expects_agreement(self) -> bool:
         """Whether nobody may ever fork: no liar, or no more than the cluster bears."""
-        return not self.twin or self.options.nodes >= 4 or self.options.mode == "strict"
+        bears_it = self.options.nodes >= 4 or self.options.mode == "strict"
+        return not self.liar or bears_it or self.options.liar not in FORKS_THREE
 
     def is_honest(self, node: Node) -> bool:
-        """Whether the node's member runs once only."""
-        return node.member != self.twin
+        """Whether the node's member does what the protocol says, and runs once only."""
+        return self.is_honest_member(node.member)
+
+    def is_honest_member(self, member: str) -> bool:
+        """Whether a member does."""
+        return member != self.liar
+
+    def watch_fail(self, oracle: str, detail: str) -> None:
+        """An oracle that stands beside the watch has fired."""
+        self.watch.fail(oracle, detail)
+
+    def standing(self) -> list[Node]:
+        """Honest nodes that have not lost their journal."""
+        return [node for node in self.nodes if self.is_honest(node) and not node.is_lost]
+
+    def liar_at(self, node: Node) -> Liar | None:
+        """The liar that speaks for a node, if it is a liar's."""
+        kind = LIARS.get(self.options.liar)
+        return kind(node, Random(self._lies.random())) if kind is not None and node.member == self.liar else None
 
     def note(self, node: Node, what: str) -> None:
         """Tell the transcript, if one is written."""
         if self._note is not None:
             self._note(self.now, node.address, what)
+
+    def tell(self, what: str) -> None:
+        """Tell the transcript what happens to everybody."""
+        if self._note is not None:
+            self._note(self.now, "---", what)
 
     def at(self, delay: int, act: Callable[[], None]) -> None:
         """Do something after a delay in milliseconds."""
@@ -126,93 +143,36 @@ class World:
 
     def transmit(self, source: Node, effect: Send) -> None:
         """Carry a frame to one member or to all others, as the links please."""
+        self.watch.before_send(source, effect.frame)
         if self._note is not None:
             self._note(self.now, source.address, f"-> {effect.to or 'all'}: {describe(effect.frame)}")
-        if self.options.mute and not self.healed and self._is_muted(effect.frame):
+        if self.options.mute and not self.healed and self.faults.loses_all(effect.frame):
             return
         for target in self.nodes:
             wanted = target.member != source.member if effect.to is None else target.member == effect.to
-            if wanted and not (self.options.lone and not self.healed and self._is_kept_from(target, effect.frame)):
-                for delay in self.network.arrivals(source.address, target.address):
+            if wanted and not (self.options.lone and not self.healed and self.faults.keeps_from(target, effect.frame)):
+                for delay in self.network.arrivals(source.address, target.address, self.now):
                     target.receive(source.member, effect.frame, delay)
-        if self.options.nemesis and not self.healed:
-            self._nemesis(source, effect.frame)
-
-    def _is_muted(self, frame: bytes) -> bool:
-        """Lose votes for a while after a NEW-VIEW: so that it must be remembered through the next view change."""
-        name = frame_name(frame)
-        if name == "new-view" and self.now >= self._muted_until and self.random.random() < self.options.mute:
-            self._muted_until = self.now + self.random.randint(500, 5_000)
-        return self.now < self._muted_until and name in ("prepare", "pre-prepare", "commit", "batch")
-
-    def _is_kept_from(self, target: Node, frame: bytes) -> bool:
-        """Let COMMITs reach one node only: it alone will know that the block is committed."""
-        if frame_name(frame) != "commit":
-            return False
-        if not self._favoured and self.random.random() < self.options.lone:
-            self._favoured = target.address
-        return self._favoured not in ("", target.address)
-
-    def after_store(self, node: Node) -> None:
-        """The node that alone knew of a committed block falls silent."""
-        if self._favoured == node.address:
-            self._favoured = ""
-            if not self.healed:
-                self._crash(node)
+        if self.options.nemesis and not self.healed and source.liar is None:
+            self.faults.after_vote(source, effect.frame)
 
     def reach(self, source: Node, target: Node) -> bool:
         """Whether a frame sent now would arrive."""
-        return bool(self.network.arrivals(source.address, target.address))
+        return bool(self.network.arrivals(source.address, target.address, self.now))
 
-    def crashes_now(self, node: Node) -> bool:
-        """Whether the node crashes before its next effect."""
-        if self.healed or not self.options.crash_between or self.random.random() >= self.options.crash_between:
-            return False
-        self._crash(node)
-        return True
+    def may_lose(self, node: Node) -> bool:
+        """Whether the others can go on for ever without this node. A liar uses up what the cluster bears."""
+        spare = len(self.members) - node.config.quorum
+        return not self.liar and sum(each.disk.is_rotten for each in self.nodes if each is not node) < spare
 
-    # -- faults
-
-    def _crash(self, node: Node) -> None:
-        node.crash()
-        self.at(self.random.randint(50, 8_000), lambda: node.boot() if node.replica is None else None)
-
-    def _nemesis(self, node: Node, frame: bytes) -> None:
-        """Crash a node right after it voted and isolate another: where most mistakes of durability would show."""
-        if self.random.random() >= self.options.nemesis:
-            return
-        message = decode_frame(frame)
-        is_vote = isinstance(message, Signed) and isinstance(message.body, Prepare)
-        if is_vote or isinstance(message, CommitMessage | ViewChangeMessage | NewViewMessage):
-            self._crash(node)
-            if not self.network.is_cut and len(self.nodes) > 1:
-                self.network.isolate(self.random.choice(self.nodes).address, [each.address for each in self.nodes])
-
-    def _chaos(self) -> None:
-        if self.now >= self.options.fault_ms:
-            return self._heal()
-        random, options = self.random, self.options
-        if not self.network.is_cut and random.random() < options.partition:
-            sides = {node.address: random.randint(0, 1) for node in self.nodes}
-            self.network.partition(sides, random.random() < 0.3)
-        elif self.network.is_cut and random.random() < 0.25:
-            self.network.heal()
-        for node in self.nodes:
-            if node.replica is not None and random.random() < options.crash:
-                self._crash(node)
-            elif random.random() < options.pause:
-                node.paused_until = self.now + random.randint(200, 4_000)
-        if options.leap and random.random() < options.leap and self.leapt_ms < LEAPT_MS_MAX - max(LEAPS_MS):
-            self.leapt_ms += random.choice(LEAPS_MS)
-        self.at(CHAOS_MS, self._chaos)
-        return None
-
-    def _heal(self) -> None:
+    def heal(self) -> None:
+        """No more faults. A second copy ends; other liars go on lying; a lost journal stays lost."""
+        self.tell("everything is healed")
         self.healed = True
-        self.network.heal()
-        self.network.weather = CALM
+        self._limit += self.faults.ahead_ms
+        self.network.clear()
         for node in self.nodes:
-            node.paused_until = 0
+            node.paused_until = node.jump_ms = 0
             if node.replica is None:
                 node.boot()
         if self.twin:
@@ -271,14 +231,14 @@ class World:
             node.boot()
         self._add_errands(self.options.records, max(1, self.options.fault_ms * 3 // 4))
         if self.options.fault_ms:
-            self.at(CHAOS_MS, self._chaos)
+            self.faults.begin()
         self._watch_end()
-        while self._heap and self.now <= self._limit and not self.watch.failures:
+        while self._heap and self.now <= self._limit and self.events < EVENTS_MAX and not self.watch.failures:
             self.now, _, act = heappop(self._heap)
             self.events += 1
             self._do(act)
         self.watch.judge()
-        if not self.watch.failures and not self._is_done() and self.expects_agreement:
+        if not self.watch.failures and not self._is_done() and self.expects_agreement and not self._halts_by_design():
             self.watch.fail("liveness", "; ".join(map(self._describe, self.nodes)))
         return Report(
             self.options.seed,
@@ -311,7 +271,7 @@ class World:
         return None
 
     def _next_due_ms(self) -> int | None:
-        due = [node.application.ledger.agenda().due_ms for node in self.nodes if self.is_honest(node)]
+        due = [node.application.ledger.agenda().due_ms for node in self.standing()]
         return min((each for each in due if each is not None), default=None)
 
     def _leap(self, due_ms: int | None) -> None:
@@ -343,22 +303,36 @@ class World:
         """Whether two honest nodes have forked and neither of them has stopped."""
         return any(not one.stopped and not other.stopped for one, other in self._split_pairs())
 
+    def blind_at_fork(self) -> list[Node]:
+        """Honest nodes that stopped at a fork and know no culprit."""
+        split = [node for pair in self._split_pairs() for node in pair if node.stopped]
+        return [node for node in split if node.replica is not None and not node.replica.state.culprits]
+
+    def _halts_by_design(self) -> bool:
+        """In strict mode everybody's vote is needed: that of a liar too."""
+        return self.options.mode == "strict" and bool(self.liar)
+
+    @property
+    def _lacks_signers(self) -> bool:
+        """Whether somebody may be for ever missing whose signature a seal needs."""
+        return bool(self.liar) or any(node.is_lost for node in self.nodes)
+
     def _is_done(self) -> bool:
         """Every record that did not expire is executed everywhere, what is due too, and everything is sealed."""
         if self._to_bring:
             return False
-        honest = [node for node in self.nodes if self.is_honest(node)]
+        honest = self.standing()
         if len({node.height for node in honest}) != 1 or any(node.replica is None for node in honest):
             return False
         for node in honest:
             assert node.replica is not None
             state, ledger = node.replica.state, node.application.ledger
-            if state.checkpoints.sealed_size < state.tip.size and not self.twin:
+            if state.checkpoints.sealed_size < state.tip.size and not self._lacks_signers:
                 return False
             if any(record_id not in ledger.done for record_id in self._lasting):
                 return False
             agenda = ledger.agenda()
-            if agenda.awaiting_size is not None and not self.twin:
+            if agenda.awaiting_size is not None and not self._lacks_signers:
                 return False
             if agenda.due_ms is not None and agenda.due_ms <= self.time_ms + SOON_MS:
                 return False
