@@ -7,7 +7,7 @@
 A witness signs that it has seen a checkpoint and that it continues the one seen before: a neighbouring compound, a
 district archive or a public witness can be one without being a member. `serve` keeps what it signed in DIR, durably
 before it answers; one process a folder. `push` shows witnesses the newest checkpoint of a node and keeps the checkpoint
-with their lines in FILE, where the node finds it (http.witnessed). It needs no secret: run it beside the node.
+with their lines in FILE: as `witnessed.checkpoint` in the node's data folder, the node shows it. It needs no secret.
 
 `push` exits 0 when every witness signed, 1 when one did not, 3 when a witness says that the ledger does not continue
 what it has seen: then look into it at once.

@@ -14,6 +14,7 @@ from aiohttp import web
 
 import verify
 import witness as program
+from server.api.witnessed import WITNESSED_FILE
 from server.ledger.checkpoint import (
     TYPE_COSIGNATURE,
     TYPE_LOG,
@@ -228,6 +229,35 @@ async def test_push_brings_a_node_s_checkpoints_to_the_grade_witnessed(tmp_path:
             assert (verified.checkpoint.size, verified.grade) == (site.node.ledger.tip.size, Grade.WITNESSED)
         again = await push(site.http, site.url, [one], out)
         assert again.signed == (NAME,)
+
+
+async def test_node_shows_what_outside_witnesses_signed(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site, running_witness(site, tmp_path / "memory") as one:
+        await site.bind("m-1")
+        policy = parse_policy(witnessed(site.node.policy_text, one.key))
+        assert (await site.ask("GET", "/checkpoint/witnessed"))[0] == 404
+        out = tmp_path / "data" / WITNESSED_FILE
+        await push(site.http, site.url, [one], out)
+        for path in ("/checkpoint", "/checkpoint/witnessed"):
+            status, _, text = await site.ask("GET", path)
+            assert (status, verify_checkpoint(text.decode(), policy).grade) == (200, Grade.WITNESSED)
+        assert (await push(site.http, site.url, [one], out)).signed == (NAME,)
+        size = verify_checkpoint(out.read_text(), policy).checkpoint.size
+        await site.bind("m-2")
+        newest = verify_checkpoint((await site.ask("GET", "/checkpoint"))[2].decode(), policy)
+        assert (newest.checkpoint.size > size, newest.grade) == (True, Grade.SEALED)
+        _, _, text = await site.ask("GET", "/checkpoint/witnessed")
+        assert verify_checkpoint(text.decode(), policy).checkpoint.size == size
+
+
+@pytest.mark.parametrize("content", ["", "nonsense\n", "linli.test/garden\n2\n" + "A" * 43 + "=\n\n\u2014 x AAAA\n"])
+async def test_node_shows_no_lines_that_are_not_of_its_log(tmp_path: Path, content: str) -> None:
+    async with running_site(tmp_path) as site:
+        await site.bind("m-1")
+        (tmp_path / "data" / WITNESSED_FILE).write_text(content)
+        assert (await site.ask("GET", "/checkpoint/witnessed"))[0] == 404
+        _, _, text = await site.ask("GET", "/checkpoint")
+        assert "\u2014 x " not in text.decode()
 
 
 async def test_push_keeps_what_others_signed_when_one_witness_is_away(tmp_path: Path) -> None:

@@ -1111,6 +1111,7 @@ export interface Endpoints {
   readonly "GET /api/v1/shops": { query: { cursor?: string; limit?: number }; answer: Page_ShopListed_ }
   readonly "POST /api/v1/shops": { body: ShopNamed; answer: Shop }
   readonly "GET /checkpoint": { answer: string }
+  readonly "GET /checkpoint/witnessed": { answer: string }
   readonly "GET /genesis.json": { answer: string }
   readonly "GET /policy.txt": { answer: string }
   readonly "GET /api/v1/consistency": { query: { from: number; to: number }; answer: Consistency }
