@@ -31,6 +31,7 @@ export const refusalsEn: Record<RefusalCode, string> = {
   device_unknown: 'This phone is not registered yet. Please verify your identity first.',
   device_unverified: 'Two organisations must confirm this device before it may see this.',
   evidence_mismatch: 'The code is wrong or has expired; please check and try again.',
+  evidence_void: 'These two checkpoints do not prove that an organisation has contradicted itself.',
   expired: 'This arrived too late and was not counted. Please do it again.',
   handler_cannot_confirm: 'Who handles a ticket cannot confirm it.',
   handler_not_staff: 'The handler must be staff or of the committee.',

@@ -31,6 +31,7 @@ export const refusalsZh: Record<RefusalCode, string> = {
   device_unknown: '这部手机还没有登记。请先核实身份。',
   device_unverified: '需要两家单位核实这台设备后才能查看。',
   evidence_mismatch: '验证码不正确或已过期，请核对后重试。',
+  evidence_void: '这两份检查点不能证明有单位自相矛盾。',
   expired: '送达得太晚，已过期，没有计入。请重新办一次。',
   handler_cannot_confirm: '经办人不能自己确认办结。',
   handler_not_staff: '经办人必须是工作人员或业委会成员。',
