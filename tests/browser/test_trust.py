@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Route
 
 from tests.browser.conftest import NewPhone
-from tests.browser.estate import Estate
+from tests.browser.estate import Estate, wait_for
 from tests.browser.phone import PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
@@ -50,3 +51,28 @@ def test_estate_that_changes_its_genesis_later_is_an_alarm(estate: Estate, new_p
     phone.expect_text("各单位给出的信息不一致")
     phone.open("pages/motions/index")
     phone.expect_text("各单位给出的信息不一致")
+
+
+def test_phone_keeps_the_newest_checkpoint_and_asks_a_second_organisation(estate: Estate, new_phone: NewPhone) -> None:
+    phone = new_phone(estate.logins["resident"], PHONE)
+    asked: list[tuple[str, str]] = []
+    phone.context.on(
+        "request",
+        lambda request: (
+            asked.append((request.url, request.headers.get("x-linli-size", "")))
+            if request.url.endswith("/checkpoint") and request.method == "GET"
+            else None
+        ),
+    )
+    phone.open()
+    wait_for(lambda: phone.read("crossed") is not None, "the second organisation's checkpoint")
+    [seen] = phone.read("seen").values()
+    assert [url for url, _ in asked] == [f"{url}/checkpoint" for url in estate.urls[:2]]
+    phone.open("pages/ledger/index")
+    phone.expect_text(re.compile(r"您的手机已亲自核对到第 [\d,]+ 条"))
+    assert phone.read("doubt") is None
+    phone.kill()
+    asked.clear()
+    phone.reopen()
+    wait_for(lambda: bool(asked), "the next look at the checkpoint")
+    assert asked[0] == (f"{estate.urls[0]}/checkpoint", str(seen["size"]))
