@@ -106,7 +106,11 @@ class DemoEstate:
             self.roll = await self._apply(officer, preview["import_id"])
 
     async def _apply(self, officer: Person, import_id: str) -> str:
-        """Sign what an import still lacks; returns the roll. A node that is a block behind asks to publish it again."""
+        """Sign what an import still lacks; returns the roll.
+
+        Another officer may be faster, or the node a block behind him: then it is asked again what is left, as the
+        officer's page does.
+        """
         deadline = time.monotonic() + ROLL_S
         while True:
             unsigned = await officer.call("POST", "/api/v1/roll/apply", json={"import_id": import_id})

@@ -6,11 +6,11 @@ is skipped, but fails where CI=true.
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     scratch = Path(tempfile.mkdtemp(prefix="linli-tests-"))
     scratch.chmod(0o711)  # servers that run as another user look for their own folders in it
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    # After multiprocessing has removed its own folder in there (priority -100), else it complains at the end.
+    Finalize(None, shutil.rmtree, (scratch,), {"ignore_errors": True}, exitpriority=-200)
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
 
 

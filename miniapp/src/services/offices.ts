@@ -70,6 +70,13 @@ export async function signAll(
   return null
 }
 
+/**
+ * Another officer was faster, with the same part or the same signature: nothing is wrong, and what is left is to be asked
+ * for again. A node that is a block behind asks for what the other one has published already.
+ */
+export const isOvertaken = (settlement: Settlement): boolean =>
+  settlement.kind === 'refused' && ['roll_part_out_of_order', 'already_approved'].includes(settlement.code)
+
 export interface RoleGrant {
   readonly member: string
   readonly organisation: string

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Offices, Preview, RollStanding, RollWaiting } from '../../src/services/generated'
-import { isRoster, isSigned, relationOf } from '../../src/services/offices'
+import { isOvertaken, isRoster, isSigned, relationOf } from '../../src/services/offices'
 import { textsOf } from '../../src/texts'
 import { heldRow, holds, personText, waitingChange } from '../../src/texts/roles'
 import { changeRows, changeSummary, relationText, totalsOf, waitingRow } from '../../src/texts/rolls'
@@ -8,6 +8,20 @@ import { changeRows, changeSummary, relationText, totalsOf, waitingRow } from '.
 const zh = textsOf('zh-CN')
 const names: Record<string, string> = { street: '居委会', owners: '业委会', property: '物业' }
 const nameOf = (id: string) => names[id] ?? id
+
+describe('two officers sign at the same time', () => {
+  const refused = (code: string) => ({ kind: 'refused' as const, code, detail: '' })
+
+  it('who was slower goes on with what is left', () => {
+    expect(isOvertaken(refused('roll_part_out_of_order'))).toBe(true)
+    expect(isOvertaken(refused('already_approved'))).toBe(true)
+  })
+
+  it('a copy that differs is no matter of speed', () => {
+    expect(isOvertaken(refused('roll_differs'))).toBe(false)
+    expect(isOvertaken({ kind: 'expired' })).toBe(false)
+  })
+})
 
 const preview = (change: Partial<Preview> = {}): Preview => ({
   import_id: 'i',

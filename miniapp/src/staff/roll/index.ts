@@ -6,9 +6,9 @@
 import type { Preview, RollStanding } from '../../services/generated'
 import { sentenceOf, sentenceOfSettlement } from '../../services/faults'
 import { ApiProblem } from '../../services/http'
-import { chooseRoster, isSigned, ownOrganisation, relationOf, signAll, type ChosenFile } from '../../services/offices'
+import { chooseRoster, isOvertaken, isSigned, ownOrganisation, relationOf, signAll, type ChosenFile } from '../../services/offices'
 import { officeApi } from '../../services/office-api'
-import { PlatformError } from '../../services/platform'
+import { PlatformError, wait } from '../../services/platform'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { estate } from '../../services/trust'
@@ -25,6 +25,10 @@ import {
   type WaitingRow,
 } from '../../texts/rolls'
 import { ask, definePage } from '../../page'
+
+/** How often it is asked again what is left when another officer was faster, and how long one waits for his blocks. */
+const ROUNDS = 5
+const ROUND_MS = 400
 
 type Stage = 'standing' | 'bad' | 'preview' | 'signing' | 'published' | 'inForce'
 
@@ -148,15 +152,18 @@ definePage({
   },
 
   apply() {
-    return this.run(() => this.sign(true))
+    return this.run(() => this.sign(true, ROUNDS))
   },
 
   goOn() {
-    return this.run(() => this.sign(false))
+    return this.run(() => this.sign(false, ROUNDS))
   },
 
-  /** What is left is asked for each time: parts that were accepted before are not signed again. */
-  async sign(asksFirst: boolean): Promise<void> {
+  /**
+   * What is left is asked for each time: parts that were accepted before are not signed again. Two officers may sign at
+   * the same time at two nodes; the slower one goes on with what is left then.
+   */
+  async sign(asksFirst: boolean, rounds: number): Promise<void> {
     const texts = this.texts.rollImport
     const unsigned = await officeApi.applyRoll(this.organisation, this.preview!.import_id)
     const all = unsigned.records.length
@@ -166,6 +173,10 @@ definePage({
     const stopped = await signAll(unsigned, titleOf, (n) => {
       this.setData({ stage: 'signing', progress: fill(texts.signing, { n, all }) })
     })
+    if (stopped && isOvertaken(stopped) && rounds > 0) {
+      await wait(ROUND_MS)
+      return this.sign(false, rounds - 1)
+    }
     if (stopped) {
       const note = fill(texts.stopped, { reason: sentenceOfSettlement(stopped, this.texts) })
       return this.setData({ stage: 'preview', mayGoOn: true, note })
