@@ -176,13 +176,12 @@ async function crossCheck(nodes: readonly NodeAddress[], first: string, nowMs: n
   if (second) store.write('crossed', { node: second, atMs: nowMs })
 }
 
-/** The first of these nodes that tells a checkpoint; undefined when none does. */
+/** The first of these nodes whose checkpoint fits ours; undefined when none does. What does not fit is no answer. */
 async function visitOne(nodes: readonly NodeAddress[]): Promise<string | undefined> {
   for (const node of nodes) {
     const told = await api.checkpoint(node, seenCheckpoint()?.size ?? 0).catch(() => undefined)
     if (!told) continue
-    await observe(told, node.id)
-    return node.id
+    if ((await observe(told, node.id)) !== 'unproven') return node.id
   }
   return undefined
 }

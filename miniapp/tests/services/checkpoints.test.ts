@@ -124,6 +124,14 @@ describe('a second organisation', () => {
     expect([owners, property].map((node) => node.sizes.length)).toEqual([1, 1])
   })
 
+  it('that tells nonsense does not count as asked', async () => {
+    owners.signers = ['owners']
+    await visit(1)
+    expect(property.sizes.length).toBe(1)
+    expect(phone.stored<{ node: string }>('crossed')!.node).toBe('property')
+    expect(phone.stored('doubt')).toBeUndefined()
+  })
+
   it('is not asked again within a minute', async () => {
     await visit(1)
     await light.contact(1 * DAY + 30_000, 0)

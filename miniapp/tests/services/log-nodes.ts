@@ -17,6 +17,8 @@ export class LogNode {
   hidesTiles = false
   takesEvidence = true
   signers: readonly MemberId[] = MEMBERS
+  /** Of whichever record is asked for. */
+  receipt = ''
   readonly evidence: unknown[] = []
   readonly asked: string[] = []
   /** The header X-Linli-Size of each look at the checkpoint. */
@@ -33,6 +35,7 @@ export class LogNode {
     if (path === '/checkpoint') return this.checkpoint(request.header ?? {})
     if (path === '/api/v1/consistency') return this.consistency(Number(query.get('from')), Number(query.get('to')))
     if (path.startsWith('/tile/')) return this.tile(path)
+    if (path.startsWith('/api/v1/records/')) return { statusCode: this.receipt ? 200 : 404, data: this.receipt || '{}' }
     if (path === '/api/v1/evidence') return this.take(request.data)
     return { statusCode: 404, data: '{"code":"not_found"}' }
   }
