@@ -185,6 +185,7 @@ def test_two_signed_histories_are_an_alarm_and_the_proof_is_kept_shown_and_sent(
     app.go("pages/ledger/index")
     app.tap("查看证据")
     app.see("请先停一停")
+    assert app.violations() == []
     app.see("已交给：兴业街道、业主委员会、安居物业")
     with app.page.expect_download() as download:
         app.tap("分享证据文件")
