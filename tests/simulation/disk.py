@@ -11,13 +11,14 @@ from enum import Enum
 from random import Random
 from struct import Struct
 
-from server.consensus.block import Block
+from server.consensus.block import Block, read_header
 from server.consensus.effects import Entry, JournalEntry, PersistSigner, Store
 from server.consensus.evidence import Evidence
 from server.consensus.frames import decode_frame
 from server.consensus.messages import Commit, NewViewMessage, Prepare, ViewChangeMessage, read_body
 from server.consensus.packing import unpack
 from server.consensus.restored import Boundary, SignerMark
+from server.ledger.block import Header
 from server.storage.journal import encode_file, encode_record, scan
 
 BARRIERS = ("vote", "prepared", "view_change", "new_view", "signer", "block")
@@ -37,12 +38,18 @@ class Durable:
     prepared: dict[tuple[int, int], str] = field(default_factory=dict)
     changes: dict[int, bytes] = field(default_factory=dict)
     new_views: dict[int, bytes] = field(default_factory=dict)
+    headers: dict[str, Header] = field(default_factory=dict)
+    """Of the blocks voted for."""
+    named: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """Base height and block of each NEW-VIEW."""
 
     def note(self, entry: JournalEntry) -> None:
         """An entry is durable."""
         if entry.type is Entry.VOTE:
-            vote = read_body(Prepare, *unpack(entry.data, 3)[:2]).body
+            raw, signature, packed = unpack(entry.data, 3)
+            vote = read_body(Prepare, raw, signature).body
             self.votes[vote.view, vote.height] = vote.block_id
+            self.headers[vote.block_id] = read_header(unpack(packed, 3)[0])
         elif entry.type is Entry.PREPARED:
             commit = read_body(Commit, *unpack(entry.data, 3)[1:]).body
             self.prepared[commit.view, commit.height] = commit.block_id
@@ -51,7 +58,9 @@ class Durable:
             if isinstance(message, ViewChangeMessage):
                 self.changes[message.change.body.view] = message.change.raw
             elif isinstance(message, NewViewMessage):
-                self.new_views[message.new_view.body.view] = message.new_view.raw
+                body = message.new_view.body
+                self.new_views[body.view] = message.new_view.raw
+                self.named[body.view] = (body.base_height, body.block_id)
 
 
 @dataclass(frozen=True, slots=True)

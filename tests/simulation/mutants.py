@@ -5,15 +5,14 @@ A seed count says little; what a simulation is worth is measured by what it catc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 from server.consensus import (
-    accusation,
     commit,
     cosigning,
     journal_entries,
@@ -30,19 +29,10 @@ from server.consensus.effects import JournalEntry, Send
 from server.consensus.messages import NewViewMessage, Status
 from server.consensus.select import Claim, Selection, select
 from server.consensus.state import State
+from tests.simulation.broken_proofs import BROKEN_PROOFS, unasked
+from tests.simulation.disk import BARRIERS
+from tests.simulation.mutant import Mutant
 from tests.simulation.options import Options, swarm
-
-Patch = Callable[[pytest.MonkeyPatch], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A rule left out, and the runs in which that must show."""
-
-    name: str
-    patch: Patch
-    options: Callable[[int], Options]
-    seeds: range = range(1, 61)
 
 
 def _quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
@@ -129,10 +119,7 @@ def _commit_at_quorum_minus_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def _follow_anything(patch: pytest.MonkeyPatch) -> None:
-    """Where a liar is known its votes do not count, and there is nothing to follow: here nobody looks for liars."""
-    patch.setattr(accusation, "observe", lambda state, message: None)
-    for module in (normal, commit, sync, view_change):
-        patch.setattr(module, "follows_tip", lambda state, block: True)
+    unasked(normal, commit, sync, view_change)(patch)
 
 
 def _lone_commits(seed: int) -> Options:
@@ -144,15 +131,27 @@ THREE = partial(swarm, 3)
 FOUR = partial(swarm, 4)
 TWINS = partial(swarm, 3, twins=True)
 MUTANTS = (
-    Mutant("a quorum of half the members", _quorum_minus_one, FOUR),
-    Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, _lone_commits),
-    Mutant("a new view forgets the own prepared block", _forget_prepared, _lone_commits),
-    Mutant("a restart forgets the journal", _forget_journal, THREE),
-    Mutant("a primary votes twice in a view", _vote_twice, THREE),
-    Mutant("nobody suspects", _never_suspect, THREE),
-    Mutant("nothing is sent again", _never_resend, THREE),
-    Mutant("frames leave before the journal is written", _send_before_persisting, THREE),
-    Mutant("a cosignature before the block is stored", _cosign_backwards, THREE),
-    Mutant("nobody asks whether a block follows the own tip", _follow_anything, TWINS, range(41, 141)),
-    Mutant("one COMMIT too few", _commit_at_quorum_minus_one, THREE),
+    *(
+        Mutant(
+            f"no sync of {barrier}",
+            lambda patch: None,
+            partial(swarm, 3, skip=frozenset([barrier])),
+            ("output-commit",),
+        )
+        for barrier in BARRIERS
+    ),
+    Mutant("a quorum of half the members", _quorum_minus_one, FOUR, ("certificate", "new-view")),
+    Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, _lone_commits, ("new-view",)),
+    Mutant("a new view forgets the own prepared block", _forget_prepared, _lone_commits, ("agreement", "evidence")),
+    Mutant("a restart forgets the journal", _forget_journal, THREE, ("equivocation",)),
+    Mutant("a primary votes twice in a view", _vote_twice, THREE, ("equivocation",)),
+    Mutant("nobody suspects", _never_suspect, THREE, ("liveness",)),
+    Mutant("nothing is sent again", _never_resend, THREE, ("liveness",)),
+    Mutant("frames leave before the journal is written", _send_before_persisting, THREE, ("output-commit",)),
+    Mutant("a cosignature before the block is stored", _cosign_backwards, THREE, ("output-commit",)),
+    Mutant(
+        "nobody asks whether a block follows the own tip", _follow_anything, TWINS, ("chain", "vote"), range(41, 141)
+    ),
+    Mutant("one COMMIT too few", _commit_at_quorum_minus_one, THREE, ("certificate",)),
+    *BROKEN_PROOFS,
 )

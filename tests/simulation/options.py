@@ -66,9 +66,7 @@ class Options:
     """How often, after everything is done, some days pass and clients come again."""
 
 
-def swarm(
-    nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset(), liar: str = ""
-) -> Options:
+def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset(), liar: str = "") -> Options:
     """The options of a seed."""
     twins = twins or liar == "twin"
     random = Random(f"swarm {nodes} {seed} {twins}")

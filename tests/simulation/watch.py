@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from server.consensus import effects
 from server.consensus.block import Block
-from server.consensus.config import BLOCKS_HELD_MAX, LINES_KEPT_MAX, POOL_BYTES_MAX, POOL_RECORDS_MAX, SYNC_BLOCKS_MAX
+from server.consensus.config import (
+    BLOCKS_HELD_MAX,
+    BOUNDARIES_KEPT_MAX,
+    LINES_KEPT_MAX,
+    POOL_BYTES_MAX,
+    POOL_RECORDS_MAX,
+    SYNC_BLOCKS_MAX,
+)
 from server.consensus.evidence import Evidence
 from server.consensus.frames import decode_frame
 from server.consensus.messages import (
@@ -27,14 +34,25 @@ from server.consensus.messages import (
     ViewChangeMessage,
 )
 from server.consensus.restored import Boundary
+from server.ledger.block import Header
 from server.record.canonical import Malformed, b64u_decode
 from tests.simulation.application import LedgerState
 from tests.simulation.proofs import Proofs
 from tests.simulation.transcript import kind_of
 
 if TYPE_CHECKING:
+    from tests.simulation.disk import StoredBlock
     from tests.simulation.node import Node
     from tests.simulation.world import World
+
+
+SKEW_MS = 5_000
+"""consensus.md 2.7."""
+STATEMENTS_MAX = 300
+EVIDENCE_MAX = 8
+"""Of each member."""
+VIEWS_AHEAD = 1_000
+"""consensus.md 2.5."""
 
 
 class Watch:
@@ -77,6 +95,8 @@ class Watch:
         if frame is not self._frame:
             self._frame, self._message = frame, decode_frame(frame)
         message = self._message
+        assert message is not None
+        self.proofs.said(message)
         if isinstance(message, PrePrepareMessage):
             self._vote(node, message.prepare)
         elif isinstance(message, Signed) and isinstance(message.body, Prepare):
@@ -87,24 +107,37 @@ class Watch:
             self._view_change(node, message)
         elif isinstance(message, NewViewMessage):
             self._new_view(node, message)
-        elif isinstance(message, Cosign):
-            self.proofs.cosigned(message)
-            if message.member == node.member:
-                self._cosign(node, message)
+        elif isinstance(message, Cosign) and message.member == node.member:
+            self._cosign(node, message)
 
     def _note_lines(self, frame: bytes) -> None:
-        """Of what a liar says its checkpoint lines alone count: they may be half of a split."""
-        if kind_of(frame) == "cosign":
+        """Of what a liar says only this counts: a line may be half of a split, an EXECUTED may make a quorum."""
+        if kind_of(frame) in ("cosign", "commit", "executed"):
             with suppress(Malformed):
-                message = decode_frame(frame)
-                assert isinstance(message, Cosign)
-                self.proofs.cosigned(message)
+                self.proofs.said(decode_frame(frame))
 
     def _vote(self, node: Node, prepare: Signed[Prepare]) -> None:
         body = prepare.body
         if node.disk.durable.votes.get((body.view, body.height)) != body.block_id:
             self.fail("output-commit", f"{node.address} sends PREPARE {body.view}/{body.height} that is not durable")
         self._once(node, "PREPARE", body.view, body.height, body.block_id)
+        base, named = node.disk.durable.named.get(body.view, (0, ""))
+        if named and body.height == base + 1 and body.block_id != named:
+            self.fail("lock", f"{node.address} votes in view {body.view} for another block than its NEW-VIEW names")
+        header, blocks = node.disk.durable.headers.get(body.block_id), node.disk.blocks
+        if header is not None and 1 < body.height <= len(blocks) + 1:
+            self._follows(node, header, blocks[body.height - 2])
+
+    def _follows(self, node: Node, header: Header, last: StoredBlock) -> None:
+        """An honest vote is for a block that follows what the voter has stored, and is not of a time to come."""
+        if header.prev != last.block.block_id:
+            self.fail("vote", f"{node.address} votes for block {header.height} after another than its last")
+        if header.state_digest_prev != last.state_digest:
+            self.fail("vote", f"{node.address} votes for block {header.height} of another state")
+        if header.time_ms <= last.block.header.time_ms:
+            self.fail("vote", f"{node.address} votes for block {header.height} whose time does not grow")
+        if not self._world.options.jump and header.time_ms > node.clock() + SKEW_MS:
+            self.fail("vote", f"{node.address} votes for block {header.height} of a time to come")
 
     def _commit(self, node: Node, commit: Signed[Commit]) -> None:
         body = commit.body
@@ -135,6 +168,7 @@ class Watch:
             self.fail("output-commit", f"{node.address} cosigns {message.size} without its signer's file")
         if not any(stored.boundary.size == message.size for stored in reversed(node.disk.blocks)):
             self.fail("output-commit", f"{node.address} cosigns {message.size}, which it has not stored")
+        self.proofs.cosigned(node.member, message)
         self._once(node, "COSIGN", message.size, 0, message.root)
 
     def _once(self, node: Node, what: str, first: int, second: int, value: str) -> None:
@@ -176,7 +210,7 @@ class Watch:
         """Agreement, chain, exactly once, equal size equal root, equal height equal state."""
         if not self._world.is_honest(node):
             return
-        self.proofs.stored(node.address, node.disk.blocks[-1])
+        self.proofs.stored(node.address, node.disk.blocks[-1:])
         height, header = block.height, block.header
         known = self._chain.setdefault(height, (block.block_id, ledger.digest, boundary.size))
         if known[0] != block.block_id:
@@ -261,7 +295,14 @@ class Watch:
             (max(len(state.slot.prepares), len(state.slot.commits), len(state.slot.executed), len(state.executed)), n),
             (max(len(state.suspects), len(state.changes)), n),
             (len(state.sync.queue), SYNC_BLOCKS_MAX),
+            (len(state.sync.heights), n),
+            (len(state.slot.checking) + len(state.slot.verdicts) + len(state.slot.results), 8 * BLOCKS_HELD_MAX),
+            (len(state.statements), n * STATEMENTS_MAX),
+            (len(state.recent), BOUNDARIES_KEPT_MAX),
+            (len(state.evidence), n * EVIDENCE_MAX),
+            (max((each.body.view - state.view for each in state.suspects.values()), default=0), VIEWS_AHEAD),
             (state.checkpoints.lines_kept, n * LINES_KEPT_MAX),
         )
         if any(size > limit for size, limit in bounds):
-            self.fail("memory", f"{node.address}: {bounds}")
+            over = [f"{size} of {limit}" for size, limit in bounds if size > limit]
+            self.fail("memory", f"{node.address} keeps {', '.join(over)}")
