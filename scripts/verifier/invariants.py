@@ -19,7 +19,7 @@ from verifier.offices import Offices
 from verifier.record import ACCEPTED, BIND_KIND, Record
 from verifier.report import Result
 from verifier.rolls import Rolls
-from verifier.seen import SEAL_KIND, Invariant, Seen
+from verifier.seen import EVIDENCE_KIND, SEAL_KIND, Invariant, Seen
 from verifier.signatures import is_device_signature, point_of, thumbprint
 from verifier.tallies import Tallies
 
@@ -192,15 +192,22 @@ class ExactlyOnce:
 
 
 class Seals:
-    """Every seal carries the cosignatures of all members over the root that the log really had at that size."""
+    """Every seal carries the cosignatures of all members over the root that the log really had at that size.
+
+    But for members that an earlier entry of evidence bars. The statements behind that entry lie beside the log: whoever
+    asks a node for its evidence can verify them.
+    """
 
     def __init__(self, genesis: Genesis, tree: GrowingTree, sample: Sample) -> None:
         self._genesis, self._tree, self._sample = genesis, tree, sample
+        self._barred: set[str] = set()
 
     def see(self, seen: Seen) -> None:
         """Look at the next entry."""
+        if seen.record is None and seen.kind == EVIDENCE_KIND:
+            return self._bar(seen)
         if seen.record is not None or seen.kind != SEAL_KIND:
-            return
+            return None
         body = members(seen.entry.system["body"], "root signatures size", "log")
         size, lines = body["size"], body["signatures"]
         root = self._tree.roots.get(size) if type(size) is int else None
@@ -208,17 +215,30 @@ class Seals:
             raise seen.reject("a seal of a root that the log never had")
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise seen.reject("a seal without lines")
-        self._sample.offer(lambda: self._check(seen, size, root, lines))
+        barred = frozenset(self._barred)
+        self._sample.offer(lambda: self._check(seen, size, root, lines, barred))
+        return None
 
-    def _check(self, seen: Seen, size: int, root: bytes, lines: list[str]) -> None:
-        witnesses = self._genesis.policy.witnesses
-        missing = witnesses.keys() - members_that_signed(self._genesis.origin, size, root, lines, witnesses)
+    def _bar(self, seen: Seen) -> None:
+        body = seen.body("culprit offence", lists="statements")
+        if body["culprit"] not in self._genesis.policy.witnesses or body["culprit"] in self._barred:
+            raise seen.reject("evidence against nobody, or against somebody who is named already")
+        self._barred.add(body["culprit"])
+
+    def _check(self, seen: Seen, size: int, root: bytes, lines: list[str], barred: frozenset[str]) -> None:
+        witnesses, given = self._genesis.policy.witnesses, [line for line in lines if line]
+        signed = members_that_signed(self._genesis.origin, size, root, given, witnesses)
+        missing = witnesses.keys() - signed - barred
         if missing:
             raise seen.reject(f"a seal without the cosignature of {', '.join(sorted(missing))}")
 
     def conclude(self) -> tuple[Result, str]:
         """The result at the end."""
-        return Result.OK, f"{self._sample.settle()} seals signed by every member"
+        checked = f"{self._sample.settle()} seals signed by every member"
+        if not self._barred:
+            return Result.OK, checked
+        names = ", ".join(sorted(self._barred))
+        return Result.OK, f"{checked} but {names}, barred by evidence that lies beside the log"
 
 
 class DeviceSignatures:

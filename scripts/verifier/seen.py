@@ -9,7 +9,7 @@ from verifier.encoding import Rejected, is_count, members
 from verifier.record import ACCEPTED, Entry, Record
 from verifier.report import Result
 
-LEAF_KIND, SEAL_KIND, TALLY_KIND = "block.leaf", "seal", "motion.tally"
+LEAF_KIND, SEAL_KIND, TALLY_KIND, EVIDENCE_KIND = "block.leaf", "seal", "motion.tally", "evidence"
 COMMON_REFUSALS = frozenset(
     {"nonce_conflict", "expired", "not_yet_valid", "device_unknown", "device_revoked", "role_missing"}
 )

@@ -469,6 +469,41 @@ def seal_of_two_and_a_lie(ledger: SampleLedger) -> None:
     )
 
 
+def evidence(culprit: str) -> Derived:
+    return Derived(
+        {"culprit": culprit, "offence": "double_vote", "statements": ["A" * 43, "B" * 42 + "A"]},
+        0,
+        "C" * 43,
+        "evidence",
+    )
+
+
+def seal_without(ledger: SampleLedger, member: int) -> Derived:
+    seal = ledger.seal(ledger.boundaries[1])
+    lines = [line if number != member else "" for number, line in enumerate(seal.body["signatures"])]
+    return Derived(seal.body | {"signatures": lines}, 0, seal.key, "seal")
+
+
+def seal_without_somebody_who_is_not_barred(ledger: SampleLedger) -> None:
+    ledger.add_block([], [evidence("owners"), seal_without(ledger, 2)])
+
+
+def culprit_named_twice(ledger: SampleLedger) -> None:
+    ledger.add_block([], [evidence("owners")])
+    ledger.add_block([], [evidence("owners")])
+
+
+def culprit_who_is_no_member(ledger: SampleLedger) -> None:
+    ledger.add_block([], [evidence("nobody")])
+
+
+def test_a_seal_waits_for_no_member_that_evidence_bars(tmp_path: Path) -> None:
+    def add(ledger: SampleLedger) -> None:
+        ledger.add_block([], [evidence("owners"), seal_without(ledger, 0)])
+
+    assert examine(tmp_path, relog(add))[0] == OK
+
+
 def timer_too_early(ledger: SampleLedger) -> None:
     ledger.add_block([], [Derived({}, CREATED_MS + 10**9, "motion-1", "poll.close")])
 
@@ -491,6 +526,9 @@ def timer_too_early(ledger: SampleLedger) -> None:
         (seal_that_says_another_root, {"seals"}),
         (seal_of_two, {"seals"}),
         (seal_of_two_and_a_lie, {"seals"}),
+        (seal_without_somebody_who_is_not_barred, {"seals"}),
+        (culprit_named_twice, {"seals"}),
+        (culprit_who_is_no_member, {"seals"}),
         (timer_too_early, {"chain"}),
         (timer_after_a_record, {"chain"}),
         (block_beside_the_chain, {"chain"}),
