@@ -12,6 +12,7 @@ export const en: Texts = {
     close: 'Close',
     next: 'Next',
     retry: 'Try again',
+    seeWhy: 'See what happened',
     save: 'Save',
     elder: 'Large mode',
     plain: 'Standard mode',

@@ -11,6 +11,7 @@ export const zh = {
     close: '关闭',
     next: '下一步',
     retry: '再试一次',
+    seeWhy: '看看怎么回事',
     save: '保存',
     elder: '长辈版',
     plain: '标准版',
