@@ -1,6 +1,7 @@
-"""Check what a node says without trusting it: a receipt, or a whole log. Standard library and `ecdsa` only.
+"""Check what is said, whoever says it: a receipt, a log, evidence of two histories. Standard library and `ecdsa` only.
 
     python3 scripts/verify.py receipt FILE --policy POLICY [--genesis GENESIS] [--require GRADE] [--only CHECKS]
+    python3 scripts/verify.py split FILE --policy POLICY
     python3 scripts/verify.py log URL_OR_DIR [--sample N [--seed S]] [--fingerprint F] [--token FILE] [--openings FILE]
                                               [--only CHECKS]
 
@@ -37,7 +38,7 @@ def find_ecdsa() -> None:
 if __name__ == "__main__":
     find_ecdsa()
 
-from verifier import ledger, receipt
+from verifier import ledger, receipt, split
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis
 from verifier.policy import GRADES, parse_policy
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit code."""
     options = _parse(arguments)
     try:
-        report = _examine_receipt(options) if options.command == "receipt" else _examine_log(options)
+        report = {"receipt": _examine_receipt, "log": _examine_log, "split": _examine_split}[options.command](options)
     except SourceError as error:
         print(f"NOT CHECKED: {error}", file=sys.stderr)
         return EXIT_NOT_CHECKED
@@ -74,6 +75,10 @@ def _examine_log(options: argparse.Namespace) -> Report:
     return ledger.examine(source, options.sample, options.seed, options.fingerprint, openings)
 
 
+def _examine_split(options: argparse.Namespace) -> Report:
+    return split.examine(_read_text(options.file), parse_policy(_read_text(options.policy)))
+
+
 def _read_text(path: Path) -> str:
     try:
         return read_file(path).decode("utf-8")
@@ -91,6 +96,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     one.add_argument("--policy", type=Path, required=True, help="policy.txt: whose signatures count")
     one.add_argument("--genesis", type=Path, help="genesis.json: checks attestations, and owners that it names")
     one.add_argument("--require", choices=GRADES, default="", help="the grade it must have")
+    pair = commands.add_parser("split", help="check evidence that members signed two histories")
+    pair.add_argument("file", type=Path, metavar="FILE", help="what a phone exported")
+    pair.add_argument("--policy", type=Path, required=True, help="policy.txt: whose signatures count")
     whole = commands.add_parser("log", help="check a whole log")
     whole.add_argument("place", metavar="URL_OR_DIR", help="a node's address, or a folder with an export")
     whole.add_argument("--sample", type=_count, help="check this many signatures of each sort instead of all")
@@ -98,7 +106,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     whole.add_argument("--fingerprint", default="", help="the fingerprint of genesis that you were shown")
     whole.add_argument("--token", type=Path, help="file with an access token, for a node that asks for one")
     whole.add_argument("--openings", type=Path, help="file with openings of ballots, one in base64url a line")
-    for command, names in ((one, (*receipt.CHECKS, *receipt.GENESIS_CHECKS, "grade")), (whole, ledger.CHECKS)):
+    named = ((one, (*receipt.CHECKS, *receipt.GENESIS_CHECKS, "grade")), (whole, ledger.CHECKS), (pair, split.CHECKS))
+    for command, names in named:
         command.add_argument("--only", type=lambda text: text.split(","), default=[], help=", ".join(names))
     options = parser.parse_args(arguments)
     _check_only(parser, options)
@@ -113,7 +122,7 @@ def _count(text: str) -> int:
 
 def _check_only(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """A name that is not checked would decide nothing and let everything pass."""
-    known = set(ledger.CHECKS)
+    known = set(split.CHECKS if options.command == "split" else ledger.CHECKS)
     if options.command == "receipt":
         known = {*receipt.CHECKS, *(receipt.GENESIS_CHECKS if options.genesis else ())}
         known |= {"grade"} if options.require else set()

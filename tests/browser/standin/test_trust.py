@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Request, Route
 
+import verify
 from tests.browser.standin.conftest import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -168,7 +170,7 @@ def test_a_stored_receipt_that_was_tampered_with_turns_red(open_app: Open) -> No
 SEEN = "() => localStorage.getItem('linli.1.seen')"
 
 
-def test_two_signed_histories_are_an_alarm_and_the_proof_is_kept_shown_and_sent(open_app: Open) -> None:
+def test_two_signed_histories_are_an_alarm_and_the_proof_is_kept_shown_and_sent(open_app: Open, tmp_path: Path) -> None:
     app = open_app()
     app.go()
     app.page.wait_for_function("() => localStorage.getItem('linli.1.crossed')")
@@ -189,6 +191,9 @@ def test_two_signed_histories_are_an_alarm_and_the_proof_is_kept_shown_and_sent(
     app.see("已交给：兴业街道、业主委员会、安居物业")
     with app.page.expect_download() as download:
         app.tap("分享证据文件")
+    policy = tmp_path / "policy.txt"
+    policy.write_text(json.loads(app.page.evaluate("localStorage.getItem('linli.1.trust')"))["estate"]["policy"])
+    assert verify.main(["split", str(download.value.path()), "--policy", str(policy)]) == 0
     (split,) = json.loads(download.value.path().read_text())
     (kept,) = app.stored("splits")
     assert split == {"notes": kept["notes"], "proofs": []}
