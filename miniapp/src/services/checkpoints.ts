@@ -151,16 +151,24 @@ let contactMs = 0
 export async function contact(nowMs = Date.now(), chance = Math.random()): Promise<void> {
   if (nowMs - contactMs < CONTACT_MS) return
   contactMs = nowMs
-  try {
-    await estate()
-    const nodes = await nodesInOrder()
-    const first = await visitOne(nodes)
-    if (first && isCrossCheckDue(nowMs, chance)) await crossCheck(nodes, first, nowMs)
-    const left = doubt()
-    if (left) await observe({ note: left.note }, left.node)
-  } catch (error) {
-    if (!(error instanceof TrustAlarm)) throw error
-  }
+  const hasMet = await meetNodes(nowMs, chance).catch((error: unknown) => {
+    if (error instanceof TrustAlarm) return true
+    contactMs = 0
+    throw error
+  })
+  // Without network it was no contact: the next one need not wait.
+  if (!hasMet) contactMs = 0
+}
+
+/** Whether any node told a checkpoint that fits. */
+async function meetNodes(nowMs: number, chance: number): Promise<boolean> {
+  await estate()
+  const nodes = await nodesInOrder()
+  const first = await visitOne(nodes)
+  if (first && isCrossCheckDue(nowMs, chance)) await crossCheck(nodes, first, nowMs)
+  const left = doubt()
+  if (left) await observe({ note: left.note }, left.node)
+  return first !== undefined
 }
 
 function isCrossCheckDue(nowMs: number, chance: number): boolean {

@@ -132,6 +132,14 @@ describe('a second organisation', () => {
     expect(phone.stored('doubt')).toBeUndefined()
   })
 
+  it('is asked at once when there was no network before', async () => {
+    for (const node of phone.nodes) node.isAway = true
+    await visit(1)
+    for (const node of phone.nodes) node.isAway = false
+    await light.contact(1 * DAY + 1_000, 1)
+    expect([street, owners].map((node) => node.sizes.length)).toEqual([1, 1])
+  })
+
   it('is not asked again within a minute', async () => {
     await visit(1)
     await light.contact(1 * DAY + 30_000, 0)
