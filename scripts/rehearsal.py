@@ -26,6 +26,7 @@ from electorate import Electorate
 from fault_proxy import REFUSED, FaultProxy
 from fragile_cluster import FragileCluster
 from separate_networks import DistantCluster, Networks
+from server.config import load_config
 
 PATIENCE_S = 60.0
 ANSWER_S = 15.0
@@ -259,7 +260,18 @@ def copy_cluster(given: Path, folder: Path) -> None:
     taken = [port for node in nodes for port in (node.port, node.peer_port) if not is_free(port)]
     if taken:
         raise SystemExit(f"another program listens on the ports {taken} of the cluster in {given}")
+    for node in nodes:
+        _require_own_files(node, given)
     shutil.copytree(given, folder, ignore=shutil.ignore_patterns("node.log", "node.pid"))
+
+
+def _require_own_files(node: NodePlace, given: Path) -> None:
+    """Raise SystemExit unless all that a node writes lies in the folder: a copy would else work on the original."""
+    config = load_config(node.config, {})
+    outside = [path for path in (config.node.keys, config.node.data) if not Path(path).is_relative_to(given.resolve())]
+    if outside or config.database.url or config.cache.url:
+        what = ", ".join([*outside, *filter(None, (config.database.url, config.cache.url))])
+        raise SystemExit(f"{node.id} keeps what it knows outside of {given}: {what}. A drill works on copies only")
 
 
 def write_layout(folder: Path, nodes: Sequence[NodePlace]) -> None:

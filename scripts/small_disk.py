@@ -16,6 +16,8 @@ from unshared import is_unshared
 
 DISK_BYTES = 192 * 1024 * 1024
 """SQLite's WAL grows to 32 MB before it is moved; a drill's photos are some MB. Only what is kept takes memory."""
+FREE_BYTES_MAX = 4 * 1024 * 1024
+"""A node that lives on may give some space back meanwhile."""
 _PIECES = (1024 * 1024, 4096, 1)
 
 
@@ -50,6 +52,7 @@ class SmallDisk:
                         os.write(descriptor, piece)
         finally:
             os.close(descriptor)
+        assert shutil.disk_usage(self._folder).free < FREE_BYTES_MAX, "the disk is full"
 
     def free(self) -> None:
         """Give the space back."""

@@ -64,6 +64,14 @@ async def test_a_drill_refuses_a_folder_without_a_cluster(tmp_path: Path) -> Non
         await rehearse("down", tmp_path / "cluster", tmp_path / "nothing", print)
 
 
+async def test_a_drill_refuses_a_cluster_whose_database_is_elsewhere(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    elsewhere = {"database": {"url": f"sqlite://{tmp_path / 'elsewhere.db'}"}}
+    init_cluster(given, port_base=find_port_base(), settings=elsewhere)
+    with pytest.raises(SystemExit, match="outside of"):
+        await rehearse("down", tmp_path / "cluster", given, print)
+
+
 def test_every_accident_is_a_command() -> None:
     from drill import ACCIDENT_WORDS
 
