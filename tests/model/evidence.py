@@ -1,15 +1,19 @@
 """Who is to blame for two commit certificates of one height: by the transcript rule, and by the naive one.
 
-The transcript rule is consensus.md 1.3, Fix A, with E1 and E3 of 1.4: written from there, as an auditor would apply it
-who holds two certificates and the NEW-VIEWs of their voters. It must not know who the liars are.
+The transcript rule is consensus.md 1.3, Fix A, as an auditor would apply it who holds two certificates and the
+NEW-VIEWs of their voters. Which two statements of one member are evidence (1.4) is the replica's own decision:
+`offence_of`. It must not know who the liars are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
+from server.consensus import messages
+from server.consensus.evidence import Offence, offence_of
 from tests.model.protocol import Change, Model, NewView, Node, State, Vote
 
 
@@ -41,10 +45,31 @@ def conflicts(model: Model, state: State) -> Iterator[tuple[Certificate, Certifi
                     yield low, high
 
 
-def is_amnesia(commit: Vote, view: int, change: Change) -> bool:
-    """E3: after COMMIT a VIEW-CHANGE to a later view that tells of nothing committed, nor prepared in that view on."""
-    reported = change.prepared.view if change.prepared else -1
-    return view > commit.view and change.committed is None and reported < commit.view
+@cache
+def hides(commit: Vote, view: int, change: Change) -> bool:
+    """E3: is this COMMIT evidence together with this VIEW-CHANGE to `view`?"""
+    return offence_of(_commit(commit), _view_change(view, change)) == "hidden_vote"
+
+
+def _prepare(vote: Vote) -> messages.Prepare:
+    return messages.Prepare(block_id=vote.block, epoch=0, height=1, sender="k", view=vote.view)
+
+
+def _commit(vote: Vote) -> messages.Commit:
+    return messages.Commit(block_id=vote.block, epoch=0, height=1, new_view="", sender="k", view=vote.view)
+
+
+def _view_change(view: int, change: Change) -> messages.ViewChange:
+    prepared = change.prepared or Vote(0, "")
+    return messages.ViewChange(
+        epoch=0,
+        last_block=change.committed.block if change.committed else "",
+        last_height=1 if change.committed else 0,
+        prepared_block=prepared.block,
+        prepared_view=prepared.view,
+        sender="k",
+        view=view,
+    )
 
 
 def culprits(model: Model, state: State, low: Certificate, high: Certificate) -> Iterator[frozenset[int]]:
@@ -61,7 +86,7 @@ def culprits(model: Model, state: State, low: Certificate, high: Certificate) ->
         named = frozenset(
             member
             for member, change in new_view.changes
-            if member in low.signers and is_amnesia(low.vote, high.vote.view, change)
+            if member in low.signers and hides(low.vote, high.vote.view, change)
         )
         origin = max((change.prepared for _, change in new_view.changes if change.prepared), default=None)
         if origin is None or origin.view < low.vote.view:
@@ -84,11 +109,11 @@ def transcripts(state: State, certificate: Certificate) -> dict[NewView, None]:
     }
 
 
-def framed(state: State, member: int, node: Node) -> str:
-    """What would be evidence against an honest member, by its own signatures alone; empty while there is nothing."""
-    votes = dict.fromkeys(node.prepares + node.commits)
-    if len(dict.fromkeys(vote.view for vote in votes)) < len(votes):
-        return f"E1: member {member} voted for two blocks in one view"
-    if any(is_amnesia(commit, view, change) for commit in node.commits for view, change in node.changes):
-        return f"E3: member {member} committed, and reported nothing of it"
-    return ""
+@cache
+def offence_by(node: Node) -> Offence | None:
+    """What would be evidence against an honest member, by its own signatures alone; None while there is nothing."""
+    statements: list[messages.SignedBody] = [_prepare(vote) for vote in node.prepares]
+    statements += [_commit(vote) for vote in node.commits]
+    statements += [_view_change(view, change) for view, change in node.changes]
+    found = (offence_of(first, second) for first, second in combinations(statements, 2))
+    return next((offence for offence in found if offence), None)

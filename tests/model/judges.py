@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.model.evidence import conflicts, culprits, framed
+from tests.model.evidence import conflicts, culprits, offence_by
 from tests.model.protocol import Model, State
 
 
@@ -28,8 +28,9 @@ class Attribution:
     def judge(self, state: State) -> str:
         """Nobody honest is ever named, and for every two certificates, 2q - n liars are."""
         for member, node in enumerate(state):
-            if node and (complaint := framed(state, member, node)):
-                return complaint
+            offence = node and offence_by(node)
+            if offence:
+                return f"member {member} is honest, and its own signatures are evidence: {offence}"
         seen = self.conflicts
         complaint = self._judge_conflicts(state)
         self.forks += self.conflicts > seen
