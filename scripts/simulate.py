@@ -2,13 +2,19 @@
 
     python3 scripts/simulate.py --nodes 3 --seeds 1..300
     python3 scripts/simulate.py --nodes 3 --seeds 17..17 --trace     one seed again, as a story
-    python3 scripts/simulate.py --nodes 4 --seeds 1..100 --twins     one member runs twice, with one key
+    python3 scripts/simulate.py --nodes 4 --liar stranger            one member lies, in this way (--liar x lists them)
+    python3 scripts/simulate.py --nodes 3 --liar twin --strict       everybody's vote is asked for
     python3 scripts/simulate.py --nodes 3 --seeds 1..20 --skip vote  a broken driver: the oracles must notice
     python3 scripts/simulate.py --nodes 3 --seeds 1..50 --rules      the platform's own rules, and phones that use them
+    python3 scripts/simulate.py --mixed                              2,000 seeds of every kind, with progress
+    python3 scripts/simulate.py --nightly                            50,000 of them
+    python3 scripts/simulate.py --mutants                            what the oracles are worth: broken rules they catch
 
-Both ends of A..B are run. Prints one line for each failing seed, with the command that replays it; exits 0 only if no
-oracle fired. With --twins and 3 nodes, forks of committed blocks are counted and are no failure: three nodes tolerate
-no liar (the member that runs twice is one); what all members sealed never conflicts.
+Both ends of A..B are run. A failing seed is told with the commit, its options and the command that replays it; the
+program exits 0 only if no oracle fired (with --mutants: only if each mutant is caught, and by whom it should be).
+
+Three nodes tolerate no liar: with some of them forks of committed blocks are counted and are no failure. That nobody
+honest is ever blamed, and that what all members sealed never conflicts, holds there too.
 
 Without --rules the cluster runs a small application, a tenth of the cost: for the protocol. With --rules it executes
 signed records of every kind, for days of virtual time, and an audit with books of its own judges the log and the rows.
@@ -17,47 +23,47 @@ signed records of every kind, for days of virtual time, and an audit with books 
 import argparse
 import json
 import multiprocessing
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import environment
 
 if TYPE_CHECKING:
-    from tests.simulation.world import Report, World
+    from tests.simulation.lots import Lot
+    from tests.simulation.world import Report
 
 CHUNK = 4
 """Seeds handed to a worker at a time: a seed takes tens of milliseconds."""
+MIXED, NIGHTLY = range(1, 2_001), range(1, 50_001)
+PROGRESS_S = 5.0
 
 
-Note = Callable[[int, str, str], None]
+class Run(NamedTuple):
+    """A lot and how it went."""
 
-
-class Job(NamedTuple):
-    """One seed and what is done with it."""
-
-    nodes: int
-    seed: int
-    twins: bool
-    skip: frozenset[str]
-    rules: bool
+    lot: "Lot"
+    report: "Report"
 
 
 def main(arguments: list[str]) -> int:
     """Run the command line; return the exit code."""
     options = _parse(arguments)
-    sys.path.insert(0, str(environment.ROOT))
+    if options.mutants:
+        return _show_mutants()
+    lots = _lots(options)
     if options.trace:
-        return _trace(options)
+        return _trace(lots[0])
     began = time.monotonic()
-    reports = []
-    for report in _run_all(options):
-        reports.append(report)
-        if report.failures and not options.json:
-            print(f"seed {report.seed}: {report.failures[0]}; replay: {_replay(options, report.seed)}", flush=True)
-    summary = _summary(options, reports, time.monotonic() - began)
+    runs = []
+    for run in _run_all(lots, options.jobs, _progress(len(lots), options.mixed)):
+        runs.append(run)
+        if run.report.failures and not options.json:
+            print(_in_full(run), flush=True)
+    summary = _summary(options, runs, time.monotonic() - began)
     print(json.dumps(summary, sort_keys=True) if options.json else _in_words(summary))
     return 1 if summary["failed"] else 0
 
@@ -67,17 +73,34 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         prog="simulate.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--nodes", type=int, choices=(1, 3, 4, 7), default=3, help="nodes of each cluster")
-    parser.add_argument("--seeds", type=_seeds, default=range(1, 101), metavar="A..B", help="seeds, both ends included")
-    parser.add_argument("--twins", action="store_true", help="one member runs twice with the same key")
+    parser.add_argument("--seeds", type=_seeds, default=None, metavar="A..B", help="seeds, both ends included")
+    parser.add_argument("--liar", default="", metavar="NAME", help="what one member does that no honest one does")
+    parser.add_argument("--twins", action="store_const", const="twin", dest="liar", help="the same as --liar twin")
+    parser.add_argument("--strict", action="store_true", help="every vote is needed: stop rather than fork")
     parser.add_argument("--rules", action="store_true", help="run the rules of the platform, not a small application")
     parser.add_argument("--skip", action="append", default=[], help="leave out one barrier of the sync table")
+    parser.add_argument("--mixed", action="store_true", help="the seed chooses nodes, liar, mode and rules as well")
+    parser.add_argument("--nightly", action="store_true", help="--mixed with 50,000 seeds")
+    parser.add_argument("--mutants", action="store_true", help="break one rule after another; who notices, and when")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count(), help="processes")
     parser.add_argument("--trace", action="store_true", help="tell the first seed as a story")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     options = parser.parse_args(arguments)
-    if options.twins and options.nodes == 1:
-        parser.error("--twins needs more than one node")
+    options.mixed = options.mixed or options.nightly
+    options.seeds = options.seeds or (NIGHTLY if options.nightly else MIXED if options.mixed else range(1, 101))
+    _check_liar(parser, options)
     return options
+
+
+def _check_liar(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    from tests.simulation.liars import NAMES
+
+    if options.liar and options.liar not in NAMES:
+        parser.error(f"--liar is one of {', '.join(NAMES)}")
+    if options.liar and options.nodes == 1:
+        parser.error("a liar needs more than one node")
+    if options.liar not in ("", "twin") and options.rules:
+        parser.error("with --rules the only liar is twin: a second copy, which lies in what it proposes")
 
 
 def _seeds(text: str) -> range:
@@ -87,60 +110,84 @@ def _seeds(text: str) -> range:
     return range(int(first), int(last) + 1)
 
 
-def _run_all(options: argparse.Namespace) -> Iterator["Report"]:
-    jobs = [_job(options, seed) for seed in options.seeds]
-    processes = max(1, min(options.jobs, len(jobs) // CHUNK))
+def _lots(options: argparse.Namespace) -> list["Lot"]:
+    from tests.simulation.lots import Lot, mixed
+
+    if options.mixed:
+        return [mixed(seed) for seed in options.seeds]
+    skip = frozenset(options.skip)
+    return [Lot(options.nodes, seed, options.liar, options.strict, options.rules, skip) for seed in options.seeds]
+
+
+def _run_all(lots: Sequence["Lot"], jobs: int, progress: Callable[[Run], None]) -> Iterator[Run]:
+    processes = max(1, min(jobs, len(lots) // CHUNK))
     if processes == 1:
-        yield from map(_run_one, jobs)
+        for run in map(_run_one, lots):
+            progress(run)
+            yield run
         return
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        yield from pool.imap(_run_one, jobs, CHUNK)
+        for run in pool.imap(_run_one, lots, CHUNK):
+            progress(run)
+            yield run
 
 
-def _job(options: argparse.Namespace, seed: int) -> Job:
-    return Job(options.nodes, seed, options.twins, frozenset(options.skip), options.rules)
+def _run_one(lot: "Lot") -> Run:
+    return Run(lot, lot.world().run())
 
 
-def _run_one(job: Job) -> "Report":
-    return _make_world(job).run()
+def _progress(count: int, is_long: bool) -> Callable[[Run], None]:
+    """What tells, every few seconds of a long run, how far it is."""
+    began = told = time.monotonic()
+    done = failed = 0
+
+    def note(run: Run) -> None:
+        nonlocal told, done, failed
+        done, failed, now = done + 1, failed + bool(run.report.failures), time.monotonic()
+        if is_long and now - told >= PROGRESS_S:
+            told = now
+            left_s = (now - began) / done * (count - done)
+            print(f"{done:,} of {count:,} seeds, {failed} failed, {left_s:,.0f} s to go", file=sys.stderr, flush=True)
+
+    return note
 
 
-def _make_world(job: Job, note: "Note | None" = None) -> "World":
-    from tests.simulation.options import days, swarm
-    from tests.simulation.rules import DomainScene
-    from tests.simulation.small import SmallScene
-    from tests.simulation.world import World
-
-    choose = days if job.rules else swarm
-    chosen = choose(job.nodes, job.seed, job.twins, job.skip)
-    return World(chosen, note, DomainScene if job.rules else SmallScene)
-
-
-def _trace(options: argparse.Namespace) -> int:
+def _trace(lot: "Lot") -> int:
     def note(now: int, who: str, what: str) -> None:
         print(f"{now:>7} ms  {who:<10} {what}")
 
-    world = _make_world(_job(options, options.seeds[0]), note)
+    world = lot.world(note)
     print(world.options)
     report = world.run()
     print(report)
     return 1 if report.failures else 0
 
 
-def _replay(options: argparse.Namespace, seed: int) -> str:
-    flags = [" --twins" if options.twins else "", " --rules" if options.rules else ""]
-    extra = "".join([*flags, *[f" --skip {name}" for name in options.skip]])
-    return f"python3 scripts/simulate.py --nodes {options.nodes} --seeds {seed}..{seed}{extra} --trace"
+def _in_full(run: Run) -> str:
+    """What a person needs who was not there: what fired, at which commit, with what, and how to see it again."""
+    first = f"seed {run.lot.seed}: {run.report.failures[0]}; commit {_commit()}; replay: {run.lot.command}"
+    return f"{first}\n    {run.lot.options}"
 
 
-def _summary(options: argparse.Namespace, reports: list["Report"], seconds: float) -> dict[str, object]:
-    failed = [report for report in reports if report.failures]
+def _commit() -> str:
+    git = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(git, cwd=environment.ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _summary(options: argparse.Namespace, runs: Sequence[Run], seconds: float) -> dict[str, object]:
+    from tests.simulation.lots import in_json
+
+    reports = [run.report for run in runs]
+    failed = [run for run in runs if run.report.failures]
     return {
-        "nodes": options.nodes,
-        "twins": options.twins,
+        "nodes": "mixed" if options.mixed else options.nodes,
+        "liar": options.liar,
+        "liars": sum(bool(run.lot.liar) for run in runs),
         "rules": options.rules,
+        "commit": _commit(),
         "seeds": len(reports),
-        "failed": [dict(asdict(report), replay=_replay(options, report.seed)) for report in failed],
+        "failed": [dict(asdict(run.report), lot=in_json(run.lot), replay=run.lot.command) for run in failed],
         "events": sum(report.events for report in reports),
         "blocks": sum(report.blocks for report in reports),
         "with_view_changes": sum(report.views > 0 for report in reports),
@@ -153,15 +200,31 @@ def _in_words(summary: dict[str, object]) -> str:
     failed = summary["failed"]
     assert isinstance(failed, list)
     verdict = f"{len(failed)} FAILED" if failed else "no oracle fired"
-    forks = f", {summary['with_forks']} with forks of committed blocks" if summary["twins"] else ""
+    liars = f", {summary['liars']} with a liar, {summary['with_forks']} with forks of committed blocks"
     rules = " with the platform's rules" if summary["rules"] else ""
     return (
         f"{summary['seeds']} seeds of {summary['nodes']} nodes{rules} in {summary['seconds']} s: {verdict}; "
         f"{summary['blocks']} blocks, {summary['events']} events, "
-        f"{summary['with_view_changes']} with view changes{forks}"
+        f"{summary['with_view_changes']} with view changes{liars if summary['liars'] else ''}"
     )
 
 
+def _show_mutants() -> int:
+    """A table: each rule left out, the oracle that caught it, after how many seeds."""
+    from tests.simulation.mutant import hunt
+    from tests.simulation.mutants import MUTANTS
+
+    missed = 0
+    for mutant in MUTANTS:
+        catch = hunt(mutant)
+        missed += not catch.is_by(mutant)
+        who = catch.oracle or "NOBODY"
+        verdict = "" if catch.is_by(mutant) else f"   SHOULD BE {' or '.join(mutant.oracles)}"
+        print(f"{mutant.name:<58} {who:<14} {catch.seeds:>3} seeds   {catch.detail[:70]}{verdict}", flush=True)
+    print(f"{len(MUTANTS)} mutants, {missed} not caught by the oracle that should")
+    return 1 if missed else 0
+
+
 if __name__ == "__main__":
-    environment.reexec_in_environment()
+    environment.reexec_in_environment("dev" if "--mutants" in sys.argv else "runtime")
     sys.exit(main(sys.argv[1:]))

@@ -66,8 +66,15 @@ class Options:
     """How often, after everything is done, some days pass and clients come again."""
 
 
-def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset(), liar: str = "") -> Options:
-    """The options of a seed."""
+def swarm(
+    nodes: int,
+    seed: int,
+    twins: bool = False,
+    skip: frozenset[str] = frozenset(),
+    liar: str = "",
+    strict: bool = False,
+) -> Options:
+    """The options of a seed. `strict`: everybody's vote is asked for; else one seed in ten does so."""
     twins = twins or liar == "twin"
     random = Random(f"swarm {nodes} {seed} {twins}")
     weather = Weather(
@@ -97,7 +104,7 @@ def swarm(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = fro
         mute=random.choice([0, 0, 0.1, 0.5]),
         lone=random.choice([0, 0, 0.02, 0.1]),
     )
-    if random.random() < 0.1:
+    if random.random() < 0.1 or strict:
         options = replace(options, mode="strict")
     options = _later_faults(options)
     return options if nodes > 1 else replace(options, partition=0, weather=Weather())

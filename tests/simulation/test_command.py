@@ -23,13 +23,15 @@ def test_it_exits_0_when_no_oracle_fired() -> None:
     assert "no oracle fired" in done.stdout
 
 
-def test_a_failing_seed_is_one_line_with_the_command_that_replays_it() -> None:
+def test_a_failing_seed_is_told_with_commit_options_and_the_command_that_replays_it() -> None:
     done = simulate("--nodes", "3", "--seeds", "1..2", "--skip", "vote")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 5
     assert lines[0].startswith("seed 1: output-commit: ")
     assert lines[0].endswith("replay: python3 scripts/simulate.py --nodes 3 --seeds 1..1 --skip vote --trace")
+    assert "; commit " in lines[0]
+    assert lines[1].strip().startswith("Options(nodes=3, seed=1, ")
 
 
 def test_the_rules_of_the_platform_can_be_run() -> None:
@@ -56,3 +58,23 @@ def test_a_trace_tells_one_seed_as_a_story() -> None:
     done = simulate("--nodes", "3", "--seeds", "1..1", "--trace")
     assert done.returncode == 0
     assert "PRE-PREPARE view 0 height 1" in done.stdout
+
+
+def test_one_member_can_be_made_to_lie() -> None:
+    done = simulate("--nodes", "4", "--liar", "stranger", "--seeds", "1..2")
+    assert done.returncode == 0, done.stdout
+    assert "2 with a liar" in done.stdout
+
+
+def test_a_liar_that_nobody_knows_is_explained() -> None:
+    done = simulate("--liar", "fibber")
+    assert done.returncode == 2
+    assert "equivocating-primary" in done.stderr
+
+
+def test_mixed_seeds_choose_the_cluster_too() -> None:
+    done = simulate("--mixed", "--seeds", "1..6", "--json")
+    found = json.loads(done.stdout)
+    assert found["nodes"] == "mixed"
+    assert found["failed"] == []
+    assert found["commit"]

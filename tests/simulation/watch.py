@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from server.consensus import effects
+from server.consensus.accusation import voter_of
 from server.consensus.block import Block
 from server.consensus.config import (
     BLOCKS_HELD_MAX,
@@ -97,6 +98,8 @@ class Watch:
         message = self._message
         assert message is not None
         self.proofs.said(message)
+        if voter_of(message) not in ("", node.member):
+            return None  # passed on, or given back to whoever may have forgotten it
         if isinstance(message, PrePrepareMessage):
             self._vote(node, message.prepare)
         elif isinstance(message, Signed) and isinstance(message.body, Prepare):
@@ -107,8 +110,9 @@ class Watch:
             self._view_change(node, message)
         elif isinstance(message, NewViewMessage):
             self._new_view(node, message)
-        elif isinstance(message, Cosign) and message.member == node.member:
+        elif isinstance(message, Cosign):
             self._cosign(node, message)
+        return None
 
     def _note_lines(self, frame: bytes) -> None:
         """Of what a liar says only this counts: a line may be half of a split, an EXECUTED may make a quorum."""

@@ -37,10 +37,16 @@ HEALED_WITHIN_MS = 45_000
 """After healing everything must be done within this: the longest patience, 2^5 T, and some more."""
 EVENTS_MAX = 2_000_000
 """A run that needs more does not come to an end: it is judged as it stands."""
+TOLD_WITHIN_MS = 3_000
+"""Who has stopped at a fork still tells where it stands, several times in this."""
 SOON_MS = 10_000
 """Timers are waited for when they are due so soon; else time leaps to them."""
 NIGHTS_MS = (4 * HOUR_MS, 80 * HOUR_MS, 8 * DAY_MS)
 """Between the waves: nonces are forgotten after seven days."""
+
+
+Note = Callable[[int, str, str], None]
+"""Hears the story: milliseconds, who, what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class World:
     def __init__(
         self,
         options: Options,
-        note: Callable[[int, str, str], None] | None = None,
+        note: Note | None = None,
         make_scene: SceneMaker = SmallScene,
     ) -> None:
         self.options = options
@@ -76,6 +82,7 @@ class World:
         self._limit = options.fault_ms + HEALED_WITHIN_MS
         self._waves = options.waves
         self._to_bring = 0
+        self._split_since: int | None = None
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._note = note
@@ -263,9 +270,11 @@ class World:
         """When nothing is left to do, time leaps: to the next due timer, then to the next wave of errands."""
         if self.healed and self.now >= self.options.fault_ms:
             due_ms = self._next_due_ms()
-            if self._is_split() or (self._is_done() and due_ms is None and not self._waves):
+            is_forked = bool(self.watch.forks and self._split_pairs())
+            is_done = not is_forked and self._is_done()
+            if (is_forked and self._is_over_for_good()) or (is_done and due_ms is None and not self._waves):
                 return self._heap.clear()
-            if self._is_done():
+            if is_done:
                 self._leap(due_ms)
         self.at(200, self._watch_end)
         return None
@@ -294,6 +303,14 @@ class World:
                 a.block.block_id != b.block.block_id for a, b in zip(one.disk.blocks, other.disk.blocks, strict=False)
             )
         ]
+
+    def _is_over_for_good(self) -> bool:
+        """Whether the honest stand at a fork, and have had time to tell each other whose fault it is."""
+        if not self._is_split():
+            self._split_since = None
+        elif self._split_since is None:
+            self._split_since = self.now
+        return self._split_since is not None and self.now - self._split_since > TOLD_WITHIN_MS
 
     def _is_split(self) -> bool:
         pairs = self._split_pairs()
