@@ -18,7 +18,8 @@ from server.api.session import Challenges, Tokens, parse_proof
 from server.api.tiles import WIDTH, read_place, tile_path
 from server.config import Config, ConfigError, load_config
 from server.consensus.block import pack_attachments, pack_block, read_header, unpack_attachments, unpack_block
-from server.consensus.certificates import read_certificate
+from server.consensus.certificates import Certifier, read_certificate
+from server.consensus.evidence import unpack_evidence, verify
 from server.consensus.frames import decode_frame, encode_frame
 from server.consensus.messages import Commit, Prepare, Suspect
 from server.consensus.packing import pack, unpack
@@ -36,7 +37,9 @@ from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode,
 from server.record.envelope import parse_record
 from server.storage.journal import JournalCorrupt, scan
 from server.storage.signer import SignerFile, SignerRefused
+from tests.consensus.cluster import Bench
 from tests.fuzz import examples
+from tests.simulation.keyring import HashKeyring
 
 TODAY = date(2026, 11, 20)
 POLICY = parse_policy(POLICY_TEXT)
@@ -122,12 +125,19 @@ def read_sheet(data: bytes) -> Roster:
     return read_roster(data, TODAY)
 
 
+def verify_evidence(data: bytes) -> None:
+    keyring = HashKeyring("b")
+    verify(unpack_evidence(data), Certifier(Bench(3).config("b"), keyring), keyring)
+
+
 CONSENSUS = [
     Decoder("parts", unpack, examples.packed_parts, write=pack),
     Decoder("frame", decode_frame, examples.frames, write=encode_frame),
     Decoder("block", lambda data: unpack_block(CLUSTER_ID, data), examples.packed_blocks, write=pack_block),
     Decoder("header", read_header, examples.headers, write=encode),
     Decoder("attachments", unpack_attachments, examples.packed_attachments, write=pack_attachments),
+    Decoder("evidence", unpack_evidence, examples.evidence, write=lambda found: found.packed),
+    Decoder("evidence with its signatures", verify_evidence, examples.evidence),
     *(
         Decoder(
             f"certificate of {shape.__name__}",

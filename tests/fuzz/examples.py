@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import openpyxl
 
@@ -25,11 +26,25 @@ from samples import (
 from server.consensus.block import make_block, pack_attachments, pack_block
 from server.consensus.certificates import pack_certificate
 from server.consensus.effects import Entry, JournalEntry
+from server.consensus.evidence import Branch, accuse, accuse_of_split
 from server.consensus.frames import decode_frame, encode_frame, frame_name
-from server.consensus.messages import BatchMessage, Commit, Fetch, Prepare, Signed, SignedBody, Suspect
+from server.consensus.messages import (
+    TYPES,
+    BatchMessage,
+    Commit,
+    Cosign,
+    EvidenceMessage,
+    Fetch,
+    Prepare,
+    Signed,
+    SignedBody,
+    Suspect,
+    ViewChange,
+)
 from server.consensus.packing import pack
 from server.domain import DERIVED, KINDS
 from server.ledger.block import Header, entries_root
+from server.ledger.merkle import leaf_hash, root_of
 from server.ledger.policy import log_key
 from server.ledger.receipt import receipt_text
 from server.record.canonical import b64u_encode, encode
@@ -37,7 +52,9 @@ from server.record.envelope import SESSION_TYPE, sign_jws, sign_record
 from server.record.sample import sample_body, sample_record
 from server.storage.journal import encode_file, encode_record
 from tests.consensus.cluster import Bench
+from tests.simulation.keyring import HashKeyring
 
+B = TypeVar("B", bound=SignedBody)
 ROSTER = Path(__file__).resolve().parents[2] / "scripts/samples/roster.csv"
 LEDGER = sample_ledger()
 
@@ -65,6 +82,7 @@ def frames() -> list[bytes]:
         play()
     found["executed"] = encode_frame(bench["a"].state.executed["a"])
     found["fetch"] = encode_frame(Fetch(block_id="w" * 43, height=2))
+    found["evidence"] = encode_frame(EvidenceMessage(evidence()[0]))
     found["batch"] = encode_frame(BatchMessage(packed_blocks()[0]))
     return [found[name] for name in sorted(found)]
 
@@ -108,6 +126,43 @@ def packed_attachments() -> list[bytes]:
 def certificates(shape: type[SignedBody]) -> list[bytes]:
     """None at all, and the signatures of two members."""
     return [b"", pack_certificate([_signed(shape, "a"), _signed(shape, "b")])]
+
+
+@cache
+def evidence() -> list[bytes]:
+    """Two votes, a hidden vote, two checkpoints of one size, and two whose trees differ at one entry."""
+    vote = _signed_by_a(Commit(block_id="w" * 43, epoch=0, height=1, new_view="", sender="a", view=0))
+    other = _signed_by_a(Prepare(block_id="8" * 43, epoch=0, height=1, sender="a", view=0))
+    hiding = _signed_by_a(
+        ViewChange(epoch=0, last_block="", last_height=0, prepared_block="", prepared_view=0, sender="a", view=1)
+    )
+    trees = [[b"one", b"two"], [b"one", b"other", b"three"]]
+    lines = [_line_of_a(len(tree), root_of(tree)) for tree in trees]
+    branches = [
+        Branch(index=1, leaf=b64u_encode(leaf_hash(b"two")), proof=(b64u_encode(leaf_hash(b"one")),)),
+        Branch(
+            index=1,
+            leaf=b64u_encode(leaf_hash(b"other")),
+            proof=(b64u_encode(leaf_hash(b"one")), b64u_encode(leaf_hash(b"three"))),
+        ),
+    ]
+    found = [
+        accuse(vote, other),
+        accuse(vote, hiding),
+        accuse_of_split(_line_of_a(2, bytes(32)), lines[0]),
+        accuse_of_split(lines[0], lines[1], branches),
+    ]
+    return [each.packed for each in found if each]
+
+
+def _signed_by_a(body: B) -> Signed[B]:
+    raw = encode(body)
+    return Signed(body, raw, HashKeyring("a").sign(TYPES[type(body)], raw))
+
+
+def _line_of_a(size: int, root: bytes) -> Cosign:
+    line = HashKeyring("a").cosign(size, root, 12)
+    return Cosign(line=line, member="a", root=b64u_encode(root), size=size)
 
 
 def _signed(shape: type[SignedBody], sender: str) -> Signed[SignedBody]:
