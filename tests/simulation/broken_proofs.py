@@ -14,6 +14,7 @@ from server.consensus import (
     commit,
     cosigning,
     evidence,
+    journal_entries,
     normal,
     replica,
     status,
@@ -22,9 +23,9 @@ from server.consensus import (
 )
 from server.consensus.certificates import Certifier, pack_certificate
 from server.consensus.checkpoints import Checkpoints
-from server.consensus.effects import PublishCheckpoint
+from server.consensus.effects import Entry, PublishCheckpoint
 from server.consensus.messages import TYPES, Commit, NewViewMessage, Prepare, Signed
-from server.consensus.select import Selection
+from server.consensus.select import Selection, select
 from server.consensus.state import State
 from tests.simulation import node
 from tests.simulation.keyring import HashKeyring
@@ -57,7 +58,7 @@ def _always(owner: Any, name: str, value: object) -> Patch:
 def _count_signatures(patch: pytest.MonkeyPatch) -> None:
     def holds(self: Any, statements: list[Signed[Any]], fits: Callable[[Any], bool]) -> bool:
         good = [each for each in statements if fits(each.body) and self.signed(each)]
-        return len(good) >= self._config.quorum
+        return len(good) >= int(self._config.quorum)
 
     patch.setattr(Certifier, "_holds", holds)
 
@@ -100,7 +101,7 @@ def _believe_new_views(patch: pytest.MonkeyPatch) -> None:
         honest(state, message)
         patch.setattr(view_change, "select", choose)
 
-    honest, choose = view_change.on_new_view, view_change.select
+    honest, choose = view_change.on_new_view, select
     patch.setitem(
         replica._MESSAGES, NewViewMessage, lambda state, _carrier, message: credulous(state, message)
     )  # fmt: skip
@@ -208,6 +209,13 @@ def _observer() -> Callable[[State, Any], None]:
     return observe
 
 
+# -- restarts
+
+
+def _forget_certificates(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(journal_entries._RESTORE, Entry.PREPARED, lambda state, entry: None)
+
+
 # -- patience
 
 
@@ -303,5 +311,8 @@ BROKEN_PROOFS = (
     Mutant("who has sent COMMIT does not leave the view", _locked_by_commit, _lone_commits, ("liveness",)),
     Mutant("VIEW-CHANGE and NEW-VIEW are sent once only", _NO_RESENDING, _THREE, ("liveness",)),
     Mutant("a due timer is no work", _forget_timers, _THREE, ("liveness",)),
+    Mutant(
+        "a restart forgets what was prepared", _forget_certificates, _THREE, ("restart", "equivocation", "agreement")
+    ),
     Mutant("a record may be ordered again", _order_again, _THREE, ("exactly-once",)),
 )

@@ -197,6 +197,10 @@ class Disk:
             position = end
         return found
 
+    def beginnings(self) -> list[tuple[JournalEntry, ...]]:
+        """What the journal would hold if it ended after each of its records."""
+        return [tuple(scan(self._synced[:end])[0]) for _, end in self._records()]
+
     def journal(self) -> tuple[JournalEntry, ...]:
         """The entries that a restart finds, read by the real journal's code."""
         entries, self._lsn, _ = scan(self._synced)

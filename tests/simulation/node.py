@@ -15,6 +15,7 @@ from msgspec import structs
 from server.consensus import effects, events
 from server.consensus.block import Attachments, Block, make_block
 from server.consensus.config import Config, Timeouts
+from server.consensus.effects import JournalEntry
 from server.consensus.events import Verdict
 from server.consensus.frames import decode_frame
 from server.consensus.replica import Replica
@@ -101,7 +102,7 @@ class Node:
         for evidence in self.disk.evidence.values():
             self.application.accuse(evidence)
         self.world.watch.started(self)
-        self.replica = Replica(self.config, HashKeyring(self.member), self._restored())
+        self.replica = Replica(self.config, HashKeyring(self.member), self.restored(self.disk.journal()))
         if not self.world.is_honest(self):
             self.replica.state.__class__ = Shameless
         self.step(events.Start())
@@ -119,12 +120,13 @@ class Node:
             self.world.watch.fail("rot", f"{self.address} starts from a damaged journal")
         return True
 
-    def _restored(self) -> Restored:
+    def restored(self, journal: tuple[JournalEntry, ...]) -> Restored:
+        """What a restart finds, if the journal held this."""
         blocks = self.disk.blocks
         evidence = tuple(each.packed for each in self.disk.evidence.values())
         if not blocks:
             genesis = restored_genesis(CLUSTER_ID)
-            return Restored(genesis.tip, b"", self.disk.journal(), self.disk.signer, evidence=evidence)
+            return Restored(genesis.tip, b"", journal, self.disk.signer, evidence=evidence)
         last = blocks[-1]
         boundary = last.boundary
         tip = Tip(
@@ -136,7 +138,7 @@ class Node:
             last.state_digest,
         )
         recent = tuple(stored.boundary for stored in blocks[-64:])
-        return Restored(tip, last.certificate, self.disk.journal(), self.disk.signer, recent, evidence)
+        return Restored(tip, last.certificate, journal, self.disk.signer, recent, evidence)
 
     def crash(self) -> None:
         """Stop at once; what was not synced is lost or torn."""

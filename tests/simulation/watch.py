@@ -37,6 +37,7 @@ from server.consensus.messages import (
 from server.consensus.restored import Boundary
 from server.ledger.block import Header
 from server.record.canonical import Malformed, b64u_decode
+from tests.simulation import restart
 from tests.simulation.application import LedgerState
 from tests.simulation.proofs import Proofs
 from tests.simulation.transcript import kind_of
@@ -277,6 +278,10 @@ class Watch:
                 if size <= ledger.frontier.size and ledger.roots.get(size) != root:
                     self.fail("sealed", f"{node.address} has another prefix than was sealed at size {size}")
         self.proofs.conclude()
+        for node in self._world.standing() if not self.failures else ():
+            if not node.disk.is_rotten:
+                for complaint in restart.complaints(node, self._world.options.seed):
+                    self.fail("restart", complaint)
         if not self.failures and self._world.expects_agreement:
             self._conclude()
 
