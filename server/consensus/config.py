@@ -23,6 +23,8 @@ LINES_KEPT_MAX = 64
 """Newest cosignatures kept of each member; older ones are the driver's to store."""
 BOUNDARIES_KEPT_MAX = 256
 """Own block boundaries kept to compare peers' cosignatures with."""
+GREETING_STATUSES = 2
+"""Times in which every peer tells its STATUS: so long one listens, after a quorum was heard, before one signs."""
 RECORDS_RESENT_MAX = 8
 """Pending records sent again in answer to one STATUS."""
 assert FRAME_BYTES_MAX > 3 * BLOCK_BYTES_MAX
@@ -57,6 +59,8 @@ class Config:
     epoch: int = 0
     mode: Mode = "available"
     timeouts: Timeouts = Timeouts()
+    greets: bool = True
+    """Whether a replica that starts listens before it signs: what peers hold of its own signatures it must know."""
     truncate_every: int = 64
     """Heights between two truncations of the journal: a rewrite costs several syncs."""
 

@@ -22,7 +22,7 @@ def cosign_if_agreed(state: State) -> None:
     While fetched blocks wait, boundaries are skipped: only a replica that catches up does that (decisions 7).
     """
     tip, mark = state.tip, state.signer
-    if tip.size == 0 or state.phase == "stopped" or state.sync.queue:
+    if tip.size == 0 or state.phase == "stopped" or state.sync.queue or state.is_greeting:
         return
     if mark is not None and (mark.size >= tip.size or mark.epoch > state.config.epoch):
         return
@@ -72,13 +72,28 @@ def on_cosign(state: State, message: Cosign) -> None:
     """A cosignature. Kept when a member's line verifies; the newest of each member only. If a quorum of others signed
     another root at an own boundary, this replica's execution has diverged: stop."""
     member = message.member
-    if member not in state.config.members or member == state.config.me or state.checkpoints.holds(member, message.size):
+    if member == state.config.me:
+        return _recall(state, message)
+    if member not in state.config.members or state.checkpoints.holds(member, message.size):
         return
     root = b64u_decode(message.root, 32)
     if not state.keyring.verify_cosignature(member, message.size, root, message.line):
         return state.count("bad_signature")
     publish(state, member, Line(message.size, root, message.line))
     stop_if_contradicted(state, message.size)
+
+
+def _recall(state: State, message: Cosign) -> None:
+    """A peer shows a line of this member. One above its mark was signed before its folder was put back: the mark is
+    taken over, so that nothing is signed before the ledger has come that far again (consensus.md H10, 2.8)."""
+    mark, root = state.signer, b64u_decode(message.root, 32)
+    if mark is not None and message.size <= mark.size:
+        return
+    if not state.keyring.verify_cosignature(state.config.me, message.size, root, message.line):
+        return state.count("bad_signature")
+    state.signer = SignerMark(state.config.epoch, message.size, root, max(state.now_ms // 1000, 0))
+    state.emit(PersistSigner(state.signer.epoch, state.signer.size, state.signer.root, state.signer.time_s))
+    state.count("recalled")
 
 
 def stop_if_contradicted(state: State, size: int) -> None:

@@ -220,6 +220,8 @@ def on_prepare(state: State, prepare: Signed[Prepare]) -> bool:
     body = prepare.body
     if body.height != state.height:
         return False
+    if body.sender == state.config.me:
+        return _recall(state, prepare)
     known = state.slot.prepares.get(body.sender)
     if known is not None and known.body.view >= body.view:
         return known.body.view == body.view
@@ -228,6 +230,14 @@ def on_prepare(state: State, prepare: Signed[Prepare]) -> bool:
         return False
     state.slot.prepares[body.sender] = prepare
     return True
+
+
+def _recall(state: State, prepare: Signed[Prepare]) -> bool:
+    """A peer shows a vote of this member. One that it does not know was cast before its folder was put back."""
+    vote = state.slot.vote
+    if (vote is None or vote.view < prepare.body.view) and state.certifier.signed(prepare):
+        state.recall(prepare.body.height)
+    return vote is not None and vote.view == prepare.body.view
 
 
 def prepare_if_quorum(state: State) -> None:

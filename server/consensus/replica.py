@@ -132,9 +132,11 @@ def _go_on(state: State) -> None:
 def _on_start(state: State, _event: events.Start) -> None:
     """Begin: patience starts now, the signer's last line is repeated, and all others are told where this replica is."""
     state.progress_ms = state.view_since_ms = state.now_ms
+    if state.config.quorum == 1:
+        state.greeted_ms = state.now_ms
     if state.signer is not None and state.signer.size == state.tip.size and state.signer.root != state.tip.root:
         return state.stop("diverged", f"the ledger's root at size {state.tip.size} is not the one that was cosigned")
-    if state.signer is not None and state.signer.epoch == state.config.epoch:
+    if state.signer is not None and state.signer.epoch == state.config.epoch and state.signer.size <= state.tip.size:
         state.send(cosigning.take_own_line(state))
     cosigning.say_executed(state)
     status.tell_status(state)

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 from server.consensus.block import Block
 from server.consensus.certificates import Certifier
 from server.consensus.checkpoints import Checkpoints
-from server.consensus.config import BOUNDARIES_KEPT_MAX, Config
+from server.consensus.config import BOUNDARIES_KEPT_MAX, GREETING_STATUSES, Config
 from server.consensus.effects import Effect, JournalEntry, Persist, Send, Stop, StopReason
 from server.consensus.events import Agenda
 from server.consensus.evidence import Evidence
@@ -108,7 +108,11 @@ class State:
     """When the last block was committed, or the view entered."""
     view_since_ms: int = 0
     observe_until: int = 0
-    """No vote below this height: the journal has votes there, for blocks that the ledger has lost."""
+    """No vote up to this height: its journal or a peer shows that this member voted there, and it forgot what."""
+    heard: dict[str, None] = field(default_factory=dict)
+    """Peers that have told where they stand since this replica started."""
+    greeted_ms: int | None = None
+    """When a quorum, itself among them, was heard."""
     seal_since_ms: int | None = None
     evidence_since_ms: int | None = None
     status_ms: int | None = None
@@ -135,7 +139,35 @@ class State:
     def may_vote(self) -> bool:
         """Whether to vote at the height in flight: in a view, not catching up, and nothing forgotten."""
         busy = self.phase != "normal" or bool(self.sync.queue) or self.slot.committed is not None
-        return not busy and not self.is_forgetful
+        return not busy and self.may_sign
+
+    @property
+    def may_sign(self) -> bool:
+        """Whether what this member signed before is known, by its own files and by what the peers hold of it."""
+        return not self.is_forgetful and not self.is_greeting
+
+    @property
+    def is_greeting(self) -> bool:
+        """Whether it has just started and still listens (consensus.md 2.8, the signer guard).
+
+        Its folder may be an old copy; peers send back what it signed and no longer knows.
+        """
+        if not self.config.greets:
+            return False
+        listened_ms = GREETING_STATUSES * self.config.timeouts.status_ms if len(self.config.members) > 1 else 0
+        return self.greeted_ms is None or self.now_ms - self.greeted_ms < listened_ms
+
+    def recall(self, height: int) -> None:
+        """A peer shows that this member has signed something about this height and no longer knows it."""
+        if height > self.observe_until:
+            self.observe_until = height
+            self.count("recalled")
+
+    def note_heard(self, member: str) -> None:
+        """A peer has told where it stands."""
+        self.heard[member] = None
+        if self.greeted_ms is None and len(self.heard) + 1 >= self.config.quorum:
+            self.greeted_ms = self.now_ms
 
     @property
     def is_forgetful(self) -> bool:

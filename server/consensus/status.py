@@ -59,6 +59,7 @@ def _proposal_at_hand(state: State) -> str:
 def on_status(state: State, sender: str, status: Status) -> None:
     """A peer tells where it stands: send it what it lacks. Nothing it says is believed beyond that."""
     note_height(state, sender, status.height)
+    state.note_heard(sender)
     _send_evidence(state, sender, status)
     if state.phase == "stopped":
         return _send_transcript(state, sender, status)
@@ -66,6 +67,7 @@ def on_status(state: State, sender: str, status: Status) -> None:
     _send_view(state, sender, status)
     if status.height == state.tip.height:
         _send_executed(state, sender, status)
+        _send_back(state, sender, status)
         if status.view == state.view and state.phase == "normal" and status.mode == "normal":
             _send_votes(state, sender, status)
     _send_cosignatures(state, sender, status)
@@ -126,10 +128,20 @@ def _send_votes(state: State, sender: str, status: Status) -> None:
         state.send(state.slot.commit_sent, sender)
 
 
+def _send_back(state: State, sender: str, status: Status) -> None:
+    """The peer's own vote at the height in flight, if it does not seem to know it: its folder may be an old copy."""
+    vote = state.slot.prepares.get(sender)
+    if vote is not None and vote.body.view >= status.view and sender not in status.prepares:
+        state.send(vote, sender)
+    change = state.changes.get(sender)
+    if change is not None and change.change.body.view > status.view:
+        state.send(change, sender)
+
+
 def _send_cosignatures(state: State, sender: str, status: Status) -> None:
-    """The newest line of every member that the peer does not hold: lines prove themselves, anyone passes them on."""
+    """The newest line of every member, also of the peer, that it does not hold: lines prove themselves."""
     held = {known.member: known.size for known in status.cosigned}
     for member in state.config.members:
         line = state.checkpoints.newest(member)
-        if line is not None and member != sender and held.get(member, 0) < line.size:
+        if line is not None and held.get(member, 0) < line.size:
             state.send(cosign_message(member, line), sender)

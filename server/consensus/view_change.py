@@ -58,9 +58,16 @@ def on_suspect(state: State, message: Signed[Suspect]) -> None:
 
 
 def leave_if_suspected(state: State) -> None:
-    """A quorum of SUSPECTs of one view, the own or a later one, is the certificate to leave it."""
-    if state.phase == "stopped":
+    """A quorum of SUSPECTs of one view, the own or a later one, is the certificate to leave it.
+
+    A VIEW-CHANGE for a later view carries one, and is joined, however far ahead.
+    """
+    if state.phase == "stopped" or not state.may_sign:
         return
+    later = [message for message in state.changes.values() if message.change.body.view > state.view]
+    if later:
+        furthest = max(later, key=lambda message: message.change.body.view)
+        enter(state, furthest.change.body.view, furthest.suspects)
     for view in sorted({message.body.view: None for message in state.suspects.values()}, reverse=True):
         backing = [message for message in state.suspects.values() if message.body.view == view]
         if view >= state.view and len(backing) >= state.config.quorum:
@@ -69,9 +76,9 @@ def leave_if_suspected(state: State) -> None:
 
 def enter(state: State, view: int, suspects: bytes) -> None:
     """Leave for `view`: journal the VIEW-CHANGE, then send it. It tells the last committed block and, above it, the
-    block prepared here, each with its certificate, so that the receiver needs no other message. A replica that has
+    block prepared here, each with its certificate, so that the receiver needs no other message. A replica that may have
     forgotten what it voted cannot tell, and waits for the NEW-VIEW of the others."""
-    if state.is_forgetful:
+    if not state.may_sign:
         return
     prepared = state.slot.prepared
     body = ViewChange(
@@ -135,8 +142,10 @@ def _is_prepared(state: State, message: ViewChangeMessage) -> bool:
 
 def on_view_change(state: State, message: ViewChangeMessage) -> None:
     """Kept when it is valid, for the own view or a later one, and later than the sender's last one. A later view is
-    joined at once: the message carries the certificate for it, however far ahead."""
+    joined (`leave_if_suspected`)."""
     body = message.change.body
+    if body.sender == state.config.me:
+        return _recall(state, message)
     known = state.changes.get(body.sender)
     if body.view < state.view or (known is not None and known.change.body.view >= body.view):
         return
@@ -148,8 +157,13 @@ def on_view_change(state: State, message: ViewChangeMessage) -> None:
         return
     state.changes[body.sender] = message
     state.sync.heights[body.sender] = max(state.sync.heights.get(body.sender, 0), body.last_height)
-    if body.view > state.view:
-        enter(state, body.view, message.suspects)
+
+
+def _recall(state: State, message: ViewChangeMessage) -> None:
+    """A peer shows a VIEW-CHANGE of this member that it does not know: it has left that view, and forgotten it."""
+    body = message.change.body
+    if body.view > state.view and state.certifier.signed(message.change):
+        state.recall(body.last_height + 1)
 
 
 def stop_if_forked(state: State, height: int, certified: str) -> bool:
@@ -166,7 +180,7 @@ def announce_new_view(state: State) -> None:
 
     It waits until it has synchronised up to the base itself: what it proposes next must extend that.
     """
-    if state.phase != "changing" or not state.is_primary or len(state.changes) < state.config.quorum:
+    if state.phase != "changing" or not state.is_primary or not state.may_sign:
         return
     chosen = [message for message in state.changes.values() if message.change.body.view == state.view]
     if len(chosen) < state.config.quorum:

@@ -68,8 +68,9 @@ class Seat:
 class Bench:
     """Mutable. Seats and the frames between them."""
 
-    def __init__(self, n: int = 3, mode: str = "available") -> None:
+    def __init__(self, n: int = 3, mode: str = "available", *, greets: bool = False) -> None:
         self.now = START_MS
+        self.greets = greets
         self.members = NAMES[n]
         self.mode = mode
         self.wire: list[tuple[str, str, bytes]] = []
@@ -84,7 +85,7 @@ class Bench:
     def config(self, member: str) -> Config:
         """The configuration of a member."""
         mode = "strict" if self.mode == "strict" else "available"
-        return Config(self.members, member, CLUSTER_ID, mode=mode, timeouts=TIMEOUTS)  # type: ignore[arg-type]
+        return Config(self.members, member, CLUSTER_ID, mode=mode, timeouts=TIMEOUTS, greets=self.greets)  # type: ignore[arg-type]
 
     def _replica(self, member: str, seat: Seat | None) -> Replica:
         restored = restored_genesis(CLUSTER_ID)

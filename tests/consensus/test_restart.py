@@ -6,11 +6,11 @@ from server.consensus import effects, events
 from server.consensus.effects import Entry, JournalEntry
 from server.consensus.frames import encode_frame
 from server.consensus.journal_entries import live_entries
-from server.consensus.messages import Prepare
+from server.consensus.messages import Cosign, Prepare
 from server.consensus.replica import Replica
 from server.consensus.restored import Restored, SignerMark, restored_genesis
-from server.record.canonical import Malformed
-from tests.consensus.cluster import CLUSTER_ID, Bench, both, heights, only, without
+from server.record.canonical import Malformed, b64u_encode
+from tests.consensus.cluster import CLUSTER_ID, Bench, Seat, both, heights, only, without
 from tests.consensus.test_normal import proposal, signed
 from tests.consensus.test_view_change import lose_primary, suspect_frame
 from tests.simulation.keyring import HashKeyring
@@ -205,3 +205,95 @@ def test_a_certificate_without_its_vote_refuses_to_start() -> None:
     genesis = restored_genesis(CLUSTER_ID)
     with pytest.raises(Malformed):
         Replica(bench.config("b"), HashKeyring("b"), Restored(genesis.tip, b"", only_certificates))
+
+
+# The signer guard (consensus.md 2.8): what peers hold of one's own signatures
+
+
+def put_back(bench: Bench, member: str, blocks: int) -> Seat:
+    """Start a member from a copy of its folder that was made when it had so many blocks; it knows of nothing since."""
+    seat = bench[member]
+    del seat.blocks[blocks:]
+    boundary = seat.blocks[-1][2] if seat.blocks else None
+    seat.signer = SignerMark(0, boundary.size, boundary.root, 1) if boundary else None
+    seat.journal = []
+    bench.restart(member)
+    return seat
+
+
+def test_a_replica_that_starts_listens_before_it_signs() -> None:
+    bench = Bench(greets=True)
+    bench.submit("a")
+    bench.deliver(without("status"))
+    assert not bench["a"].asked(effects.Build), "nobody has told it where he stands"
+    bench.tick(after_ms=300)
+    bench.deliver()
+    assert bench["a"].state.is_greeting
+    for _ in range(3):
+        bench.tick(after_ms=300)
+        bench.deliver()
+    assert heights(bench) == [1, 1, 1]
+
+
+def test_a_cluster_of_one_has_nobody_to_listen_to() -> None:
+    bench = Bench(1, greets=True)
+    bench.submit("a")
+    assert heights(bench) == [1]
+
+
+def test_a_folder_put_back_from_a_copy_signs_nothing_before_it_has_caught_up() -> None:
+    bench = Bench()
+    bench.agree(3)
+    bench.greets = True
+    seat = put_back(bench, "c", 1)
+    bench.tick(after_ms=300)
+    bench.deliver(without("sync-reply"))
+    assert seat.signer is not None
+    assert seat.signer.size == 6, "the peers showed it its own line"
+    assert seat.state.is_forgetful
+    for _ in range(4):
+        bench.tick(after_ms=300)
+        bench.deliver()
+    assert heights(bench) == [3, 3, 3]
+    assert seat.state.may_sign
+    assert [list(bench[member].state.culprits) for member in bench.members] == [[], [], []]
+    bench.agree()
+    assert heights(bench) == [4, 4, 4]
+    assert seat.state.signer is not None
+    assert seat.state.signer.size == 8
+
+
+def test_a_vote_that_was_forgotten_with_the_folder_is_not_cast_again() -> None:
+    """It voted for a block that nobody committed yet; from an old copy it would vote for another one."""
+    bench = Bench()
+    bench.agree()
+    bench.submit("a", "first")
+    bench.deliver(lambda source, target, name: name == "pre-prepare" or (source == "c" and name == "prepare"))
+    assert bench["c"].state.slot.vote is not None
+    bench.drop()
+    bench.greets = True
+    seat = put_back(bench, "c", 1)
+    bench.tick(after_ms=300)
+    bench.deliver(lambda source, target, name: name in ("status", "prepare") and "c" in (source, target))
+    assert seat.state.observe_until == 2
+    assert not seat.state.may_sign
+    for _ in range(4):
+        bench.tick(after_ms=300)
+        bench.deliver()
+    assert heights(bench, "ab") == [2, 2], "the others go on"
+    assert [list(bench[member].state.culprits) for member in bench.members] == [[], [], []]
+    bench.agree()
+    assert heights(bench) == [3, 3, 3]
+    assert seat.state.may_sign
+
+
+def test_a_lie_about_own_signatures_recalls_nothing() -> None:
+    bench = Bench()
+    bench.agree()
+    forged = signed(Prepare(block_id="w" * 42 + "A", epoch=0, height=2, sender="c", view=0))
+    bench.receive("c", "a", encode_frame(type(forged)(forged.body, forged.raw, bytes(len(forged.signature)))))
+    line = Cosign(line=HashKeyring("a").cosign(99, bytes(32), 1), member="c", root=b64u_encode(bytes(32)), size=99)
+    bench.receive("c", "a", encode_frame(line))
+    assert bench["c"].state.may_sign
+    bench.agree()
+    assert heights(bench) == [2, 2, 2]

@@ -12,12 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from server.consensus.frames import decode_frame
-from server.consensus.messages import PrePrepareMessage
+from server.consensus.frames import decode_frame, encode_frame
+from server.consensus.messages import PrePrepareMessage, Status
 from server.node.driver import NodeFailed
 from server.node.node import Stopped, Submission
 from server.node.opening import open_node
 from tests.node.alone import Alone, make_pair, reach, silent_peer
+
+
+STANDS_AT_THE_BEGINNING = Status(
+    accused=(), attachments_missing=False, commits=(), cosigned=(), executed=(), height=0, mode="normal",
+    prepares=(), size=0, tip="", view=0, voted="",
+)  # fmt: skip
 
 
 def break_disk(patch: pytest.MonkeyPatch) -> Callable[[], None]:
@@ -73,6 +79,26 @@ async def test_after_a_full_disk_the_node_begins_again_where_it_was(
         assert (await alone.submit(node)).index >= before > 0
 
 
+async def test_a_database_that_fails_an_idle_node_ends_it_as_it_ends_a_busy_one(tmp_path: Path) -> None:
+    """Signatures of the last block are written when the node is idle: on a full disk that is what fails first."""
+    alone = Alone(tmp_path)
+
+    with pytest.raises(NodeFailed, match="no such table: cosignature"):
+        await idle_without(alone, "cosignature")
+
+
+async def idle_without(alone: Alone, table: str) -> None:
+    """A node orders one record and has nothing more to do; one of its tables is gone."""
+    async with open_node(alone.config()) as node:
+        with closing(sqlite3.connect(alone.data / "node.db")) as database, database:
+            database.execute(f"DROP TABLE {table}")
+        assert (await alone.submit(node)).state == "ordered"
+        try:
+            await asyncio.sleep(60)
+        finally:
+            assert node.stop is not None, "it signs nothing more"
+
+
 async def test_a_database_that_another_wrote_to_ends_the_node(tmp_path: Path) -> None:
     alone = Alone(tmp_path)
 
@@ -97,10 +123,14 @@ async def test_a_proposal_that_is_not_durable_never_leaves(tmp_path: Path, monke
 
 
 async def propose_to(heard: list[bytes], folder: Path, damage: Callable[[], object]) -> None:
-    """A primary has a record to propose to a peer that answers nothing."""
+    """A primary has a record to propose to a peer that says where it stands once, and answers nothing."""
     alone = make_pair(folder)
     async with silent_peer(alone, heard.append), open_node(alone.config()) as node:
         await reach(node)
+        node.receive("street", encode_frame(STANDS_AT_THE_BEGINNING))
+        async with asyncio.timeout(5):
+            while not node.driver.replica.state.may_sign:
+                await asyncio.sleep(0.05)
         work = await alone.admit(node)
         damage()
         await node.submit(work, (), wait_ms=1_000)
