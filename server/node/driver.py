@@ -8,7 +8,7 @@ never overlap and are never cancelled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -29,6 +29,7 @@ STEPS_AT_ONCE = 64
 
 
 T = TypeVar("T")
+Work = Callable[[], Coroutine[None, None, None]]
 
 
 class NodeFailed(Exception):
@@ -87,13 +88,18 @@ class Driver:
             return
         self._inbox.put_nowait(event)
 
-    async def run(self, tick_ms: int) -> None:
-        """Run until cancelled. Raises NodeFailed when disk, database or code fails; the replica is halted by then."""
+    async def run(self, tick_ms: int, beside: Mapping[str, Work] | None = None) -> None:
+        """Run until cancelled. Raises NodeFailed when disk, database or code fails; the replica is halted by then.
+
+        `beside`: what else the node does for ever, by name. What fails there fails the node in the same way.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 tasks.create_task(self._answer_in_order(), name="block-worker")
                 tasks.create_task(self._tick(tick_ms), name="tick")
+                for name, work in (beside or {}).items():
+                    tasks.create_task(work(), name=name)
                 await self._perform(self.replica.step(self._now_ms(), ev.Start()))
                 while True:
                     await self._turn()

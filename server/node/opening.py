@@ -175,10 +175,9 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     stack.push_async_callback(node.hang_up)
     await _listen(node)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    running = [tasks.create_task(driver.run(config.consensus.tick_ms), name="driver")]
+    beside = {"expiry": node.drop_expired, "upkeep": lambda: keep_up(ledger, node.photos, node.now_ms)}
+    running = [tasks.create_task(driver.run(config.consensus.tick_ms, beside), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
-    running.append(tasks.create_task(node.drop_expired(), name="expiry"))
-    running.append(tasks.create_task(keep_up(ledger, node.photos, node.now_ms), name="upkeep"))
     stack.callback(lambda: [task.cancel() for task in running])
 
 
