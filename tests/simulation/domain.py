@@ -53,6 +53,8 @@ class DomainApplication:
     def __init__(self, home: Neighbourhood, genesis_digest: str, address: str, held: Mapping[str, bytes]) -> None:
         self._home, self._address, self._held = home, address, held
         self._keyring = HashKeyring("nobody")
+        self.entries: dict[str, tuple[bytes, ...]] = {}
+        """What each executed block adds to the log."""
         self._evidence: dict[str, Evidence] = {}
         self._admitted: dict[bytes, RecordWork] = {}
         """Records whose signature this node has verified: once a node, never once a phase."""
@@ -231,6 +233,7 @@ class DomainApplication:
         before, header = self.ledger, block.header
         works, rows = self._plan(block.items)
         executed = execute_block(header, works, rows, before.frontier, self._home.trust)
+        self.entries[block.block_id] = executed.entries
         outcomes = zip(works, executed.outcomes, strict=True)
         done = {work.signed.id: outcome for work, outcome in outcomes if isinstance(work, RecordWork)}
         ledger = DomainLedger(

@@ -145,6 +145,11 @@ def roll_body(roll: str, heads: Sequence[tuple[Sequence[str], int]]) -> dict[str
     return {"heads": published, "part": 0, "parts": 1, "position": 0, "roll": roll, "root": root}
 
 
+def genesis_of(organisations: tuple[str, ...]) -> Genesis:
+    """A genesis of these organisations, for whoever needs their keys only."""
+    return _genesis(organisations, 0)
+
+
 def _genesis(organisations: tuple[str, ...], created_ms: int) -> Genesis:
     two = min(2, len(organisations))
     policy = Policy(approvals=two, attestations=two, final_without_ms=3 * DAY_MS, new_key_vote_delay_ms=DAY_MS)

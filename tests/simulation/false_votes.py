@@ -53,7 +53,9 @@ class EquivocatingPrimary(Liar):
         vote = vote.prepare if isinstance(vote, PrePrepareMessage) else vote
         if not isinstance(vote, Signed) or not isinstance(vote.body, Commit | Prepare):
             return (effect,)
-        side = self._sides.get(vote.body.block_id, self.others)
+        side = self._sides.get(vote.body.block_id)
+        if side is None:
+            return (effect,)
         return [Send(member, effect.frame) for member in side if effect.to in (None, member)]
 
     def _show_two(self, message: PrePrepareMessage) -> Iterable[Send]:

@@ -10,11 +10,11 @@ class HashKeyring:
 
     def __init__(self, member: str, cluster: bytes = b"") -> None:
         """`cluster`: another one than the usual, in which the same members sign with the same keys."""
-        self._member, self._cluster = member, cluster
+        self.member, self._cluster = member, cluster
 
     def sign(self, type: str, body: bytes) -> bytes:
         """See server.consensus.keyring."""
-        return _tag(self._member, self.bound(type, body))
+        return _tag(self.member, self.bound(type, body))
 
     def verify(self, member: str, type: str, body: bytes, signature: bytes) -> bool:
         """See server.consensus.keyring."""
@@ -31,7 +31,7 @@ class HashKeyring:
 
     def cosign(self, size: int, root: bytes, time_s: int) -> str:
         """See server.consensus.keyring."""
-        return f"{time_s} {_tag(self._member, _checkpoint(size, root, time_s)).hex()}"
+        return f"{time_s} {_tag(self.member, _checkpoint(size, root, time_s)).hex()}"
 
     def verify_cosignature(self, member: str, size: int, root: bytes, line: str) -> bool:
         """See server.consensus.keyring."""

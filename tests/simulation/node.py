@@ -26,6 +26,7 @@ from server.storage.journal import JournalCorrupt
 from tests.simulation.application import Application, LedgerState, OpeningsMissing
 from tests.simulation.disk import Disk, DiskFault
 from tests.simulation.keyring import HashKeyring
+from tests.simulation.transcript import describe
 
 if TYPE_CHECKING:
     from tests.simulation.deceit import Liar
@@ -259,7 +260,11 @@ class Node:
     def _send(self, effect: effects.Send) -> None:
         if self.liar is None:
             return self.world.transmit(self, effect)
-        for lie in self.liar.send(effect):
+        said = list(self.liar.send(effect))
+        if said != [effect]:
+            verb = "lies, and instead of this says what follows" if said else "lies, and does not say"
+            self.world.note(self, f"{verb}: {describe(effect.frame)}")
+        for lie in said:
             self.world.transmit(self, lie)
         return None
 
@@ -397,6 +402,8 @@ class Node:
 
     def _publish(self, effect: effects.PublishCheckpoint) -> None:
         self.world.watch.published(self, effect)
+        if self.world.phones is not None:
+            self.world.phones.shown(self, effect)
         if effect.sealed and (self.seal is None or effect.size > self.seal.size):
             self.seal = effect
 

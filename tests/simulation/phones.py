@@ -33,7 +33,7 @@ from server.record.kind import Place, RecordKind, Signed, private_fields_of
 from server.record.rows import Row
 from server.record.sample import Sample, sample_record
 from server.record.shape import SALT_BYTES, parse, seal
-from server.record.signature import DeviceSigner
+from server.record.signature import DeviceKey, DeviceSigner
 from tests.simulation.application import Brought, Errand, LedgerState
 from tests.simulation.domain_ledger import DomainLedger
 from tests.simulation.estate import HEADS, OFFICES, Neighbourhood, bind_body, device, roll_body
@@ -349,6 +349,10 @@ class Phones:
         return Brought(
             record_id, jws.encode(), body["expires_ms"], attachments=tuple(made.openings.items()), never=True
         )
+
+    def public_of(self, kid: str) -> DeviceKey:
+        """The public key of a device, as receipts carry it."""
+        return self._signers[kid].public
 
     def _resign(self, kid: str, payload: Mapping[str, Any]) -> str:
         signing_input = f"{b64u_encode(header_bytes(kid))}.{b64u_encode(encode(payload))}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush
 from random import Random
+from typing import TYPE_CHECKING
 
 from server.consensus.block import pack_attachments
 from server.consensus.effects import Send
@@ -44,6 +45,9 @@ SOON_MS = 10_000
 NIGHTS_MS = (4 * HOUR_MS, 80 * HOUR_MS, 8 * DAY_MS)
 """Between the waves: nonces are forgotten after seven days."""
 
+
+if TYPE_CHECKING:
+    from tests.simulation.receipts import ReceiptPhones
 
 Note = Callable[[int, str, str], None]
 """Hears the story: milliseconds, who, what."""
@@ -83,6 +87,8 @@ class World:
         self._waves = options.waves
         self._to_bring = 0
         self._split_since: int | None = None
+        self.phones: ReceiptPhones | None = None
+        """Who takes receipts, where somebody does."""
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._note = note
@@ -234,6 +240,8 @@ class World:
 
     def run(self) -> Report:
         """Run until everything is done, or time is up; judge."""
+        if self.liar:
+            self.tell(f"{self.liar} lies: {self.options.liar}")
         for node in self.nodes:
             node.boot()
         self._add_errands(self.options.records, max(1, self.options.fault_ms * 3 // 4))
