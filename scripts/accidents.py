@@ -301,9 +301,9 @@ async def _start_whole_backup(stage: Rehearsal, victim: NodePlace, data: Path, b
         return
     await _conclude(stage)
     stage.say(
-        "它启动了，也追上了：程序看不出 journal 是旧的。若昨天之后它投过的票还有别家在等，它可能另投一票。不要这样恢复",
-        "It started and caught up: nothing told it that its journal is old. Had it voted for a block that the others "
-        "still wait for, it could vote again, for another one. Do not restore like this",
+        "它启动了，先听其他节点说它签过什么，取回账之后才签字。要是其他节点都连不上，就没有谁能告诉它。不要这样恢复",
+        "It started, listened to what its peers hold of its signatures, and signed after it had caught up. With no peer "
+        "in reach nobody could have told it. Do not restore like this",
     )
 
 
