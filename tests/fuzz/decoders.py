@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from samples import CLUSTER_ID, ESTATE, ORIGIN, POLICY_TEXT
 from server.api.errors import Declined
@@ -21,7 +22,7 @@ from server.consensus.block import pack_attachments, pack_block, read_header, un
 from server.consensus.certificates import Certifier, read_certificate
 from server.consensus.evidence import unpack_evidence, verify
 from server.consensus.frames import decode_frame, encode_frame
-from server.consensus.messages import Commit, Prepare, Suspect
+from server.consensus.messages import Commit, Prepare, Signed, SignedBody, Suspect
 from server.consensus.packing import pack, unpack
 from server.domain.plan import parse_derived, parse_signed
 from server.gateway.roster import read_roster
@@ -41,6 +42,7 @@ from tests.consensus.cluster import Bench
 from tests.fuzz import examples
 from tests.simulation.keyring import HashKeyring
 
+T = TypeVar("T")
 TODAY = date(2026, 11, 20)
 POLICY = parse_policy(POLICY_TEXT)
 
@@ -50,6 +52,9 @@ class FixedClock:
 
     def now_ms(self) -> int:
         return 1_790_000_000_000
+
+    def monotonic_ms(self) -> int:
+        return 0
 
 
 TOKENS = Tokens("owners", CLUSTER_ID, bytes(32), FixedClock())
@@ -105,7 +110,7 @@ def write_place(place: tuple[int, int]) -> str:
     return tile_path(number) + ("" if width == WIDTH else f".p/{width}")
 
 
-def read_file(data: bytes, suffix: str, read: Callable[[Path], Any]) -> Any:
+def read_file(data: bytes, suffix: str, read: Callable[[Path], T]) -> T:
     """What a reader of files makes of these bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "file" + suffix)
@@ -125,6 +130,17 @@ def read_sheet(data: bytes) -> Roster:
     return read_roster(data, TODAY)
 
 
+CERTIFIED: tuple[type[SignedBody], ...] = (Prepare, Commit, Suspect)
+
+
+def of_certificate(shape: type[SignedBody]) -> Decoder:
+    def write(statements: list[Signed[SignedBody]]) -> bytes:
+        return pack([part for each in statements for part in (each.raw, each.signature)])
+
+    name = f"certificate of {shape.__name__}"
+    return Decoder(name, partial(read_certificate, shape), partial(examples.certificates, shape), write=write)
+
+
 def verify_evidence(data: bytes) -> None:
     keyring = HashKeyring("b")
     verify(unpack_evidence(data), Certifier(Bench(3).config("b"), keyring), keyring)
@@ -138,15 +154,7 @@ CONSENSUS = [
     Decoder("attachments", unpack_attachments, examples.packed_attachments, write=pack_attachments),
     Decoder("evidence", unpack_evidence, examples.evidence, write=lambda found: found.packed),
     Decoder("evidence with its signatures", verify_evidence, examples.evidence),
-    *(
-        Decoder(
-            f"certificate of {shape.__name__}",
-            lambda data, shape=shape: read_certificate(shape, data),
-            lambda shape=shape: examples.certificates(shape),
-            write=lambda statements: pack([part for each in statements for part in (each.raw, each.signature)]),
-        )
-        for shape in (Prepare, Commit, Suspect)
-    ),
+    *map(of_certificate, CERTIFIED),
 ]
 DISK = [
     Decoder("journal", scan, examples.journals, (JournalCorrupt,)),

@@ -10,7 +10,7 @@ from server.consensus.effects import JournalEntry
 from server.consensus.replica import Replica
 from server.consensus.restored import Restored, restored_genesis
 from server.record.canonical import Malformed
-from tests.consensus.cluster import Bench, heights
+from tests.consensus.cluster import CLUSTER_ID, Bench, heights
 from tests.fuzz import examples
 from tests.fuzz.changes import changed
 from tests.simulation.keyring import HashKeyring
@@ -45,7 +45,7 @@ def test_a_journal_in_another_order_is_restored_or_malformed(entries: list[Journ
 
 
 def restore(entries: list[JournalEntry]) -> None:
-    genesis = restored_genesis(examples.CLUSTER_ID)
+    genesis = restored_genesis(CLUSTER_ID)
     bench = Bench(3)
     try:
         replica = Replica(bench.config("a"), HashKeyring("a"), Restored(genesis.tip, b"", tuple(entries), None, ()))
