@@ -19,7 +19,6 @@ from server.node.node import Stopped, Submission
 from server.node.opening import open_node
 from tests.node.alone import Alone, make_pair, reach, silent_peer
 
-
 STANDS_AT_THE_BEGINNING = Status(
     accused=(), attachments_missing=False, commits=(), cosigned=(), executed=(), height=0, mode="normal",
     prepares=(), size=0, tip="", view=0, voted="",

@@ -10,7 +10,7 @@ const names: Record<string, string> = { street: '居委会', owners: '业委会'
 const nameOf = (id: string) => names[id] ?? id
 
 describe('two officers sign at the same time', () => {
-  const refused = (code: string) => ({ kind: 'refused' as const, code, detail: '' })
+  const refused = (code: string) => ({ kind: 'refused' as const, id: 'r', code, detail: '', onLedger: true })
 
   it('who was slower goes on with what is left', () => {
     expect(isOvertaken(refused('roll_part_out_of_order'))).toBe(true)
@@ -19,7 +19,7 @@ describe('two officers sign at the same time', () => {
 
   it('a copy that differs is no matter of speed', () => {
     expect(isOvertaken(refused('roll_differs'))).toBe(false)
-    expect(isOvertaken({ kind: 'expired' })).toBe(false)
+    expect(isOvertaken({ kind: 'expired', id: 'r' })).toBe(false)
   })
 })
 
