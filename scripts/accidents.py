@@ -302,8 +302,8 @@ async def _start_whole_backup(stage: Rehearsal, victim: NodePlace, data: Path, b
     await _conclude(stage)
     stage.say(
         "它启动了，先听其他节点说它签过什么，取回账之后才签字。要是其他节点都连不上，就没有谁能告诉它。不要这样恢复",
-        "It started, listened to what its peers hold of its signatures, and signed after it had caught up. With no peer "
-        "in reach nobody could have told it. Do not restore like this",
+        "It started, listened to what its peers hold of its signatures, and signed after it had caught up. With no "
+        "peer in reach nobody could have told it. Do not restore like this",
     )
 
 
