@@ -101,6 +101,8 @@ class Disk:
         """Verified evidence by id."""
         self.held: dict[str, bytes] = {}
         """Attachments by name."""
+        self.had: dict[int, None] = {}
+        """Boundaries of blocks that it may have lost since: what was signed of them is only repeated."""
         self.is_rotten = False
         self._image: tuple[list[StoredBlock], bytes, Durable, SignerMark | None] | None = None
 
@@ -150,6 +152,10 @@ class Disk:
             self.sync()
         self._unsynced, self._waiting = b"", ()
 
+    def has_stored(self, size: int) -> bool:
+        """Whether a block that ends at this size is here, or was."""
+        return size in self.had or any(stored.boundary.size == size for stored in reversed(self.blocks))
+
     def drop(self) -> None:
         """What was on its way found no room."""
         self._unsynced, self._waiting = b"", ()
@@ -167,6 +173,7 @@ class Disk:
     def lose_blocks(self, random: Random) -> int:
         """Put the ledger alone back from a copy; returns how many blocks it lacks."""
         lost = min(len(self.blocks), random.randint(1, 4))
+        self.had.update({stored.boundary.size: None for stored in self.blocks})
         del self.blocks[len(self.blocks) - lost :]
         return lost
 

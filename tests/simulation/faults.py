@@ -44,6 +44,11 @@ class Faults:
         self.ahead_ms = 0
         """How far any clock has ever been ahead: a replica whose clock is put back waits until it is there again."""
 
+    @property
+    def _careless(self) -> Node:
+        """The one node whose operator puts old copies back: what all have lost no protocol brings back."""
+        return self._world.nodes[self._options.seed % len(self._world.nodes)]
+
     def begin(self) -> None:
         """From now on."""
         self._world.at(CHAOS_MS, self._strike)
@@ -108,7 +113,7 @@ class Faults:
         if options.liar == RESTORED and node.member == world.liar:
             node.disk.put_back(self._more)
             world.note(node, "is put back from an image of its whole disk")
-        elif options.restore and self._more.random() < options.restore:
+        elif options.restore and node is self._careless and self._more.random() < options.restore:
             lost = node.disk.lose_blocks(self._more)
             world.watch.put_back(node)
             world.note(node, f"has its ledger put back from a copy that lacks {lost} blocks")

@@ -171,7 +171,7 @@ class Watch:
         mark, root = node.disk.signer, b64u_decode(message.root, 32)
         if mark is None or mark.size < message.size or (mark.size == message.size and mark.root != root):
             self.fail("output-commit", f"{node.address} cosigns {message.size} without its signer's file")
-        if not any(stored.boundary.size == message.size for stored in reversed(node.disk.blocks)):
+        if not node.disk.has_stored(message.size):
             self.fail("output-commit", f"{node.address} cosigns {message.size}, which it has not stored")
         self.proofs.cosigned(node.member, message)
         self._once(node, "COSIGN", message.size, 0, message.root)
@@ -240,7 +240,7 @@ class Watch:
 
     def published(self, node: Node, effect: effects.PublishCheckpoint) -> None:
         """Shown to clients only when stored, with real signatures; sealed roots are one for all, whoever lies."""
-        if not any(stored.boundary.size == effect.size for stored in reversed(node.disk.blocks)):
+        if not node.disk.has_stored(effect.size):
             self.fail("output-commit", f"{node.address} shows checkpoint {effect.size}, which it has not stored")
         verify = self._world.keyring.verify_cosignature
         good = [member for member, line in effect.lines if verify(member, effect.size, effect.root, line)]
