@@ -105,6 +105,15 @@ function readSignature(
   }
 }
 
+/** One line apart from its note, as evidence holds it: `text` is what the owner of `key` signed. Throws CheckpointError. */
+export function verifyCosignatureLine(line: string, text: string, key: VerifierKey): void {
+  const [, name, encoded] = SIGNATURE_LINE.exec(line) ?? []
+  if (name === undefined || encoded === undefined) throw new CheckpointError('signature_line')
+  const blob = decodeOr(encoded, 'signature_line')
+  if (!isSignedBy(key, name, blob)) throw new CheckpointError('signature')
+  verifyCosignature(blob, text, key)
+}
+
 function verifyLogLine(blob: Uint8Array, text: string, key: VerifierKey): void {
   if (blob.length !== KEY_ID_BYTES + SIGNATURE_BYTES) throw new CheckpointError('signature_length')
   if (!isValid(blob.slice(KEY_ID_BYTES), encodeUtf8(text), key)) throw new CheckpointError('signature')

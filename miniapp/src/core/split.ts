@@ -33,20 +33,30 @@ export function branchText({ index, leaf, proof }: TreeBranch): Branch {
 /** The witnesses that signed both histories. Throws CheckpointError, ProofError or SplitError when it proves nothing. */
 export function verifySplit({ notes, proofs }: Split, policy: Policy): readonly string[] {
   const [one, other] = [verifyCheckpoint(notes[0], policy), verifyCheckpoint(notes[1], policy)]
-  if (one.size === other.size) {
-    if (proofs.length > 0 || equal(one.root, other.root)) throw new SplitError('not two roots of one size')
-  } else {
-    const [first, second] = proofs
-    if (!first || !second || proofs.length > 2) throw new SplitError('two branches are needed')
-    if (first.index !== second.index || first.leaf === second.leaf) throw new SplitError('not two leaves of one index')
-    verifyBranch(first, one)
-    verifyBranch(second, other)
-  }
+  verifyContradiction(one, other, proofs)
   const both = [...one.cosigned.keys()].filter((name) => other.cosigned.has(name))
   if (both.length === 0) throw new SplitError('nobody signed both')
   return both
 }
 
-function verifyBranch({ index, leaf, proof }: Branch, { size, root }: { size: number; root: Uint8Array }): void {
+interface Tree {
+  readonly size: number
+  readonly root: Uint8Array
+}
+
+/** Throws SplitError or ProofError unless the two trees cannot be of one history. Who signed them is not looked at. */
+export function verifyContradiction(one: Tree, other: Tree, proofs: readonly Branch[]): void {
+  if (one.size === other.size) {
+    if (proofs.length > 0 || equal(one.root, other.root)) throw new SplitError('not two roots of one size')
+    return
+  }
+  const [first, second] = proofs
+  if (!first || !second || proofs.length > 2) throw new SplitError('two branches are needed')
+  if (first.index !== second.index || first.leaf === second.leaf) throw new SplitError('not two leaves of one index')
+  verifyBranch(first, one)
+  verifyBranch(second, other)
+}
+
+function verifyBranch({ index, leaf, proof }: Branch, { size, root }: Tree): void {
   verifyInclusion(decodeBase64Url(leaf), index, size, proof.map(decodeBase64Url), root)
 }

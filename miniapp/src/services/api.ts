@@ -22,7 +22,7 @@ import type {
   TicketSummary,
   UploadedPhoto,
 } from './api-types'
-import type { CounterCodeGiven, Waiting } from './generated'
+import type { CounterCodeGiven, EvidenceList, Waiting } from './generated'
 import type { PublicJwk } from '../core/device-key'
 import { decodeBase64Url } from '../core/base64'
 import type { Split } from '../core/split'
@@ -55,6 +55,8 @@ export const api = {
     return proof === '' ? { note: answer.text } : { note: answer.text, proof: proof.split(' ').map(decodeBase64Url) }
   },
   evidence: (node: NodeAddress, split: Split) => askNode(node, '/evidence', { method: 'POST', data: split }),
+  knownEvidence: async (node: NodeAddress) =>
+    parseAnswer<EvidenceList>(await askNode(node, '/evidence', { timeoutMs: 10_000 })),
   cluster: async () => parseAnswer<Cluster>(await askAny('/cluster')),
   consistency: async (node: NodeAddress, from: number, to: number) =>
     parseAnswer<{ proof: readonly string[] }>(await askNode(node, `/consistency?from=${from}&to=${to}`)),

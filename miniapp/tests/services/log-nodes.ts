@@ -20,6 +20,8 @@ export class LogNode {
   /** Of whichever record is asked for. */
   receipt = ''
   readonly evidence: unknown[] = []
+  /** What it shows against others. */
+  shown: unknown = []
   readonly asked: string[] = []
   /** The header X-Linli-Size of each look at the checkpoint. */
   readonly sizes: string[] = []
@@ -36,7 +38,7 @@ export class LogNode {
     if (path === '/api/v1/consistency') return this.consistency(Number(query.get('from')), Number(query.get('to')))
     if (path.startsWith('/tile/')) return this.tile(path)
     if (path.startsWith('/api/v1/records/')) return { statusCode: this.receipt ? 200 : 404, data: this.receipt || '{}' }
-    if (path === '/api/v1/evidence') return this.take(request.data)
+    if (path === '/api/v1/evidence') return request.method === 'POST' ? this.take(request.data) : this.show()
     return { statusCode: 404, data: '{"code":"not_found"}' }
   }
 
@@ -67,6 +69,10 @@ export class LogNode {
       rootOf(leaves.slice(begin + at * each, begin + (at + 1) * each)),
     )
     return { statusCode: 200, data: new Uint8Array(Buffer.concat(hashes)).buffer as ArrayBuffer }
+  }
+
+  private show(): Partial<WxResponse> {
+    return { statusCode: 200, data: JSON.stringify({ evidence: this.shown, barred: [] }) }
   }
 
   private take(data: unknown): Partial<WxResponse> {
