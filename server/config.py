@@ -142,7 +142,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
     _override(values, environment)
     try:
@@ -164,6 +164,8 @@ def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
         table = values
         for section in sections:
             table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"{name}: {section} is a value, not a section")
         table[last] = _parse_value(name, text)
 
 
@@ -172,5 +174,5 @@ def _parse_value(name: str, text: str) -> Any:
         return text
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(f"{name}: {error}") from None

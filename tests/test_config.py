@@ -65,3 +65,19 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_other_variables_of_the_environment_are_left_alone(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, '[node]\nid = "street"\n'), {"LINLI_REEXECUTED": "1", "PATH": "/bin"})
     assert config.node.id == "street"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("LINLI_NODE__ID__X", "1", "not a section"),
+        ("LINLI_HTTP__TRUSTED_PROXIES", "[" * 5_000, "LINLI_HTTP__TRUSTED_PROXIES"),
+    ],
+)
+def test_an_environment_that_fits_no_configuration_is_an_error_in_words(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text("[node]\nid = \"street\"\n", "utf-8")
+    with pytest.raises(ConfigError, match=words):
+        load_config(path, {name: text})

@@ -131,7 +131,10 @@ def decode_frame(frame: bytes) -> Message:
 
 def frame_name(frame: bytes) -> str:
     """The type of a frame, for counters and traces. Raises Malformed."""
-    return unpack(frame, most=8)[0].decode("ascii", "replace")
+    parts = unpack(frame, most=8)
+    if not parts:
+        raise Malformed("the frame is empty")
+    return parts[0].decode("ascii", "replace")
 
 
 def _read_pre_prepare(parts: list[bytes]) -> Message:

@@ -46,6 +46,8 @@ def _restore_vote(state: State, entry: JournalEntry) -> None:
     if prepare.body.height != state.height:
         return
     block = unpack_block(state.config.cluster_id, packed)
+    if block.block_id != prepare.body.block_id:
+        raise Malformed("the journal holds a vote with another block")
     state.slot.vote = CastVote(prepare, state.now_ms, entry)
     state.slot.prepares[state.config.me] = prepare
     state.slot.verdicts[block.block_id] = Verdict.OK

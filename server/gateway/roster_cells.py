@@ -122,9 +122,10 @@ _LONG_SURNAMES = frozenset(
     "欧阳 上官 司马 诸葛 司徒 皇甫 东方 夏侯 尉迟 公孙 慕容 令狐 宇文 长孙 端木 独孤 南宫 西门 百里 呼延 轩辕"
     " 太史 申屠 公冶 宗政 濮阳 淳于 单于 钟离 闾丘 鲜于 澹台 万俟 司空 赫连 纳兰 完颜 叶赫 拓跋 谷梁 闻人 公羊".split()
 )
+CELL_CHARACTERS_MAX = 1_000
 _LONG_NUMBER = re.compile(r"[0-9]{7}")
 _ERROR_VALUE = re.compile(r"#(?:N/A|REF!|VALUE!|NAME\?|NUM!|NULL!|DIV/0!)")
-_POINT_ZERO = re.compile(r"([0-9]+)\.0")
+_POINT_ZERO = re.compile(r"(?<![0-9])([0-9]+)\.0")
 """How programs write whole numbers that they keep as fractions."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd]")
 
@@ -132,13 +133,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd]")
 def cell_text(cell: Cell) -> str:
     """Return what a person sees in the cell: whole numbers without ".0", `="text"` and a leading apostrophe taken off.
 
-    A spreadsheet that saves text which looks like a number writes it `="0012"` or `'0012` to keep its zeros.
+    A spreadsheet that saves text which looks like a number writes it `="0012"` or `'0012` to keep its zeros. What is
+    longer than any value may be is cut: it is refused all the same, and costs no more to look at.
     """
     if cell is None:
         return ""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < EXACT_FLOAT_MAX:
         return str(int(cell))
-    text = str(cell).strip()
+    text = str(cell)[:CELL_CHARACTERS_MAX].strip()
     if text.startswith('="') and text.endswith('"') and len(text) > 2:
         return text[2:-1]
     return text.removeprefix("'")

@@ -42,7 +42,8 @@ _NAMES = {
     Column.NOTE: "备注 说明 附注 备注说明",
 }
 _COLUMN_OF_NAME = {name: column for column, names in _NAMES.items() for name in names.split()}
-_BRACKETED = re.compile(r"[(\[【].*?[)\]】]")
+_BRACKETED = re.compile(r"[(\[【][^()\[\]【】]*[)\]】]")
+TITLE_CHARACTERS_MAX = 100
 _UNIT_TAIL = re.compile(r"(?<=面积)/?(?:m2|平方米|平米)$", re.IGNORECASE)
 
 
@@ -79,7 +80,7 @@ def required_titles() -> str:
 
 
 def _recognise(cell: Cell) -> Column | None:
-    if not isinstance(cell, str):
+    if not isinstance(cell, str) or len(cell) > TITLE_CHARACTERS_MAX:
         return None
     name = re.sub(r"[*:#]", "", _BRACKETED.sub("", fold_tight(cell_text(cell))))
     return _COLUMN_OF_NAME.get(_UNIT_TAIL.sub("", name))

@@ -189,6 +189,8 @@ def pack_photo(sha256: str, uploads: Sequence[PhotoUpload], jpeg: bytes) -> byte
 
 def unpack_photo(payload: bytes) -> tuple[str, list[tuple[str, str]], bytes]:
     """(sha256, uploads as member and original's hash, JPEG). The picture is not looked at. Raises Malformed."""
-    line, _, jpeg = payload.partition(b"\n")
+    line, separator, jpeg = payload.partition(b"\n")
+    if not separator:
+        raise Malformed("the head has no end")
     head = parse(_Head, decode(line))
     return head.sha256, [(told.member, told.original_sha256) for told in head.uploads], jpeg

@@ -159,7 +159,7 @@ CONSENSUS = [
 DISK = [
     Decoder("journal", scan, examples.journals, (JournalCorrupt,)),
     Decoder("signer file", read_signer, examples.signer_files, (SignerRefused,)),
-    Decoder("configuration", read_config, examples.configurations, (ConfigError,), dear=True, hostile_bytes=400),
+    Decoder("configuration", read_config, examples.configurations, (ConfigError,), dear=True, hostile_bytes=5_000),
 ]
 RECORDS = [
     Decoder("canonical JSON", decode, examples.values, write=encode),
@@ -192,7 +192,7 @@ LEDGER = [
     ),
 ]
 SHEETS = [
-    Decoder("roster as text", read_sheet, examples.rosters, (RosterError,), dear=True, hostile_bytes=2_000),
-    Decoder("roster as a workbook", read_sheet, examples.workbooks, (RosterError,), dear=True, hostile_bytes=2_000),
+    Decoder("roster as text", read_sheet, examples.rosters, (RosterError,), dear=True),
+    Decoder("roster as a workbook", read_sheet, examples.workbooks, (RosterError,), dear=True),
 ]
 DECODERS = [*CONSENSUS, *DISK, *RECORDS, *LEDGER, *SHEETS]
