@@ -73,8 +73,10 @@ def swarm(
     skip: frozenset[str] = frozenset(),
     liar: str = "",
     strict: bool = False,
+    later: bool = True,
 ) -> Options:
-    """The options of a seed. `strict`: everybody's vote is asked for; else one seed in ten does so."""
+    """The options of a seed. `later`: with the faults that came later. `strict`: everybody's vote is asked for; else one
+    seed in ten does so."""
     twins = twins or liar == "twin"
     random = Random(f"swarm {nodes} {seed} {twins}")
     weather = Weather(
@@ -106,7 +108,7 @@ def swarm(
     )
     if random.random() < 0.1 or strict:
         options = replace(options, mode="strict")
-    options = _later_faults(options)
+    options = _later_faults(options) if later else options
     return options if nodes > 1 else replace(options, partition=0, weather=Weather())
 
 
@@ -131,6 +133,6 @@ def _later_faults(options: Options) -> Options:
 def days(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:
     """The options of a seed with leaps of time: for rules that know deadlines."""
     random = Random(f"days {nodes} {seed} {twins}")
-    options = swarm(nodes, seed, twins, skip)
+    options = swarm(nodes, seed, twins, skip, later=False)
     records, leap, waves = random.choice([30, 45, 60]), random.choice([0, 0.05, 0.15]), random.choice([0, 1, 2])
     return replace(options, records=records, leap=leap, waves=waves)
