@@ -18,12 +18,16 @@ from server.config import Config, ConfigError, load_config
 from server.node.driver import NodeFailed
 from server.node.keyring import KeyFault
 from server.node.opening import StartRefused, open_node
+from server.node.room import NoRoom, lacks_room
 from server.storage.database import DatabaseFault
 from server.storage.journal import JournalCorrupt
+from server.storage.replay import ReplayDiffers
 from server.storage.signer import SignerRefused
 
 log = structlog.get_logger()
 EXIT_FAILED, EXIT_CONFIG, EXIT_REFUSED = 1, 2, 3
+EXIT_NO_ROOM = 75
+"""EX_TEMPFAIL of sysexits.h: start it again later, by itself (systemd: Restart=on-failure, RestartSec=10)."""
 GARBAGE_THRESHOLDS = (50_000, 20, 100)
 """Rows, tries and waiting records are hundreds of thousands of living objects without cycles: walking them at CPython's
 defaults (700, 10, 10) took a fifth of a busy node's CPU. Cycles, of requests that failed, are still found."""
@@ -94,19 +98,31 @@ def main(arguments: list[str]) -> int:
     configure_logging()
     try:
         config = load_config(Path(arguments[0]), os.environ)
-        uvloop.run(run(config))
     except ConfigError as error:
         print(f"server: {error}", file=sys.stderr)
         return EXIT_CONFIG
-    except (StartRefused, KeyFault, DatabaseFault, JournalCorrupt, SignerRefused) as error:
+    return run_to_end(config)
+
+
+def run_to_end(config: Config) -> int:
+    """Run a node until it ends, and say why on the error stream. Returns the exit code."""
+    try:
+        uvloop.run(run(config))
+    except (StartRefused, KeyFault, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers) as error:
         print(f"server: {error}", file=sys.stderr)
         return EXIT_REFUSED
+    except NoRoom as error:
+        print(f"server: {error}", file=sys.stderr)
+        return EXIT_NO_ROOM
     except OSError as error:
         print(f"server: the node cannot run here: {error}", file=sys.stderr)
         return EXIT_REFUSED
     except NodeFailed as error:
         print(f"server: the node failed and has ended: {error}", file=sys.stderr)
-        return EXIT_FAILED
+        if not lacks_room(Path(config.node.data), str(error)):
+            return EXIT_FAILED
+        print("server: its disk is full; make room and it starts where it ended", file=sys.stderr)
+        return EXIT_NO_ROOM
     return 0
 
 

@@ -32,6 +32,7 @@ from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
+from server.node.room import check_room
 from server.node.transport import Peers, tls_context
 from server.node.upkeep import keep_up
 from server.record.canonical import Malformed, b64u_decode
@@ -55,11 +56,13 @@ class StartRefused(Exception):
 async def open_node(config: Config) -> AsyncIterator[Node]:
     """A node with its replica running and its peers being sought.
 
-    Raises StartRefused, DatabaseFault, JournalCorrupt, SignerRefused; later NodeFailed, into the caller's block.
+    Raises StartRefused, NoRoom, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers; later, into the
+    caller's block, NodeFailed.
     """
     genesis, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
     keys = read_keys(Path(config.node.keys), genesis, config.node.id)
     data = _make_folder(Path(config.node.data))
+    check_room(data)
     async with _without_groups(), AsyncExitStack() as stack:
         database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
         stack.push_async_callback(database.close)

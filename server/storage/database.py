@@ -8,9 +8,11 @@ the models, so two dialects may not).
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import fcntl
 import os
+import sqlite3
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +24,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import ConfigurationError, DBConnectionError
 
 from server.storage import ledger_tables, private_tables, tables
+from server.storage.damage import find_damage
 from server.storage.migration import MigrationFault, migrate
 from server.storage.statements import POSTGRES, Batch, Connection, change, fetch, is_postgres, put_rows
 from server.storage.tables import FINGERPRINTS, ROW_TABLES, creation_statements
@@ -133,6 +136,7 @@ class Database:
     async def _begin(self) -> None:
         if self._path is not None:
             self._lock_path(self._path)
+            await _check_pages(self._path)
         if any(dialect != self.dialect for dialect in _open_dialects):
             raise DatabaseFault("one process cannot use SQLite and PostgreSQL at the same time")
         self._scope.run(self._context.__enter__)
@@ -193,6 +197,19 @@ async def _remake_rows(connection: Connection, old: set[str]) -> None:
     for row_table in ROW_TABLES.values():
         for statement in creation_statements(row_table, postgres=is_postgres(connection)):
             await change(connection, statement)
+
+
+async def _check_pages(path: Path) -> None:
+    try:
+        damage = await asyncio.to_thread(find_damage, path)
+    except sqlite3.Error as error:
+        raise DatabaseFault(f"the database cannot be opened: {error}") from error
+    if damage:
+        raise DatabaseFault(
+            f"{path} is damaged ({damage.splitlines()[0]}). Do not use it: keep the folder, move {path.name} and its "
+            "-wal and -shm files away, and leave the journal and the signer's file where they are. Put back a copy of "
+            "the database that was whole; the node fetches from its peers what the copy lacks."
+        )
 
 
 def _configure(url: str) -> tuple[str, dict[str, Any], Path | None]:

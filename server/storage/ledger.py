@@ -20,7 +20,7 @@ from server.domain.genesis_rows import genesis_rows
 from server.domain.plan import RecordWork, Work
 from server.ledger.block import ACCEPTED, LEAF_KIND, block_id, derived_id, genesis_digest, genesis_tip
 from server.ledger.genesis import Genesis
-from server.ledger.merkle import EMPTY_ROOT, Frontier
+from server.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from server.record.canonical import encode
 from server.record.envelope import RECORD_TYPE, split_jws
 from server.record.rows import Key
@@ -55,6 +55,10 @@ SYNC_BYTES_MAX = 1024 * 1024
 _LAST_BLOCK = 'SELECT "block_id" FROM "block" ORDER BY "height" DESC LIMIT 1'
 """The database itself must agree with the node: a restored backup or a second process would not."""
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
+
+class EntryDamaged(DatabaseFault):
+    """An entry is not what the tree says: the disk or somebody changed it. It is never served."""
 
 
 class WrongTip(Exception):
@@ -142,7 +146,10 @@ class Ledger:
         self, height: int, limit: int = SYNC_BLOCKS_MAX, bytes_max: int = SYNC_BYTES_MAX
     ) -> list[StoredBlock]:
         """Blocks from `height` on, at most `limit` of them with about `bytes_max` bytes of items; one at least."""
-        return await self.database.read(lambda connection: read_blocks(connection, max(height, 1), limit, bytes_max))
+        found = await self.database.read(lambda connection: read_blocks(connection, max(height, 1), limit, bytes_max))
+        if found:
+            await self.contents(found[0].first_index, found[-1].size - found[0].first_index)
+        return found
 
     async def root_at(self, size: int) -> bytes | None:
         """The root that this node stored for a block boundary, 32 bytes; None when no block ended there."""
@@ -166,7 +173,7 @@ class Ledger:
     async def entries(self, indexes: Sequence[int]) -> list[StoredEntry]:
         """The entries at these indexes, sorted; those that are not there are left out."""
         found = await self.database.read(lambda connection: find_rows(connection, ENTRY, indexes))
-        return sorted((entry_of(row) for row in found), key=lambda entry: entry.index)
+        return await self._checked(sorted((entry_of(row) for row in found), key=lambda entry: entry.index))
 
     async def entry_of_record(self, record: str) -> StoredEntry | None:
         """Where a record, or a derived entry, stands by its id: the first place, should a faulty primary repeat it."""
@@ -176,7 +183,7 @@ class Ledger:
         """Where records stand, by their ids; those that were never ordered are left out."""
         found = await self.database.read(lambda connection: find_rows(connection, ENTRY, records, "record"))
         last_first = sorted((entry_of(row) for row in found), key=lambda entry: -entry.index)
-        return {entry.record: entry for entry in last_first}
+        return {entry.record: entry for entry in await self._checked(last_first)}
 
     async def find(self, record: str) -> FoundRecord | None:
         """A client record by its id, with what its receipt needs; None when it was never ordered."""
@@ -190,14 +197,29 @@ class Ledger:
         _, kid, _ = split_jws(entry.record, RECORD_TYPE)
         boundary = block[BLOCK.columns.index("size")]
         return FoundRecord(
-            record, kid, stored.index, stored.height, entry.time_ms, stored.outcome, stored.content, boundary
+            record, kid, stored.index, stored.height, entry.time_ms, entry.outcome, stored.content, boundary
         )
 
     async def contents(self, begin: int, count: int) -> list[bytes]:
         """The bytes of `count` entries from index `begin` on, fewer at the end of the log: what entry tiles hold."""
-        sql = 'SELECT "content" FROM "entry" WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
+        columns = ",".join(f'"{name}"' for name in ENTRY.columns)
+        sql = f'SELECT {columns} FROM "entry" WHERE "index" >= ? AND "index" < ? ORDER BY "index"'  # noqa: S608 - ours
         found = await self.database.read(lambda connection: fetch(connection, sql, begin, begin + count))
-        return [bytes(content) for (content,) in found]
+        return [entry.content for entry in await self._checked([entry_of(row) for row in found])]
+
+    async def _checked(self, entries: list[StoredEntry]) -> list[StoredEntry]:
+        """The same entries, each compared with its leaf. Raises EntryDamaged.
+
+        A block that is being stored at this moment is in the database before its leaves are in memory: just written.
+        """
+        known = [entry for entry in entries if entry.index < self.tip.size]
+        for entry, leaf in zip(known, await self._tiles.leaves(entry.index for entry in known), strict=True):
+            if leaf_hash(entry.content) != leaf:
+                raise EntryDamaged(
+                    f"block {entry.height}, entry {entry.index}: the database is damaged: it holds other bytes than "
+                    "the ledger's tree. Stop the node, look at its disk, and put back a whole copy of the database"
+                )
+        return entries
 
     async def tree_nodes(self, level: int, begin: int, end: int) -> list[bytes]:
         """The perfect nodes [begin, end) of a level: what C2SP's hash tiles hold. ValueError for what is not there."""

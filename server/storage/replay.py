@@ -16,7 +16,7 @@ from server.ledger.merkle import Frontier
 from server.record.canonical import encode
 from server.record.rows import Key, Row
 from server.storage.database import Database
-from server.storage.ledger import Ledger
+from server.storage.ledger import EntryDamaged, Ledger
 from server.storage.rows import RowStore, read_all
 from server.storage.statements import Batch, Connection, change
 from server.storage.stored import Commitment, StoredBlock
@@ -83,7 +83,7 @@ async def _execute_stored(
     estate, trust = estate_of(genesis, cluster_id), trust_of(genesis, cluster_id)
     tree = await _frontier_after(source, above)
     height = above + 1
-    while blocks := await source.blocks(height):
+    while blocks := await _read(source, height):
         for stored in blocks:
             works, loaded = await rows.plan(stored.items, estate)
             executed = execute_block(stored.header, works, loaded, tree, trust)
@@ -91,6 +91,13 @@ async def _execute_stored(
             tree = Frontier(executed.size, executed.peaks)
             yield stored, works, executed
         height = blocks[-1].header.height + 1
+
+
+async def _read(source: Ledger, height: int) -> list[StoredBlock]:
+    try:
+        return await source.blocks(height)
+    except EntryDamaged as damage:
+        raise ReplayDiffers(str(damage)) from damage
 
 
 async def _frontier_after(source: Ledger, height: int) -> Frontier:

@@ -86,6 +86,7 @@ class RecordEntry(msgspec.Struct, frozen=True):
 
     record: str
     time_ms: int
+    outcome: str
 
 
 def entry_of(row: Sequence[Any]) -> StoredEntry:

@@ -89,6 +89,12 @@ class TreeStore:
         hashes = await self._hashes(wanted)
         return consistency_proof(size1, size2, lambda level, index: hashes[level, index])
 
+    async def leaves(self, indexes: Iterable[int]) -> list[bytes]:
+        """The hashes of these leaves, all of them stored."""
+        wanted = [(0, index) for index in indexes]
+        hashes = await self._hashes(wanted)
+        return [hashes[node] for node in wanted]
+
     async def nodes(self, level: int, begin: int, end: int) -> list[bytes]:
         """The perfect nodes [begin, end) of a level, all of them stored: what C2SP's hash tiles are made of."""
         wanted = [(level, index) for index in range(begin, end)]
