@@ -75,8 +75,8 @@ def swarm(
     strict: bool = False,
     later: bool = True,
 ) -> Options:
-    """The options of a seed. `later`: with the faults that came later. `strict`: everybody's vote is asked for; else one
-    seed in ten does so."""
+    """The options of a seed. `later`: with the faults that came later. `strict`: everybody's vote is asked for; else
+    one seed in ten does so."""
     twins = twins or liar == "twin"
     random = Random(f"swarm {nodes} {seed} {twins}")
     weather = Weather(
