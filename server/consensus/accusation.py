@@ -119,7 +119,7 @@ def observe_line(state: State, line: Cosign) -> None:
 
 
 def on_evidence(state: State, message: EvidenceMessage) -> None:
-    """Evidence that a peer, or through the driver a phone, has brought: verified like one's own."""
+    """Evidence that a peer has brought: verified like one's own, unless enough is known against its culprit."""
     evidence = unpack_evidence(message.evidence)
     if evidence.culprit not in state.config.members or evidence.id in state.evidence:
         return
@@ -127,6 +127,19 @@ def on_evidence(state: State, message: EvidenceMessage) -> None:
         return
     verify(evidence, state.certifier, state.keyring)
     convict(state, evidence)
+
+
+def on_accused(state: State, packed: bytes) -> None:
+    """Evidence that a phone has brought, or that a proposal names: the driver keeps it however much is known, because a
+    proposal that names it can be judged only with it."""
+    evidence = unpack_evidence(packed)
+    if evidence.culprit not in state.config.members or evidence.id in state.evidence:
+        return
+    verify(evidence, state.certifier, state.keyring)
+    if len(_against(state, evidence.culprit)) < EVIDENCE_KEPT_MAX:
+        convict(state, evidence)
+    else:
+        state.emit(KeepEvidence(evidence))
 
 
 def convict(state: State, evidence: Evidence) -> None:

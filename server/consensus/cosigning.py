@@ -25,14 +25,24 @@ def cosign_if_agreed(state: State) -> None:
     if tip.size == 0 or state.phase == "stopped" or state.sync.queue or state.is_greeting:
         return
     if mark is not None and (mark.size >= tip.size or mark.epoch > state.config.epoch):
-        return
+        return _repeat_line(state, mark)
     say_executed(state)
     if len(_agreeing(state)) < state.config.quorum:
         return
     state.signer = SignerMark(
-        state.config.epoch, tip.size, tip.root, max(state.now_ms // 1000, mark.time_s if mark else 0)
+        state.config.epoch, tip.size, tip.root, max(state.wall_ms // 1000, mark.time_s if mark else 0)
     )
     state.emit(PersistSigner(state.signer.epoch, state.signer.size, state.signer.root, state.signer.time_s))
+    state.send(take_own_line(state))
+
+
+def _repeat_line(state: State, mark: SignerMark) -> None:
+    """The ledger has come again to where the mark is: say the line once more, nobody may have kept it."""
+    tip, me = state.tip, state.config.me
+    if mark.size != tip.size or mark.epoch != state.config.epoch or state.checkpoints.line(me, mark.size) is not None:
+        return
+    if mark.root != tip.root:
+        return state.stop("diverged", f"the ledger's root at size {tip.size} is not the one that was cosigned")
     state.send(take_own_line(state))
 
 
@@ -91,7 +101,7 @@ def _recall(state: State, message: Cosign) -> None:
         return
     if not state.keyring.verify_cosignature(state.config.me, message.size, root, message.line):
         return state.count("bad_signature")
-    state.signer = SignerMark(state.config.epoch, message.size, root, max(state.now_ms // 1000, 0))
+    state.signer = SignerMark(state.config.epoch, message.size, root, max(state.wall_ms // 1000, 0))
     state.emit(PersistSigner(state.signer.epoch, state.signer.size, state.signer.root, state.signer.time_s))
     state.count("recalled")
 

@@ -28,7 +28,7 @@ def propose(state: State) -> None:
     if slot.building or slot.nothing_to_build or not may_propose(state) or not _has_work(state):
         return
     slot.building = True
-    state.emit(Build(state.height, state.tip.block_id, max(state.now_ms, state.tip.time_ms + 1)))
+    state.emit(Build(state.height, state.tip.block_id, max(state.wall_ms, state.tip.time_ms + 1)))
 
 
 def may_propose(state: State) -> bool:
@@ -57,7 +57,7 @@ def named_block(state: State) -> str:
 
 def _has_work(state: State) -> bool:
     due_ms = state.agenda.due_ms
-    is_due = due_ms is not None and state.now_ms >= due_ms
+    is_due = due_ms is not None and state.wall_ms >= due_ms
     return bool(len(state.pool)) or is_due or seal_is_wanted(state) or evidence_is_wanted(state)
 
 
@@ -129,7 +129,7 @@ def _may_check(state: State, block: Block) -> bool:
     header = block.header
     if (
         header.proposer != state.primary(state.view)
-        or abs(header.time_ms - state.now_ms) > state.config.timeouts.clock_skew_ms
+        or abs(header.time_ms - state.wall_ms) > state.config.timeouts.clock_skew_ms
     ):
         state.count("proposal_refused")
         return False

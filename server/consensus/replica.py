@@ -101,7 +101,8 @@ class Replica:
     def step(self, now_ms: int, event: events.Event) -> list[Effect]:
         """Take one event at the driver's clock; return the effects to perform, in order."""
         state = self._state
-        state.now_ms = max(now_ms, state.now_ms)
+        state.now_ms += max(0, now_ms - state.wall_ms)
+        state.wall_ms = now_ms
         _HANDLERS[type(event)](state, event)
         if type(event) not in _ABOUT_POOL:
             _go_on(state)
@@ -147,7 +148,7 @@ def _on_tick(state: State, _event: events.Tick) -> None:
     status.tell_status(state)
     if state.phase == "stopped":
         return
-    state.pool.expire(state.now_ms)
+    state.pool.expire(state.wall_ms)
     suspicion.note_wants(state)
     reason = suspicion.reason_to_suspect(state)
     if reason is not None:
@@ -188,7 +189,7 @@ def _on_agenda(state: State, event: events.Agenda) -> None:
 
 def _on_accused(state: State, event: events.Accused) -> None:
     try:
-        accusation.on_evidence(state, EvidenceMessage(event.evidence))
+        accusation.on_accused(state, event.evidence)
     except Malformed:
         state.count("malformed")
 

@@ -118,6 +118,9 @@ class State:
     status_ms: int | None = None
     truncated_height: int = 0
     now_ms: int = 0
+    """For patience: it grows as the driver's clock does, and stands while that is set back."""
+    wall_ms: int = 0
+    """The driver's clock, as it was given: for block times, and for what is due or has expired."""
     out: list[Effect] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
 

@@ -40,7 +40,7 @@ def _reason_for_work(state: State) -> Reason | None:
     if oldest_ms is not None and _overdue(state, oldest_ms):
         return "record"
     due_ms = state.agenda.due_ms
-    if due_ms is not None and state.now_ms > due_ms + state.config.timeouts.timer_grace_ms:
+    if due_ms is not None and state.wall_ms > due_ms + state.config.timeouts.timer_grace_ms:
         return "timer"
     if state.seal_since_ms is not None and _overdue(state, state.seal_since_ms):
         return "seal"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server.consensus import effects, events
+from server.consensus.accusation import EVIDENCE_KEPT_MAX
 from server.consensus.evidence import accuse
 from server.consensus.frames import decode_frame, encode_frame
 from server.consensus.messages import (
@@ -220,3 +221,20 @@ def test_a_replica_that_forgot_its_votes_signs_no_view_change() -> None:
     assert seat.state.change is None
     assert (seat.state.view, seat.state.phase) == (0, "normal")
     assert not [name for name in bench.names("c") if name == "view-change"]
+
+
+def test_evidence_that_a_proposal_names_is_kept_however_much_is_known_against_its_culprit() -> None:
+    bench = Bench(4)
+    found = [
+        accuse(*(signed(Prepare(block_id=block, epoch=0, height=1, sender="d", view=view)) for block in (X, Y)))
+        for view in range(EVIDENCE_KEPT_MAX + 1)
+    ]
+    for evidence in found:
+        assert evidence is not None
+        bench.receive("b", "c", encode_frame(EvidenceMessage(evidence.packed)))
+    assert len(bench["b"].state.evidence) == EVIDENCE_KEPT_MAX
+    last = found[-1]
+    assert last is not None
+    bench.step("b", events.Accused(last.packed))
+    assert len(bench["b"].state.evidence) == EVIDENCE_KEPT_MAX
+    assert bench["b"].asked(effects.KeepEvidence)[-1].evidence == last

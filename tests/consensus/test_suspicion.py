@@ -7,7 +7,7 @@ from server.consensus.block import pack_attachments
 from server.consensus.frames import encode_frame
 from server.consensus.messages import RequestMessage
 from server.consensus.suspicion import patience_ms, reason_to_suspect
-from tests.consensus.cluster import Bench, only
+from tests.consensus.cluster import Bench, heights, only
 from tests.consensus.test_normal import proposal
 from tests.consensus.test_view_change import suspect_frame
 
@@ -190,3 +190,18 @@ def test_a_halted_driver_is_patient_for_ever() -> None:
     assert bench.names("b") == ["status", "status"]
     assert reason_to_suspect(bench["b"].state) is not None
     bench.deliver(only("b"))
+
+
+def test_a_clock_that_was_ahead_and_is_set_right_costs_nothing_after_that() -> None:
+    """Patience goes on as before, and a proposal is judged by the clock as it is now."""
+    bench = Bench()
+    bench.now += 3_600_000
+    bench.step("b", events.Tick())
+    bench.drop()
+    bench.now -= 3_600_000
+    bench.submit("a")
+    bench.deliver()
+    assert heights(bench) == [1, 1, 1]
+    for _ in range(4):
+        bench.tick("b", after_ms=300)
+    assert any(name == "status" for name in bench.names("b"))
