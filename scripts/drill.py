@@ -27,10 +27,8 @@ import environment
 if __name__ == "__main__":
     environment.reexec_in_environment()
 
-import accidents
-import chaos
-import kills
-from unshared import is_unshared, reexec_unshared
+from drills import accidents, chaos, kills
+from drills.unshared import is_unshared, reexec_unshared
 
 EXIT_LEFT_OUT = 2
 """What was asked for is not possible on this machine; the words say why."""

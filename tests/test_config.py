@@ -78,6 +78,6 @@ def test_an_environment_that_fits_no_configuration_is_an_error_in_words(
     tmp_path: Path, name: str, text: str, words: str
 ) -> None:
     path = tmp_path / "node.toml"
-    path.write_text("[node]\nid = \"street\"\n", "utf-8")
+    path.write_text('[node]\nid = "street"\n', "utf-8")
     with pytest.raises(ConfigError, match=words):
         load_config(path, {name: text})

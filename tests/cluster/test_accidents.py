@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from accidents import ACCIDENTS, rehearse
 from cluster import Cluster, find_port_base, init_cluster
+from drills.accidents import ACCIDENTS, rehearse
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from autopsy import examine
 from ballot_load import Acknowledged, BallotLoad
 from cluster import Cluster, NodePlace
-from neighbour_load import Neighbours
-from settling import settle, stop_in_order
+from drills.autopsy import examine
+from drills.neighbour_load import Neighbours
+from drills.settling import settle, stop_in_order
 from tests.cluster.running import running_town
 
 pytestmark = [

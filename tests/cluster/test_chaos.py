@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from troubles import NETWORK
+from drills.troubles import NETWORK
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(420)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kills import Plan, run_kills
+from drills.kills import Plan, run_kills
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(300)]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
+from drills.small_disk import SmallDisk
 from server.__main__ import configure_logging, run_to_end
 from server.node.driver import NodeFailed
 from server.node.opening import open_node
 from server.node.room import lacks_room
-from small_disk import SmallDisk
 from tests.node.alone import Alone
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from affliction import Affliction
+from drills.affliction import Affliction
 
 ANSWER = """
 import json, os, sys, time

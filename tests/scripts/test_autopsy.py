@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autopsy import find_bugs
 from cluster import NodePlace
+from drills.autopsy import find_bugs
 
 
 def test_a_failure_is_excused_only_by_its_own_reason(tmp_path: Path) -> None:

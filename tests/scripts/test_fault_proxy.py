@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fault_proxy import CLEAR, REFUSED, SILENT, Condition, FaultProxy
+from drills.fault_proxy import CLEAR, REFUSED, SILENT, Condition, FaultProxy
 
 A_WHILE_S = 0.3
 """Long enough for loopback to deliver what is not held up."""

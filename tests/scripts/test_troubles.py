@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troubles import CLOCK_MS, SYNC_MS, WEIGHTS, WORDS, plan_troubles
+from drills.troubles import CLOCK_MS, SYNC_MS, WEIGHTS, WORDS, plan_troubles
 
 NODES = ("owners", "property", "street")
 

@@ -22,10 +22,10 @@ import aiohttp
 from ballot_load import open_http
 from client import ApiError, Person
 from cluster import Cluster, NodePlace, find_port_base, init_cluster, is_free
+from drills.fault_proxy import REFUSED, FaultProxy
+from drills.fragile_cluster import FragileCluster
+from drills.separate_networks import DistantCluster, Networks
 from electorate import Electorate
-from fault_proxy import REFUSED, FaultProxy
-from fragile_cluster import FragileCluster
-from separate_networks import DistantCluster, Networks
 from server.config import load_config
 
 PATIENCE_S = 60.0

@@ -44,7 +44,7 @@ BUG_WORDS = ("Traceback", "replica_stopped", "node_failed", "background_failed",
 """Words of a log that a crash from outside never explains. In a drill without a copy nobody contradicts himself."""
 OWN_LINES = ("timestamp=", "server: ")
 """How the lines of a node's program begin."""
-VERIFIER = Path(__file__).resolve().parent / "verify.py"
+VERIFIER = Path(__file__).resolve().parents[1] / "verify.py"
 VERIFIED = {"quorum", "entries", "tree", "chain", "time", "once", "seals", "signatures", "owners", "books"}
 """What the independent verifier must have checked: the choices behind ballots are not in a log."""
 SIGNATURES_CHECKED = 60

@@ -1,6 +1,6 @@
 """What can befall nodes that really run, as a seeded plan: bad networks, stopped and killed processes, sick machines.
 
-A plan is pure: when, what, to whom, for how long, how badly. `scripts/chaos.py` carries it out.
+A plan is pure: when, what, to whom, for how long, how badly. `scripts/drills/chaos.py` carries it out.
 """
 
 from __future__ import annotations

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import aiohttp
 
-from autopsy import Excuses, examine
 from ballot_load import BallotLoad, open_http
 from cluster import Cluster, find_port_base, init_cluster
+from drills.autopsy import Excuses, examine
+from drills.fault_proxy import CLEAR, REFUSED, SILENT, Condition, FaultProxy
+from drills.fragile_cluster import FragileCluster
+from drills.neighbour_load import Neighbours
+from drills.settling import settle, stop_in_order
+from drills.small_disk import find_obstacle
+from drills.troubles import NETWORK, PROCESS, WORDS, Kind, Trouble, plan_troubles
 from electorate import Electorate
-from fault_proxy import CLEAR, REFUSED, SILENT, Condition, FaultProxy
-from fragile_cluster import FragileCluster
-from neighbour_load import Neighbours
-from settling import settle, stop_in_order
-from small_disk import find_obstacle
-from troubles import NETWORK, PROCESS, WORDS, Kind, Trouble, plan_troubles
 
 MEND_S = 45.0
 """A node must be ready so soon after everything was mended."""

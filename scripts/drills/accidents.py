@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster import PEER_PORTS_ABOVE, NodePlace, find_port_base
-from fault_proxy import REFUSED, FaultProxy
-from fragile_cluster import FragileCluster
-from rehearsal import COPY, ProxiedLines, Rehearsal, rehearsal, write_layout
+from drills.fault_proxy import REFUSED, FaultProxy
+from drills.fragile_cluster import FragileCluster
+from drills.rehearsal import COPY, ProxiedLines, Rehearsal, rehearsal, write_layout
 from server.ledger.genesis import estate_of, parse_genesis
 from server.ledger.policy import parse_policy
 from server.ledger.receipt import verify_receipt

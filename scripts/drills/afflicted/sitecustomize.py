@@ -3,7 +3,7 @@
 What the operating system would do is done where Python meets it: `time.time` and `time.time_ns` for the wall clock,
 `os.fsync` and `os.fdatasync` for a slow disk. Timers run on the monotonic clock, which no jump touches; SQLite's own
 syncs are made in C and stay as fast as they are. The values are read at each call from the file that
-`scripts/affliction.py` writes. It must not know what the process is.
+`scripts/drills/affliction.py` writes. It must not know what the process is.
 """
 
 import mmap

@@ -12,10 +12,10 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from affliction import Affliction
 from cluster import Cluster, NodePlace
-from fault_proxy import FaultProxy
-from small_disk import SmallDisk
+from drills.affliction import Affliction
+from drills.fault_proxy import FaultProxy
+from drills.small_disk import SmallDisk
 
 
 class FragileCluster(Cluster):

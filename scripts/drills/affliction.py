@@ -1,7 +1,7 @@
 """What a drill does to a node's machine while it runs: a clock that jumps, a disk that takes its time. No root needed.
 
-Two numbers in a file that the node's process maps into its memory (scripts/afflicted says what they do there); the
-node's own code and command are those of every day. A drill writes, the node reads, nobody waits.
+Two numbers in a file that the node's process maps into its memory (scripts/drills/afflicted says what they do there).
+The node's own code and command are those of every day. A drill writes, the node reads, nobody waits.
 """
 
 from __future__ import annotations

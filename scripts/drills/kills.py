@@ -17,12 +17,12 @@ from pathlib import Path
 
 import aiohttp
 
-from autopsy import examine
 from ballot_load import BallotLoad, open_http
 from cluster import Cluster, find_port_base, init_cluster
+from drills.autopsy import examine
+from drills.nemesis import Nemesis, Wound, plan_strikes
+from drills.settling import settle, stop_in_order
 from electorate import Electorate
-from nemesis import Nemesis, Wound, plan_strikes
-from settling import settle, stop_in_order
 
 SILENCE_S_MAX = 10.0
 """Service must be back so soon after a kill, while a quorum of the processes runs."""

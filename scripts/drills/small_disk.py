@@ -12,7 +12,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from unshared import is_unshared
+from drills.unshared import is_unshared
 
 DISK_BYTES = 192 * 1024 * 1024
 """SQLite's WAL grows to 32 MB before it is moved; a drill's photos are some MB. Only what is kept takes memory."""
