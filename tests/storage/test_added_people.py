@@ -32,19 +32,6 @@ async def test_added_person_is_found_by_name_number_and_document_like_an_owner(p
     assert person is not None
     assert (person.name, person.rooms, person.phone_tail) == ("周倩", (), "0001")
     assert await people.match(CLERK.phone, CLERK.name, "1号-101") is None, "owns no home"
-    assert await people.match(CLERK.phone, CLERK.name, "") == member
-    assert await people.match(CLERK.phone, "周茜", "") is None
-    assert await people.match("13700000002", CLERK.name, "") is None
-
-
-async def test_an_owner_is_never_found_without_his_home(people: PeopleStore) -> None:
-    await applied(people, LINES)
-    assert await people.match(SINGLE.phone, SINGLE.owner, "") is None
-    member = await people.added.add(CLERK, OFFICER, CREATED_MS)
-    assert await people.match(CLERK.phone, CLERK.name, "") == member, "the roster is no hindrance"
-    await applied(people, [*LINES, Line("3号-101", CLERK.name, CLERK.identity_number, CLERK.phone)])
-    assert await people.match(CLERK.phone, CLERK.name, "") is None, "who bought a home names it from now on"
-    assert await people.match(CLERK.phone, CLERK.name, "3号-101") == member
 
 
 async def test_new_roster_leaves_added_people_in_their_place(people: PeopleStore) -> None:
