@@ -44,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a file that share one event loop share a site as well: one worker runs them, in their order."""
+    for item in items:
+        if any(mark.kwargs.get("loop_scope") == "module" for mark in item.iter_markers("asyncio")):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def lack(what: str, programs: tuple[machine.Program, ...] = ()) -> NoReturn:
     """This machine lacks something: a skip with the reason and the remedy, but a failure in CI."""
     if programs:

@@ -251,6 +251,11 @@ def _lone_commits(seed: int) -> Options:
     return Options(3, seed, lone=0.1, mute=0.8, crash=0.02)
 
 
+def _cut_twins(seed: int) -> Options:
+    """A twin on either side of cuts, and no other fault."""
+    return Options(3, seed, twins=True, liar="twin", partition=0.3)
+
+
 _NO_RESENDING = _always(status, "_send_view", None)
 _THREE = partial(swarm, 3)
 BROKEN_PROOFS = (
@@ -268,7 +273,7 @@ BROKEN_PROOFS = (
         "a VIEW-CHANGE is believed",
         _always(view_change, "is_valid_change", True),
         _with("spams-views"),
-        ("certificate",),
+        ("certificate", "view"),
     ),
     Mutant("a NEW-VIEW is believed, not recomputed", _believe_new_views, _with("false-new-view"), ("new-view",)),
     Mutant("a SUSPECT of any view is kept", _overflow, _with("spams-views"), ("memory",)),
@@ -278,9 +283,9 @@ BROKEN_PROOFS = (
     Mutant(
         "the predecessor is not asked for in a commit",
         unasked(commit),
-        partial(swarm, 3, twins=True),
-        ("chain", "failure"),
-        range(80, 140),
+        _cut_twins,
+        ("chain",),
+        range(70, 130),
     ),
     Mutant("a proposal may be of any time", _believe_clocks, _calm("wrong-time"), ("vote",)),
     Mutant(
@@ -308,11 +313,14 @@ BROKEN_PROOFS = (
         partial(swarm, 3, twins=True),
         ("evidence",),
     ),
-    Mutant("who has sent COMMIT does not leave the view", _locked_by_commit, _lone_commits, ("liveness",)),
+    Mutant("who has sent COMMIT does not leave the view", _locked_by_commit, partial(swarm, 4), ("liveness",)),
     Mutant("VIEW-CHANGE and NEW-VIEW are sent once only", _NO_RESENDING, _THREE, ("liveness",)),
     Mutant("a due timer is no work", _forget_timers, _THREE, ("liveness",)),
     Mutant(
-        "a restart forgets what was prepared", _forget_certificates, _THREE, ("restart", "equivocation", "agreement")
+        "a restart forgets what was prepared",
+        _forget_certificates,
+        _THREE,
+        ("restart", "equivocation", "agreement", "evidence"),
     ),
     Mutant("a record may be ordered again", _order_again, _THREE, ("exactly-once",)),
 )

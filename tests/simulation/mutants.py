@@ -143,7 +143,7 @@ MUTANTS = (
     Mutant("a quorum of half the members", _quorum_minus_one, FOUR, ("certificate", "new-view")),
     Mutant("a NEW-VIEW ignores prepared blocks", _ignore_prepared, _lone_commits, ("new-view",)),
     Mutant("a new view forgets the own prepared block", _forget_prepared, _lone_commits, ("agreement", "evidence")),
-    Mutant("a restart forgets the journal", _forget_journal, THREE, ("equivocation",)),
+    Mutant("a restart forgets the journal", _forget_journal, THREE, ("equivocation", "restart")),
     Mutant("a primary votes twice in a view", _vote_twice, THREE, ("equivocation",)),
     Mutant("nobody suspects", _never_suspect, THREE, ("liveness",)),
     Mutant("nothing is sent again", _never_resend, THREE, ("liveness",)),
