@@ -48,7 +48,7 @@ async def test_wrong_method_names_the_right_ones(site: Site) -> None:
         (b'{"record": "a.b.c\\n"}', JSON, 400, "malformed"),
         (b'{"record": "a.b.c", "openings": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", JSON, 400, "malformed"),
         (b'{"record": "' + b"a" * 300_000 + b'"}', JSON, 413, "body_too_large"),
-        (gzip.compress(b" " * 50_000_000), JSON | {"Content-Encoding": "gzip"}, 413, "body_too_large"),
+        (gzip.compress(b" " * 50_000_000, mtime=0), JSON | {"Content-Encoding": "gzip"}, 413, "body_too_large"),
         (b"\x00\x01", JSON | {"Content-Encoding": "gzip"}, 400, "malformed"),
         (b"record=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "media_type_unsupported"),
         (b"{}", {"Content-Type": "text/html; charset=banana"}, 415, "media_type_unsupported"),
