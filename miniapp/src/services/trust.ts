@@ -107,8 +107,11 @@ export async function refreshEstate(): Promise<Estate> {
   if (!known) return (await meet()).estate
   if (known.alarm) throw new TrustAlarm(known.alarm)
   const fresh = await askFirst(known.estate.nodes)
-  if (!isSameTrust(fresh, known.estate)) raiseAlarm('differs')
-  store.write('trust', { ...known, estate: fresh })
+  // An alarm that was raised while the node was asked stays.
+  const now = store.read('trust') ?? known
+  if (now.alarm) throw new TrustAlarm(now.alarm)
+  if (!isSameTrust(fresh, now.estate)) raiseAlarm('differs')
+  store.write('trust', { ...now, estate: fresh })
   return fresh
 }
 

@@ -147,6 +147,19 @@ describe('a second organisation', () => {
   })
 })
 
+describe('an alarm', () => {
+  it('stays when it is raised while a node is asked about the estate', async () => {
+    const trust = await import('../../src/services/trust')
+    const { estate } = phone.stored<{ estate: unknown }>('trust')!
+    wx.request = ({ success }: WxRequest & WxCallbacks<WxResponse>) => {
+      expect(() => trust.raiseAlarm('fork')).toThrow('fork')
+      success?.({ statusCode: 200, data: JSON.stringify(estate), header: {} })
+    }
+    await expect(trust.refreshEstate()).rejects.toThrow('fork')
+    expect(alarm()).toBe('fork')
+  })
+})
+
 describe('two histories', () => {
   const policy = parsePolicy(POLICY)
   const expectProof = () => {
