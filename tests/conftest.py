@@ -48,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of a file that share one event loop share a site as well: one worker runs them, in their order."""
     for item in items:
-        if any(mark.kwargs.get("loop_scope") == "module" for mark in item.iter_markers("asyncio")):
+        shares_a_loop = any(mark.kwargs.get("loop_scope") == "module" for mark in item.iter_markers("asyncio"))
+        if shares_a_loop and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 
 from ballot_load import BallotLoad, open_http
-from cluster import Cluster, find_port_base, init_cluster
+from cluster import Cluster, NodePlace, find_port_base, init_cluster
 from drills.autopsy import Excuses, examine
 from drills.fault_proxy import CLEAR, REFUSED, SILENT, Condition, FaultProxy
 from drills.fragile_cluster import FragileCluster
@@ -184,9 +184,19 @@ class Chaos:
                 self.cluster.start(node)
         for node in self.cluster.nodes:
             try:
-                await asyncio.to_thread(self.cluster.wait_ready, node, MEND_S)
+                await asyncio.to_thread(self._await_ready, node)
             except SystemExit as error:
                 self.faults.append(str(error))
+
+    def _await_ready(self, node: NodePlace) -> None:
+        """Wait until the node is ready. One that met the full disk while it began ends after it was told to go on."""
+        try:
+            self.cluster.wait_ready(node, MEND_S)
+        except SystemExit:
+            if node.id not in self.filled or self.cluster.runs(node):
+                raise
+            self.cluster.start(node)
+            self.cluster.wait_ready(node, MEND_S)
 
 
 async def run_chaos(folder: Path, plan: Plan, tell: Callable[[str], None]) -> Report:

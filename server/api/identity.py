@@ -53,7 +53,11 @@ _WECHAT_PAUSE_S = {WechatFault.LIMITED: 60, WechatFault.UNAVAILABLE: 5}
 Phone = Annotated[str, Meta(pattern=r"^1[3-9][0-9]{9}$(?!\n)", description="Mobile number in China")]
 PersonName = Annotated[str, Meta(pattern=r"^[^\u0000-\u001f\u007f\u2028\u2029]{1,60}$(?!\n)")]
 Room = Annotated[
-    str, Meta(pattern=r"^[^\u0000-\u001f\u007f\u2028\u2029]{1,60}$(?!\n)", description="Home as on the roll")
+    str,
+    Meta(
+        pattern=r"^[^\u0000-\u001f\u007f\u2028\u2029]{0,60}$(?!\n)",
+        description="Home as on the roll; empty for a person who was added and owns none",
+    ),
 ]
 PhoneCode = Annotated[str, Meta(pattern=r"^[0-9]{6}$(?!\n)")]
 WechatCode = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,200}$(?!\n)")]
@@ -83,7 +87,10 @@ class EstateView(msgspec.Struct, frozen=True):
 
 
 class CodeAsked(Shape, frozen=True):
-    """A person as he knows himself: all three must be in this organisation's copy of the roll."""
+    """A person as he knows himself: all three must be in this organisation's copy of the roll.
+
+    Who owns no home and was added by an officer leaves the home empty.
+    """
 
     phone: Phone
     name: PersonName
@@ -161,13 +168,16 @@ async def show_privacy(call: Call, version: Annotated[int, Path, Meta(ge=1, le=1
 async def send_phone_code(call: Call, body: Annotated[CodeAsked, Body]) -> CodeSent:
     """Send a code to a phone, if phone, name and home fit this organisation's own copy of the roll.
 
-    The answer never says whether they did. Five codes a day for a phone and for a home, over all nodes.
+    The answer never says whether they did. Five codes a day for a phone and for a home, over all nodes; for a name
+    where no home is named.
     """
     await count(call.node, QUESTIONS, call.address)
     if not call.node.config.sms.url:
         raise Declined("phone_codes_off")
     await _count_try(call, "code-phone", body.phone)
-    await _count_try(call, "code-room", fold_room(body.room))
+    # Without a home the name stands for the person: counted together, five strangers would lock all of them out.
+    subject = ("code-room", fold_room(body.room)) if body.room else ("code-name", fold_name(body.name))
+    await _count_try(call, *subject)
     call.node.spawn(_send_code(call, body), "send-phone-code")
     await asyncio.sleep(SEND_S)
     return CodeSent(call.node.clock.now_ms() + CODE_LIFE_MS)
@@ -276,6 +286,11 @@ def _kid(device_key: DeviceKey) -> str:
 def fold_room(room: str) -> str:
     """One spelling of a home for counting: `1-101`, `1－101` and `1 101室` are the same try."""
     return "".join(sign for sign in normalize("NFKC", room).casefold() if sign.isalnum()).removesuffix("室")
+
+
+def fold_name(name: str) -> str:
+    """One spelling of a name for counting: width, case and blanks aside."""
+    return "".join(normalize("NFKC", name).casefold().split())
 
 
 async def _count_try(call: Call, purpose: str, subject: str) -> None:

@@ -53,7 +53,7 @@ class AddedPersonView(msgspec.Struct, frozen=True):
 
 
 class PersonAdded(Shape, frozen=True):
-    """A person as his document names him. The phone may be empty: then WeChat cannot vouch for him."""
+    """A person as his document names him. The phone may be empty: then only the counter can vouch for him."""
 
     name: PersonName
     document_kind: DocumentKind

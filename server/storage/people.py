@@ -202,14 +202,20 @@ class PeopleStore:
         return sorted(await self._database.read(work), key=lambda home: home.label)
 
     async def match(self, phone: str, name: str, room: str) -> str | None:
-        """The member whom phone, name and home all name; None when they do not fit together. Tries are the caller's."""
+        """The member whom phone, name and home all name; None when they do not fit together. Tries are the caller's.
+
+        An empty home names who owns none: people whom an officer added. An owner always has to name one of his.
+        """
 
         async def work(connection: Connection) -> set[str]:
             callers = await self._members_of_phone(connection, phone)
             named = await find_rows(connection, PERSON, [self._rows.name_hash(name)], "name_hash")
+            fitting = callers & {row[0] for row in named}
+            if not room:
+                return fitting - {row[2] for row in await find_rows(connection, OWNERSHIP, fitting, "member")}
             homes = await find_rows(connection, HOME, [self._rows.room_hash(room)], "room_hash")
             owners = await find_rows(connection, OWNERSHIP, [home[0] for home in homes], "unit")
-            return callers & {row[0] for row in named} & {row[2] for row in owners}
+            return fitting & {row[2] for row in owners}
 
         found = await self._database.read(work)
         return found.pop() if len(found) == 1 else None

@@ -139,7 +139,7 @@ async def test_five_codes_a_day_for_a_home_are_enough_whoever_asks(site: Site) -
         {"name": ""},
         {"name": "a\u0000b"},
         {"name": "x" * 61},
-        {"room": ""},
+        {"room": "1\n101"},
         {"extra": "1"},
     ],
 )
@@ -154,6 +154,36 @@ async def test_key_that_is_no_point_of_the_curve_is_malformed(site: Site) -> Non
     body = {"phone": "13800000001", "code": "123456", "device_key": key}
     status, _, problem = await site.ask("POST", "/api/v1/identity/phone-attestation", json=body)
     assert (status, problem["code"]) == (400, "malformed")
+
+
+async def test_added_person_signs_in_by_a_code_to_the_number_that_the_officer_entered(
+    site: Site, gateway: SmsGateway
+) -> None:
+    typed = {"name": "周倩", "document_kind": "resident_card", "document_number": "110101199003078515"}
+    added = await site.officer.call("POST", "/api/v1/people/added", json={**typed, "phone": "137 0000 0001"})
+    before = len(gateway.sent)
+    wrong = (("13700000001", "周茜", ""), ("13700000009", "周倩", ""), ("13700000001", "周倩", "1-101"))
+    for phone, name, room in wrong:
+        assert (await ask_code(site, phone, name, room))[0] == 202
+    assert (await ask_code(site, "13800000002", "李娜", ""))[0] == 202
+    await site.node.finish()
+    assert len(gateway.sent) == before, "an owner must name his home, a stranger is none"
+    signer = DeviceSigner.generate()
+    assert (await ask_code(site, "13700000001", "周倩", ""))[0] == 202
+    status, attested = await attest(site, "13700000001", await gateway.code_for("13700000001"), signer)
+    assert (status, attested["member"], attested["attestation"]["evidence"]) == (200, added["member"], "phone")
+    await site.officer.call("DELETE", f"/api/v1/people/added/{added['member']}")
+    sent = len(gateway.sent)
+    assert (await ask_code(site, "13700000001", "周倩", ""))[0] == 202
+    await site.node.finish()
+    assert len(gateway.sent) == sent, "who was removed is a stranger"
+
+
+async def test_five_codes_a_day_for_a_name_without_a_home_are_enough(site: Site) -> None:
+    names = ["阿  华", "阿华", "阿华 ", "阿 华", "阿华", "阿华"]
+    statuses = [(await ask_code(site, f"1391000000{number}", name, ""))[0] for number, name in enumerate(names)]
+    assert statuses == [202] * 5 + [429]
+    assert (await ask_code(site, "13910000009", "阿明", ""))[0] == 202, "others are not locked out with him"
 
 
 async def test_staff_of_this_organisation_attest_what_they_saw(site: Site) -> None:

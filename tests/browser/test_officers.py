@@ -185,6 +185,41 @@ def test_clerk_who_owns_nothing_is_added_attested_at_two_counters_and_joins(
     assert phone.read("receipts")[0]["kind"] == "device.bind"
 
 
+def test_who_owns_nothing_joins_by_codes_of_the_two_organisations_that_added_him(
+    estate: Estate, new_phone: NewPhone
+) -> None:
+    number = "13700000001"
+    for organisation in ("property", "street"):
+        officer = new_phone(estate.officer(organisation), PHONE, node=_node(estate, organisation))
+        officer.open("staff/people/index")
+        officer.fill("姓名或名称", "沈嘉树")
+        officer.fill("证件号码", "11010119900307803X")
+        officer.fill("手机号", number)
+        officer.button("登记", exact=True).click()
+        officer.expect_text("沈嘉树已登记")
+    phone = new_phone(None, PHONE_ELDER)
+    phone.open()
+    phone.tap("开始核实")
+    phone.tap("我已阅读并同意")
+    phone.expect_title("核实身份")
+    phone.fill("姓名", "沈嘉树")
+    phone.choose("我没有房屋")
+    assert phone.section.get_by_label("房号").count() == 0
+    phone.fill("手机号", number)
+    phone.look("join-owns-none")
+    phone.tap("获取验证码")
+    for known in range(2):
+        phone.expect_text(f"{known + 1}. ")
+        if "业主委员会" in phone.section.inner_text():  # where nobody added him: it never says so, and no code comes
+            phone.look("join-another")
+            phone.tap("换一家单位")
+        phone.expect_text(re.compile(rf"{known + 1}\. (物业公司|街道居委会)"))
+        phone.fill("6 位数字验证码", estate.await_code(number, known))
+        phone.tap("核对")
+    phone.expect_text("核实完成")
+    assert phone.read("receipts")[0]["kind"] == "device.bind"
+
+
 def add_clerk(officer: Phone) -> None:
     """An officer adds somebody who stands on no roll; a number that cannot be is refused first."""
     officer.open("staff/people/index")

@@ -37,6 +37,7 @@ const listOf = async <Item>(path: string): Promise<Page<Item>> => get<Page<Item>
 export interface Claim {
   readonly phone: string
   readonly name: string
+  /** Empty for who owns no home and was added by an officer. */
   readonly room: string
 }
 

@@ -7,6 +7,8 @@ import { store } from './store'
 export interface JoinDraft {
   readonly name: string
   readonly room: string
+  /** Owns no home here: an officer has added this person by name. */
+  readonly ownsNone: boolean
   readonly phone: string
   /** Attestations that were given and not yet bound, by node. */
   readonly attested: readonly Attested[]
@@ -28,11 +30,11 @@ export interface TicketDraft {
   readonly photos: readonly QueuedPhoto[]
 }
 
-export const EMPTY_JOIN: JoinDraft = { name: '', room: '', phone: '', attested: [], asked: [] }
+export const EMPTY_JOIN: JoinDraft = { name: '', room: '', ownsNone: false, phone: '', attested: [], asked: [] }
 export const EMPTY_TICKET: TicketDraft = { category: '', place: '', text: '', contact: '', home: false, photos: [] }
 
 export function joinDraft(): JoinDraft {
-  return store.read('join') ?? EMPTY_JOIN
+  return { ...EMPTY_JOIN, ...store.read('join') }
 }
 
 export function ticketDraft(): TicketDraft {

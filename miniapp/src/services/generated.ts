@@ -473,7 +473,7 @@ export interface Pending {
   readonly state?: "pending"
 }
 
-/** A person as his document names him. The phone may be empty: then WeChat cannot vouch for him. */
+/** A person as his document names him. The phone may be empty: then only the counter can vouch for him. */
 export interface PersonAdded {
   readonly name: string
   readonly document_kind: "company_code" | "foreign_resident_card" | "hong_kong_macao_permit" | "passport" | "resident_card" | "taiwan_permit"

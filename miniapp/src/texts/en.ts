@@ -96,6 +96,7 @@ export const en: Texts = {
     namePlaceholder: 'As in the property register',
     room: 'Home',
     roomPlaceholder: 'e.g. Building 3, 502',
+    ownsNone: 'I own no home here; an officer added me',
     phone: 'Mobile number',
     phonePlaceholder: 'The number you registered',
     nextStep: 'Get a code',

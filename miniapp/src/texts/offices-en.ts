@@ -144,7 +144,7 @@ export const officesEn = {
     number: 'Document number',
     numberHint: 'Only the masked number is kept',
     phone: 'Mobile number',
-    phoneHint: 'For verifying by WeChat',
+    phoneHint: 'For verifying by text message or WeChat',
     send: 'Add',
     done: '{name} was added',
     tail: 'phone ending {tail}',

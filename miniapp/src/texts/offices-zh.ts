@@ -141,7 +141,7 @@ export const officesZh = {
     number: '证件号码',
     numberHint: '只保存打了星号的号码',
     phone: '手机号',
-    phoneHint: '可用微信核实身份',
+    phoneHint: '可用短信或微信核实身份',
     send: '登记',
     done: '{name}已登记',
     tail: '手机尾号 {tail}',

@@ -35,9 +35,11 @@ definePage({
     stage: 'claim' as Stage,
     name: '',
     room: '',
+    ownsNone: false,
     phone: '',
     code: '',
     nodeName: '',
+    hasOther: false,
     number: 1,
     stepText: '',
     codeTitle: '',
@@ -58,8 +60,8 @@ definePage({
   async load(): Promise<void> {
     const { privacy } = await estate()
     if (store.read('privacy')?.version !== privacy.version) return replaceWith('pages/privacy/index', { then: 'join' })
-    const { name, room, phone } = joinDraft()
-    this.setData({ name, room, phone, hasWechat: offersWechat() })
+    const { name, room, ownsNone, phone } = joinDraft()
+    this.setData({ name, room, ownsNone, phone, hasWechat: offersWechat() })
     this.done = await vouchedFor()
     if (this.done.length < ATTESTATIONS || joinDraft().attested.length > 0) return this.show('claim')
     // Nothing is left to do for this phone.
@@ -79,11 +81,18 @@ definePage({
     if (field !== 'code') store.write('join', { ...joinDraft(), [field]: event.detail.value })
   },
 
+  /** Who owns no home cannot name one. */
+  tickNone(event: ValueEvent<readonly string[]>) {
+    const ownsNone = event.detail.value.length > 0
+    this.setData({ ownsNone, note: '' })
+    store.write('join', { ...joinDraft(), ownsNone })
+  },
+
   begin() {
-    const { name, phone, room } = this.data
+    const { name, ownsNone, phone, room } = this.data
     const texts = this.texts.join
     if (name.trim() === '') return this.setData({ note: texts.badName })
-    if (room.trim() === '') return this.setData({ note: texts.badRoom })
+    if (!ownsNone && room.trim() === '') return this.setData({ note: texts.badRoom })
     if (!/^1\d{10}$/.test(phone.replace(/\s/g, ''))) return this.setData({ note: texts.badPhone })
     return this.run(() => this.askNext())
   },
@@ -92,9 +101,11 @@ definePage({
     return (await nodesInOrder()).filter((node) => !this.done.includes(node.id))
   },
 
-  /** Asks the next organisation that has not vouched yet; one that cannot be reached is passed over. */
-  async askNext(): Promise<void> {
-    for (const node of await this.openNodes()) {
+  /** Asks the next organisation, after `last`, that has not vouched yet; one that cannot be reached is passed over. */
+  async askNext(last?: NodeAddress): Promise<void> {
+    const open = await this.openNodes()
+    const at = open.findIndex((node) => node.id === last?.id) + 1
+    for (const node of [...open.slice(at), ...open.slice(0, at)]) {
       if (await this.sendTo(node)) return
     }
     this.missAll()
@@ -106,9 +117,10 @@ definePage({
   },
 
   async sendTo(node: NodeAddress): Promise<boolean> {
-    const { name, phone, room } = this.data
+    const { name, ownsNone, phone, room } = this.data
     try {
-      await sendCode(node, { name: name.trim(), phone: phone.replace(/\s/g, ''), room: room.trim() })
+      const home = ownsNone ? '' : room.trim()
+      await sendCode(node, { name: name.trim(), phone: phone.replace(/\s/g, ''), room: home })
     } catch (error) {
       if (isAway(error)) return false
       throw error
@@ -121,6 +133,11 @@ definePage({
   again() {
     const node = this.node
     return node ? this.run(async () => void (await this.sendTo(node))) : undefined
+  },
+
+  /** No code comes, perhaps this organisation does not know him, which it never says. */
+  another() {
+    return this.run(() => this.askNext(this.node))
   },
 
   check() {
@@ -178,7 +195,8 @@ definePage({
     const sentence = sentenceOfSettlement(settlement, this.texts)
     if (settlement.kind === 'refused' || settlement.kind === 'distrusted') {
       // What the organisations said no longer helps: begin again, with what was typed.
-      store.write('join', { ...EMPTY_JOIN, name: this.data.name, room: this.data.room, phone: this.data.phone })
+      const { name, ownsNone, phone, room } = this.data
+      store.write('join', { ...EMPTY_JOIN, name, ownsNone, phone, room })
       this.done = []
       await this.show('claim')
       return this.setData({ note: sentence })
@@ -204,13 +222,15 @@ definePage({
     const texts = this.texts.join
     const number = Math.min(this.done.length, 1) + 1
     const stepNow = stage === 'claim' ? number : stage === 'code' ? Math.min(number + 1, 3) : 4
-    const next = (await this.openNodes())[0]?.name ?? ''
+    const open = await this.openNodes()
+    const next = open[0]?.name ?? ''
     const nodeName = this.node?.name ?? ''
     this.setData({
       stage,
       number,
       stepNow,
       nodeName,
+      hasOther: open.length > 1,
       code: '',
       wechatText: number === 1 ? texts.wechat : fill(texts.wechatBy, { node: next }),
       secondText: number === 1 ? '' : fill(texts.secondLead, { node: next }),
