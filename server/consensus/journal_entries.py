@@ -10,7 +10,7 @@ from server.consensus.events import Verdict
 from server.consensus.frames import decode_frame
 from server.consensus.messages import Commit, NewViewMessage, Prepare, ViewChangeMessage, read_body
 from server.consensus.packing import unpack
-from server.consensus.slot import CastVote, PreparedBlock
+from server.consensus.slot import CastVote, PreparedBlock, Slot
 from server.consensus.state import InstalledView, State
 from server.record.canonical import Malformed, b64u_encode
 
@@ -22,10 +22,11 @@ def live_entries(state: State) -> tuple[JournalEntry, ...]:
         entries.append(state.installed.entry)
     if state.change is not None:
         entries.append(state.change[1])
-    if state.slot.prepared is not None:
-        entries.extend(state.slot.prepared.entries)
-    if state.slot.vote is not None and state.slot.vote.entry not in entries:
-        entries.append(state.slot.vote.entry)
+    for slot in (state.slot, *state.later.values()):
+        if slot.prepared is not None:
+            entries.extend(slot.prepared.entries)
+        if slot.vote is not None and slot.vote.entry not in entries:
+            entries.append(slot.vote.entry)
     return tuple(entries)
 
 
@@ -38,32 +39,41 @@ def restore_entries(state: State, journal: tuple[JournalEntry, ...]) -> None:
         raise Malformed("the journal names a view without its NEW-VIEW")
 
 
+def _slot_at(state: State, height: int) -> Slot | None:
+    """Where votes of this height belong; None when it is committed. A height above the one in flight: the ledger was
+    put back from a copy and the journal was not. What was voted below it is forgotten, so nobody votes there."""
+    if height <= state.height:
+        return state.slot if height == state.height else None
+    state.observe_until = max(state.observe_until, height - 1)
+    return state.later.setdefault(height, Slot())
+
+
 def _restore_vote(state: State, entry: JournalEntry) -> None:
     raw, signature, packed = unpack(entry.data, 3)
     prepare = read_body(Prepare, raw, signature)
-    if prepare.body.height > state.height:
-        state.observe_until = max(state.observe_until, prepare.body.height)
-    if prepare.body.height != state.height:
+    slot = _slot_at(state, prepare.body.height)
+    if slot is None:
         return
     block = unpack_block(state.config.cluster_id, packed)
     if block.block_id != prepare.body.block_id:
         raise Malformed("the journal holds a vote with another block")
-    state.slot.vote = CastVote(prepare, state.now_ms, entry)
-    state.slot.prepares[state.config.me] = prepare
-    state.slot.verdicts[block.block_id] = Verdict.OK
-    state.slot.hold(block)
+    slot.vote = CastVote(prepare, state.now_ms, entry)
+    slot.prepares[state.config.me] = prepare
+    slot.verdicts[block.block_id] = Verdict.OK
+    slot.hold(block)
 
 
 def _restore_prepared(state: State, entry: JournalEntry) -> None:
     certificate, raw, signature = unpack(entry.data, 3)
     commit = read_body(Commit, raw, signature)
-    vote = state.slot.vote
-    if commit.body.height != state.height:
+    slot = _slot_at(state, commit.body.height)
+    if slot is None:
         return
+    vote = slot.vote
     if vote is None or (vote.view, vote.block_id) != (commit.body.view, commit.body.block_id):
         raise Malformed("the journal holds a certificate without the vote before it")
-    block = state.slot.blocks[vote.block_id]
-    state.slot.prepared = PreparedBlock(vote.view, block, certificate, commit, (vote.entry, entry))
+    block = slot.blocks[vote.block_id]
+    slot.prepared = PreparedBlock(vote.view, block, certificate, commit, (vote.entry, entry))
 
 
 def _restore_view_change(state: State, entry: JournalEntry) -> None:

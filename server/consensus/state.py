@@ -108,7 +108,9 @@ class State:
     """When the last block was committed, or the view entered."""
     view_since_ms: int = 0
     observe_until: int = 0
-    """No vote up to this height: its journal or a peer shows that this member voted there, and it forgot what."""
+    """No vote up to this height: its journal or a peer shows that this member voted there, and forgot what."""
+    later: dict[int, Slot] = field(default_factory=dict)
+    """By height, what the journal knows of votes above a ledger that was put back from a copy."""
     heard: dict[str, None] = field(default_factory=dict)
     """Peers that have told where they stand since this replica started."""
     greeted_ms: int | None = None

@@ -164,8 +164,31 @@ def test_a_journal_that_knows_more_than_the_ledger_forbids_votes_up_to_there() -
     del seat.blocks[1:]
     seat.signer = None
     bench.restart("c")
-    assert seat.state.observe_until == 3
+    assert seat.state.observe_until == 2
     assert not seat.state.may_vote
+
+
+def test_votes_that_the_journal_knows_above_a_ledger_put_back_are_known_again_when_it_comes_there() -> None:
+    """In strict mode everybody's vote is asked for: who kept silent there for ever would end the cluster."""
+    bench = Bench(mode="strict")
+    bench.agree(2)
+    bench.submit("a")
+    bench.deliver(without("commit"))
+    seat = bench["c"]
+    vote, prepared = seat.state.slot.vote, seat.state.slot.prepared
+    assert vote is not None
+    assert prepared is not None
+    bench.drop()
+    del seat.blocks[1:]
+    seat.signer = None
+    bench.restart("c")
+    assert live_entries(seat.state)[-2:] == prepared.entries, "a truncated journal still knows"
+    bench.restart("c")
+    for _ in range(6):
+        bench.tick(after_ms=300)
+        bench.deliver()
+    assert heights(bench) == [3, 3, 3]
+    assert seat.blocks[2][0].block_id == vote.block_id
 
 
 def test_a_ledger_whose_root_is_not_the_one_cosigned_stops_the_node() -> None:

@@ -124,7 +124,7 @@ def _later_faults(options: Options) -> Options:
         rot=random.choice([0, 0, 0, 0.2]),
         serve_rot=random.choice([0, 0, 0.2]),
     )
-    bears_it = options.nodes > 1 and options.mode == "available" and not options.rot and not options.liar
+    bears_it = options.nodes > 1 and not options.rot and not options.liar
     if bears_it and random.random() < 0.2:
         options = replace(options, restore=0.3, crash=max(options.crash, 0.02))
     return replace(options, crash=0.05) if options.liar == "restored" else options
