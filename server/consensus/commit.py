@@ -148,7 +148,7 @@ def on_stored(state: State, event: Stored) -> None:
     state.tip = Tip(block.height, block.block_id, block.header.time_ms, result.size, result.root, result.state_digest)
     state.tip_certificate = committed.certificate
     state.executed = slot.executed
-    state.slot = state.later.pop(state.height, None) or Slot()
+    state.slot = state.later.pop(state.height, Slot())
     state.pool.remove(event.record_ids)
     state.suspicion, state.backoff, state.progress_ms = None, 0, state.now_ms
     state.suspects.clear()

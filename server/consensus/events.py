@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from server.consensus.block import Attachments, Block
 
@@ -132,9 +133,10 @@ class BlocksRead:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """The driver cannot go on (a disk error, an operator): stop voting and cosigning."""
+    """The driver cannot go on (a disk error, a second process of this member): stop voting and cosigning."""
 
     detail: str
+    reason: Literal["halted", "twin"] = "halted"
 
 
 Event = (

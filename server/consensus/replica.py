@@ -195,7 +195,7 @@ def _on_accused(state: State, event: events.Accused) -> None:
 
 
 def _on_halted(state: State, event: events.Halted) -> None:
-    state.stop("halted", event.detail)
+    state.stop(event.reason, event.detail)
 
 
 def _on_stored(state: State, event: events.Stored) -> None:

@@ -26,6 +26,7 @@ from server.ledger.policy import policy_text
 from server.node.admission import Admission
 from server.node.changes import Changes
 from server.node.driver import Driver
+from server.node.instance import InstanceGuard
 from server.node.outside import Outside
 from server.node.parts import Parts
 from server.node.pool import PoolFull, Waiting
@@ -87,6 +88,7 @@ class Node:
         self.changes = Changes()
         self.stop: fx.Stop | None = None
         self._peers = peers
+        self._guard = InstanceGuard(self.me, parts.keyring, peers)
         self._quorum = Quorum(len(parts.genesis.members), parts.genesis.mode)
 
     def begin(self, driver: Driver, admission: Admission, receipts: Receipts) -> None:
@@ -250,7 +252,8 @@ class Node:
 
     def receive(self, member: str, frame: bytes) -> None:
         """A frame of a peer."""
-        self.driver.put(ev.Received(member, frame))
+        if self._guard.is_cleared(member):
+            self.driver.put(ev.Received(member, frame))
 
     async def listen_to_peers(self) -> None:
         """Accept the peers' connections."""
@@ -263,9 +266,15 @@ class Node:
         await self._peers.close()
 
     def seek_peers(self) -> list[Coroutine[None, None, None]]:
-        """One endless task a peer that holds the connection to it."""
-        known = self.config.peers
-        return [self._peers.keep_connected(member, peer.host, peer.port) for member, peer in sorted(known.items())]
+        """Two endless tasks a peer: one holds the connection to it, one tells it that this process lives."""
+        known = sorted(self.config.peers.items())
+        connections = [self._peers.keep_connected(member, peer.host, peer.port) for member, peer in known]
+        return connections + [self._guard.watch(member, self._note_twin) for member, _ in known]
+
+    def _note_twin(self, peer: str) -> None:
+        """Another process signs with our keys at this moment: stop before anything contradicts."""
+        detail = f"another process that uses the keys of {self.me} is alive, {peer} hears it: end one of the two"
+        self.driver.put(ev.Halted(detail, "twin"))
 
     async def share_tries(self, name: str, forget_ms: int) -> int:
         """Count one more try under this name, durably, and ask the peers for theirs: the tries of all nodes."""

@@ -162,6 +162,8 @@ class Peers:
         self._members = {der: member for member, der in certificates.items()}
         self._server_context, self._client_context = contexts
         self.on_message: Receive = lambda member, frame: None
+        self.on_hangup: Callable[[str], object] = lambda member: None
+        """Told the member whose connection to this node has ended."""
         self._handlers: dict[str, Handler] = {}
         self._outgoing: dict[str, Connection] = {}
         self._incoming: set[Connection] = set()
@@ -182,11 +184,15 @@ class Peers:
         def accept() -> Connection:
             connection = Connection(self, None)
             self._incoming.add(connection)
-            connection.closed.add_done_callback(lambda _: self._incoming.discard(connection))
+            connection.closed.add_done_callback(lambda _: self._let_go(connection))
             return connection
 
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(accept, host, port, ssl=self._server_context, reuse_address=True)
+
+    def _let_go(self, connection: Connection) -> None:
+        self._incoming.discard(connection)
+        self.on_hangup(connection.member)
 
     async def keep_connected(self, member: str, host: str, port: int) -> None:
         """Hold one connection to a peer for ever, trying again with short pauses."""

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from keys import Founding, make_genesis, officer_id
 from server.config import Config, NodeSettings, PeerSettings, TransportSettings
+from server.consensus.packing import pack
 from server.domain.plan import RecordWork
 from server.ledger.genesis import Genesis, estate_of, parse_genesis
+from server.node import instance
 from server.node.node import Node, Submission
 from server.record.canonical import b64u_decode, b64u_encode
 from server.record.envelope import Payload, sign_record
@@ -98,10 +100,15 @@ def make_pair(folder: Path) -> Alone:
 
 @asynccontextmanager
 async def silent_peer(alone: Alone, hear: Callable[[bytes], None]) -> AsyncIterator[None]:
-    """The second organisation's end of the line: it takes every frame and says nothing."""
+    """The second organisation's end of the line: it takes every frame, and hears no second process."""
     pinned = {member.id: b64u_decode(member.transport_certificate) for member in alone.genesis[0].members}
     street = make_peers(alone.folder / "genesis", "street", pinned)
     street.on_message = lambda _, frame: hear(frame)
+
+    async def hear_nobody_else(member: str, announcement: bytes) -> bytes:
+        return pack((b"", b""))
+
+    street.handle(instance.CALL, hear_nobody_else)
     await street.listen("127.0.0.1", alone.peer_port)
     try:
         yield

@@ -122,13 +122,13 @@ async def test_a_proposal_that_is_not_durable_never_leaves(tmp_path: Path, monke
 
 
 async def propose_to(heard: list[bytes], folder: Path, damage: Callable[[], object]) -> None:
-    """A primary has a record to propose to a peer that says where it stands once, and answers nothing."""
+    """A primary has a record to propose to a peer that says where it stands, and answers nothing."""
     alone = make_pair(folder)
     async with silent_peer(alone, heard.append), open_node(alone.config()) as node:
         await reach(node)
-        node.receive("street", encode_frame(STANDS_AT_THE_BEGINNING))
         async with asyncio.timeout(5):
             while not node.driver.replica.state.may_sign:
+                node.receive("street", encode_frame(STANDS_AT_THE_BEGINNING))
                 await asyncio.sleep(0.05)
         work = await alone.admit(node)
         damage()
