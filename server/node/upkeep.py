@@ -21,18 +21,22 @@ COLLECT_MS = HOUR_MS
 
 
 async def keep_up(ledger: Ledger, photos: PhotoDesk, now_ms: Callable[[], int]) -> None:
-    """Run until cancelled. A failure ends the node, as any failure of its disk or database does."""
+    """Run until cancelled, then write what is still in memory. A failure ends the node, as any failure of its disk or database does."""
     leftovers = await photos.files.clear_leftovers()
     if leftovers:
         log.info("photo_leftovers_cleared", count=leftovers)
     turns = 0
-    while True:
-        await asyncio.sleep(FLUSH_MS / 1000)
-        await ledger.cosignatures.flush()
-        turns += 1
-        if turns * FLUSH_MS >= COLLECT_MS:
-            turns = 0
-            await collect_orphans(ledger, photos, now_ms())
+    try:
+        while True:
+            await asyncio.sleep(FLUSH_MS / 1000)
+            await ledger.cosignatures.flush()
+            turns += 1
+            if turns * FLUSH_MS >= COLLECT_MS:
+                turns = 0
+                await collect_orphans(ledger, photos, now_ms())
+    except asyncio.CancelledError:
+        await ledger.cosignatures.flush()  # an orderly end forgets no signature of the last block
+        raise
 
 
 async def collect_orphans(ledger: Ledger, photos: PhotoDesk, now_ms: int) -> None:

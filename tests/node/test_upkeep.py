@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from client import Person
 from server.gateway.photo_cleaning import CleanedPhoto, clean_photo
 from server.node.photo_desk import ORPHAN_MS
-from server.node.upkeep import collect_orphans
+from server.node.upkeep import collect_orphans, keep_up
+from server.storage.cosignatures import CosignatureLine, CosignatureStore
 from tests.api.running import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,6 +30,16 @@ def naming(person: Person, photo: CleanedPhoto) -> dict[str, object]:
     named = {"original_sha256": photo.original_sha256, "sha256": photo.sha256, "size": len(photo.jpeg)}
     private = {name: person.seal("") for name in ("contact", "place", "text")}
     return {"category": "other", "home": False, "photos": [named], **private}
+
+
+async def test_an_orderly_end_writes_the_signatures_of_the_last_block(site: Site) -> None:
+    ledger, line = site.node.ledger, CosignatureLine(77, "m-late", "root", "line")
+    keeping = asyncio.create_task(keep_up(ledger, site.node.photos, site.node.now_ms))
+    await asyncio.sleep(0.1)
+    ledger.cosignatures.add([line])
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    assert await CosignatureStore(ledger.database).of_size(77) == [line]
 
 
 async def collect(site: Site, after_ms: int) -> None:
