@@ -21,7 +21,7 @@ COLLECT_MS = HOUR_MS
 
 
 async def keep_up(ledger: Ledger, photos: PhotoDesk, now_ms: Callable[[], int]) -> None:
-    """Run until cancelled, then write what is in memory. A failure ends the node, as any of its disk or database does."""
+    """Run until cancelled, then write what is in memory. A failure ends the node, as any of its disk does."""
     leftovers = await photos.files.clear_leftovers()
     if leftovers:
         log.info("photo_leftovers_cleared", count=leftovers)
