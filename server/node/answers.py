@@ -127,6 +127,7 @@ class Answers:
             waiting = self._parts.pool.remove(ordered.id)
             if waiting is not None:
                 self._parts.unsigned.add(ordered.id, ordered.index, waiting.done)
+        await self._parts.photos.await_named(photo.sha256 for work in works for photo in work.signed.body.photo_refs())
         self._changed(works, executed.outcomes)
         if not self._parts.agenda_known or any(name.table in AGENDA_TABLES for name in executed.changed):
             await self._parts.read_agenda()

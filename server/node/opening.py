@@ -178,7 +178,11 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     stack.push_async_callback(node.hang_up)
     await _listen(node)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    beside = {"expiry": node.drop_expired, "upkeep": lambda: keep_up(ledger, node.photos, node.now_ms)}
+    beside = {
+        "expiry": node.drop_expired,
+        "upkeep": lambda: keep_up(ledger, node.photos, node.now_ms),
+        "photos": node.photos.fetch_awaited,
+    }
     running = [tasks.create_task(driver.run(config.consensus.tick_ms, beside), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
     stack.callback(lambda: [task.cancel() for task in running])

@@ -28,6 +28,8 @@ ORPHAN_MS = 48 * HOUR_MS
 UNNAMED_BYTES_MAX = 4096 * MIB
 """Pictures that one peer may have us keep before records name them: some 10,000."""
 ORPHANS_AT_ONCE = 500
+NAMED_AT_ONCE = 500
+FETCH_AGAIN_S = 2.0
 UPLOADS_TOLD_MAX = 16
 """Uploads of one picture that are told with it; residents seldom share a picture at all."""
 
@@ -52,6 +54,7 @@ class PhotoDesk:
         self._me = me
         self._now_ms = now_ms
         self._lock = asyncio.Lock()
+        self._awaited: dict[str, None] = {}
 
     def serve(self) -> None:
         """Answer peers that ask for photos, and take what they give."""
@@ -135,6 +138,42 @@ class PhotoDesk:
         wanted = list(dict.fromkeys(names))
         held = await self.files.sizes(wanted) if wanted else {}
         return [name for name in wanted if name not in held]
+
+    async def await_named(self, names: Iterable[str]) -> None:
+        """Note which photos of ordered records are not here: `fetch_awaited` gets them."""
+        for name in await self.missing(names):
+            self._awaited[name] = None
+
+    @property
+    def awaited(self) -> int:
+        """How many photos of ordered records are known to be missing here."""
+        return len(self._awaited)
+
+    async def fetch_awaited(self) -> None:
+        """For ever: get the photos of ordered records that are not here, one after the other (decisions 3).
+
+        A node that was away finds them by the blocks it catches up with; one that lost files, when it starts.
+        """
+        await self._find_lost()
+        while True:
+            for name in list(self._awaited):
+                if await self._fetch_from_any(name):
+                    del self._awaited[name]
+            await asyncio.sleep(FETCH_AGAIN_S)
+
+    async def _find_lost(self) -> None:
+        after = ""
+        while names := await self._index.named(after, NAMED_AT_ONCE):
+            await self.await_named(names)
+            after = names[-1]
+
+    async def _fetch_from_any(self, name: str) -> bool:
+        if await self.files.has(name):
+            return True
+        for member in self._peers.connected():
+            if await self.fetch(member, name):
+                return True
+        return False
 
     async def hold(self, photos: Sequence[PhotoRef]) -> list[str]:
         """Which of these photos are not here; those that are will stay for the time a record has to be ordered.

@@ -255,7 +255,7 @@ class Ledger:
             batch.put(TILE, sorted(tiles.items()))
             self.rows.flush(batch, executed.changed, tip.time_ms)
             self.openings.settle(batch, works, given, tip.height, tip.time_ms)
-            settle_photos(batch, works)
+            settle_photos(batch, works, tip.time_ms)
             self.cosignatures.write(batch, lines)
             prune(batch, tip.height)
             try:

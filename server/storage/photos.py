@@ -89,6 +89,12 @@ class PhotoIndex:
         found = await self._database.read(lambda connection: fetch(connection, sql, kept_before_ms, limit))
         return [name for (name,) in found]
 
+    async def named(self, after: str, limit: int) -> list[str]:
+        """Photos that ordered records name, whether their files are here or not, by hash from `after` on."""
+        sql = """SELECT "sha256" FROM "photo" WHERE "record" <> '' AND "sha256" > ? ORDER BY "sha256" LIMIT ?"""
+        found = await self._database.read(lambda connection: fetch(connection, sql, after, limit))
+        return [name for (name,) in found]
+
     async def forget(self, sha256: str, kept_before_ms: int) -> bool:
         """Take out an orphan and its uploads; False when it was wanted or named meanwhile, and stays."""
 
@@ -103,15 +109,16 @@ class PhotoIndex:
         return await self._database.run(work)
 
 
-def settle_photos(batch: Batch, works: Sequence[Work]) -> None:
+def settle_photos(batch: Batch, works: Sequence[Work], time_ms: int) -> None:
     """With a block: the first ordered record that names a photo keeps it, whoever signed and whatever came of it.
 
-    A node that is behind fetches the photos of every ordered record, also of refused ones.
+    A node that is behind fetches the photos of every ordered record, also of refused ones: their rows are here before.
     """
-    first: dict[str, str] = {}
+    first: dict[str, tuple[int, str]] = {}
     for work in works:
         if isinstance(work, RecordWork):
             for photo in work.signed.body.photo_refs():
-                first.setdefault(photo.sha256, work.signed.id)
-    for sha256, record in first.items():
+                first.setdefault(photo.sha256, (photo.size, work.signed.id))
+    batch.add_missing(PHOTO, [KeptPhoto(name, size, "", time_ms, record) for name, (size, record) in first.items()])
+    for sha256, (_, record) in first.items():
         batch.change("""UPDATE "photo" SET "record" = ? WHERE "sha256" = ? AND "record" = ''""", record, sha256)

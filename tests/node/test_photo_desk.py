@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from server.node.photo_desk import ORPHAN_MS, PhotoDesk, pack_photo, unpack_phot
 from server.record.canonical import Malformed
 from server.record.shape import PhotoRef
 from server.storage.database import Database
-from server.storage.photos import PhotoIndex
+from server.storage.photos import KeptPhoto, PhotoIndex
 from tests.node.people import MADE_MS
 from tests.node.test_transport import connected, make_peers
 
@@ -137,6 +138,25 @@ async def test_a_lost_or_damaged_photo_is_got_back_from_a_peer(
         assert await street.read(photo.sha256) == photo.jpeg
         with pytest.raises(PhotoMissing):
             await street.read("0" * 64)
+
+
+async def test_a_photo_that_an_ordered_record_names_is_fetched_unasked_and_kept(
+    certificates: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    """What a node that was away finds in its index when it starts, and in the blocks that it catches up with."""
+    time, known, new = Time(), picture("at its start"), picture("with a block")
+    async with two_desks(certificates, tmp_path, time) as (street, owners):
+        for photo in (known, new):
+            await street.files.keep(photo.sha256, photo.jpeg)
+            await owners._index.keep([KeptPhoto(photo.sha256, len(photo.jpeg), "", MADE_MS, "r" * 43)])
+        fetching = asyncio.create_task(owners.fetch_awaited())
+        await owners.await_named([new.sha256])
+        async with asyncio.timeout(5):
+            while len(await owners.files.sizes([known.sha256, new.sha256])) < 2 or owners.awaited:
+                await asyncio.sleep(0.05)
+        fetching.cancel()
+        await asyncio.wait([fetching])
+        assert await owners.collect_orphans(MADE_MS + 10 * ORPHAN_MS) == 0
 
 
 async def test_a_peer_has_us_keep_a_bounded_number_of_bytes(
