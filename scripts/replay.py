@@ -4,8 +4,9 @@
     python3 scripts/replay.py --data NODE_DATA --genesis GENESIS
 
 LOG_DIR is what scripts/export.py made. NODE_DATA is the data folder of a stopped node, which is only read: its blocks
-and rows are compared as well. Ends with size, root, digest, time and records a second; exits 1 when anything comes out
-otherwise (height, index and what are named), 2 for what cannot be read.
+and rows are compared as well. Ends with size, root, digest, the newest hash of the whole state (if the log is that
+long), time and records a second; exits 1 when anything comes out otherwise (height, index and what are named), 2 for
+what cannot be read.
 """
 
 from __future__ import annotations
@@ -160,6 +161,8 @@ def main(arguments: Sequence[str]) -> int:
     spent_s = time.monotonic() - begin
     end = replayed.end
     print(f"size {end.size}\nheight {end.height}\nroot {b64u_encode(end.root)}\nstate_digest {end.state_digest}")
+    if replayed.state is not None:
+        print(f"state {replayed.state.height} {replayed.state.hash}")
     rate = replayed.records / spent_s
     print(f"{replayed.records} records in {spent_s:.1f} s, {rate:.0f} records/s: all as the log says")
     return 0
