@@ -33,6 +33,7 @@ def restore_entries(state: State, journal: tuple[JournalEntry, ...]) -> None:
     """Rebuild view and votes from the journal, in the order written. Raises Malformed when an entry is not ours:
     then what was voted is not known, and the replica must not start (consensus.md 2.8)."""
     for entry in journal:
+        state.journal_bytes += len(entry.data)
         _RESTORE[entry.type](state, entry)
     if state.phase == "normal" and state.view > 0 and state.installed is None:
         raise Malformed("the journal names a view without its NEW-VIEW")
@@ -43,6 +44,8 @@ def _restore_vote(state: State, entry: JournalEntry) -> None:
     prepare = read_body(Prepare, raw, signature)
     if prepare.body.height > state.height:
         state.observe_until = max(state.observe_until, prepare.body.height)
+    # What the process before had not truncated yet is due by its age, however often a node is started.
+    state.truncated_height = min(state.truncated_height, prepare.body.height - 1)
     if prepare.body.height != state.height:
         return
     block = unpack_block(state.config.cluster_id, packed)
