@@ -19,7 +19,7 @@ from pathlib import Path
 from server.domain.state_root import After, Manifest, is_forgotten, make_manifest
 from server.ledger.block import Derived
 from server.limits import SNAPSHOT_CHUNK_BYTES
-from server.record.canonical import encode
+from server.record.canonical import Malformed, b64u_encode, decode, encode
 from server.storage.journal import replace_file
 from server.storage.ledger import Ledger
 from server.storage.rows import read_lines
@@ -130,6 +130,37 @@ class Snapshots:
                 shutil.rmtree(path)
 
 
+def find_difference(folder: Path, manifest: Manifest) -> str | None:
+    """Where the snapshot of this state on disk first says something else, for people; None where it is the same, or
+    where there is no whole snapshot of it. `folder` holds the snapshots. Raises OSError."""
+    place = folder / str(manifest.height)
+    if not place.is_dir():
+        return None
+    for number, wanted in enumerate(manifest.chunks):
+        path = place / _chunk_name(number)
+        chunk = path.read_bytes() if path.exists() else b""
+        if b64u_encode(sha256(chunk).digest()) != wanted:
+            rows = chunk.splitlines()
+            between = f", of the rows {_name_of(rows[0])} to {_name_of(rows[-1])}," if rows else ""
+            return f"chunk {number} of the snapshot of block {manifest.height}{between} is another one"
+    if (place / MANIFEST).read_bytes() != encode(manifest):
+        return f"the manifest of the snapshot of block {manifest.height} is another one"
+    return None
+
+
+def _chunk_name(number: int) -> str:
+    return f"{number:05d}.chunk"
+
+
+def _name_of(line: bytes) -> str:
+    """`<table>/<id>` of a row's line; as it stands where it is none."""
+    try:
+        table, id_, _ = decode(line)
+    except (Malformed, ValueError, TypeError):
+        return repr(line[:40])
+    return f"{table}/{id_}"
+
+
 def _make_empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
@@ -137,7 +168,7 @@ def _make_empty(folder: Path) -> None:
 
 def _write_chunk(folder: Path, place: int, chunk: bytes) -> bytes:
     """Returns the chunk's hash."""
-    replace_file(folder / f"{place:05d}.chunk", chunk)
+    replace_file(folder / _chunk_name(place), chunk)
     return sha256(chunk).digest()
 
 

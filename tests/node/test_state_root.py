@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import replay
 from keys import Founding, make_genesis, officer_id
 from server.config import Config, NodeSettings, PeerSettings, TransportSettings
 from server.domain.state_root import Schedule
@@ -123,6 +124,27 @@ async def test_three_nodes_tell_the_same_states_and_a_replay_of_the_log_comes_to
         with pytest.raises(LogDiffers, match="tells the state") as caught:
             execute(trio, forged)
         assert (caught.value.height, caught.value.index) == (6, index)
+
+
+async def test_a_replay_of_a_nodes_folder_names_the_chunk_of_a_snapshot_that_is_another_one(trio: Trio) -> None:
+    data, genesis = trio.folder / "street", trio.folder / "genesis" / "genesis.json"
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(open_node(trio.config(name), SCHEDULE)) for name in MEMBERS]
+        await trio.order(nodes[2], 7)
+        newest = data / "snapshots" / str(nodes[2].ledger.tip.height // 4 * 4)
+        await until(newest.exists)
+    replayed = await asyncio.to_thread(replay.replay_data, data, genesis, SCHEDULE)
+    assert replayed.state is not None
+    chunk = data / "snapshots" / str(replayed.state.height) / "00000.chunk"
+    whole = chunk.read_bytes()
+    for damaged in (whole.replace(b"resident", b"merchant").replace(b"committee", b"merchants"), b""):
+        chunk.write_bytes(damaged)
+        with pytest.raises(LogDiffers, match="chunk 0 of the snapshot"):
+            await asyncio.to_thread(replay.replay_data, data, genesis, SCHEDULE)
+    chunk.write_bytes(whole)
+    (chunk.parent / "manifest.json").write_bytes(b"{}")
+    with pytest.raises(LogDiffers, match="the manifest of the snapshot"):
+        await asyncio.to_thread(replay.replay_data, data, genesis, SCHEDULE)
 
 
 def forge_state(contents: list[bytes], cluster_id: bytes) -> tuple[int, list[bytes]]:

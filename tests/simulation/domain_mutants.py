@@ -279,6 +279,6 @@ DOMAIN_MUTANTS = (
     DomainMutant("a state root is believed", _skip("check_state_root"), liars=True),
     DomainMutant("a state root counts rows that some have forgotten", _count_forgotten_rows),
     DomainMutant("rows stand in a state root as a node happens to hold them", _take_rows_as_they_come),
-    DomainMutant("a tally is believed", _count_as_told, liars=True),
-    DomainMutant("a seal is believed", _believe_seals, range(11, 51), liars=True),
+    DomainMutant("a tally is believed", _count_as_told, range(61, 101), liars=True),
+    DomainMutant("a seal is believed", _believe_seals, range(91, 131), liars=True),
 )
