@@ -83,7 +83,7 @@ class After(msgspec.Struct, frozen=True):
     root: bytes
     state_digest: str
     time_ms: int
-    rules: int = 1
+    rules: int
 
 
 class TellStateRoot(DerivedKind, frozen=True):

@@ -17,7 +17,7 @@ from server.record.canonical import b64u_decode, b64u_encode, encode
 from server.record.rows import Row
 from tests.domain.world import World
 
-AFTER = After(6, "A" * 43, 20, bytes(32), "B" * 43, 1_000)
+AFTER = After(6, "A" * 43, 20, bytes(32), "B" * 43, 1_000, 1)
 ROWS: list[tuple[str, Row]] = [
     ("account", Account("m/楼", 7, 0)),
     ("account", Account("m/a", 1, 2)),

@@ -263,8 +263,8 @@ class DomainApplication:
 
     def _hash_state(self, ledger: DomainLedger, block: Block, executed: Executed) -> Manifest:
         """From this node's own rows, those among them that others may have forgotten."""
-        header, size = block.header, executed.size
-        after = After(header.height, block.block_id, size, executed.root, executed.state_digest, header.time_ms)
+        header, size, digest = block.header, executed.size, executed.state_digest
+        after = After(header.height, block.block_id, size, executed.root, digest, header.time_ms, header.rules)
         return manifest_of(after, ((table, row) for table, rows in ledger.tables.items() for row in rows.values()))
 
     def _forget(self, ledger: DomainLedger, block: Block) -> None:

@@ -41,7 +41,7 @@ async def add_blocks(estate: Estate, count: int, time_ms: int = 0) -> None:
 async def state_now(ledger: Ledger) -> Manifest:
     """Straight from the tables, by the pure function."""
     tip = ledger.tip
-    after = After(tip.height, tip.block_id, tip.size, tip.root, tip.state_digest, tip.time_ms)
+    after = After(tip.height, tip.block_id, tip.size, tip.root, tip.state_digest, tip.time_ms, 1)
     rows = []
     for table in ROW_TABLES:
         found = await ledger.database.read(lambda connection, name=table: read_all(connection, name))
@@ -202,3 +202,23 @@ async def test_executing_names_what_rows_were_before(new_url: NewUrl) -> None:
         granted, _ = await estate.execute([estate.grant_role(1, "m-200", "committee", "owners")])
         assert granted.before == (await estate.ledger.rows.load(granted.changed)).loaded
         assert any(granted.before.values())
+
+
+async def test_a_database_of_an_older_release_builds_its_rows_anew_and_hashes_the_right_state(
+    new_url: NewUrl, tmp_path: Path
+) -> None:
+    """It ended while a state should have been hashed, and kept nothing of what rows were."""
+    url = new_url()
+    async with await Database.open(url) as database:
+        estate = await open_estate(database)
+        await add_blocks(estate, 4)
+        wanted = await state_now(estate.ledger)
+        await add_blocks(estate, 2)
+        for sql in ('DROP TABLE "row_before"', 'DELETE FROM "schema_migration" WHERE "number" = 6'):
+            await database.run(lambda connection, text=sql: change(connection, text))
+    async with await Database.open(url) as database:
+        assert not database.rows_current
+        snapshots = Snapshots((await open_estate(database)).ledger, tmp_path)
+        await snapshots.begin()
+        assert await snapshots.told(7) == wanted.item()
+        await snapshots.close()
