@@ -3,9 +3,10 @@
     python3 scripts/replay.py LOG_DIR_OR_URL [--token FILE]
     python3 scripts/replay.py --data NODE_DATA --genesis GENESIS
 
-LOG_DIR is what scripts/export.py made. NODE_DATA is the data folder of a stopped node, which is only read: its blocks
-and rows are compared as well. Ends with size, root, digest, time and records a second; exits 1 when anything comes out
-otherwise (height, index and what are named), 2 for what cannot be read.
+LOG_DIR is what scripts/export.py made. NODE_DATA is the data folder of a stopped node, which is only read: its blocks,
+rows and snapshot are compared as well. Ends with size, root, digest, the newest hash of the whole state (if the log is
+that long), time and records a second; exits 1 when anything comes out otherwise (height, index and what are named), 2
+for what cannot be read.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ if __name__ == "__main__":
     environment.reexec_in_environment()
 
 from server.consensus.quorum import Quorum
+from server.domain.state_root import Schedule
 from server.ledger.genesis import Genesis, parse_genesis
 from server.ledger.merkle import ProofError
 from server.ledger.policy import parse_policy, policy_text, verify_checkpoint
 from server.record.canonical import Malformed, b64u_encode, encode
 from server.storage.reexecution import LogDiffers, Reexecution, blocks_told
+from server.storage.snapshots import find_difference
 from server.storage.tables import ROW_TABLES
 from verifier.source import Source, SourceError, open_source
 
@@ -65,14 +68,18 @@ def replay_log(source: Source) -> Reexecution:
     return replayed
 
 
-def replay_data(data: Path, genesis_path: Path) -> Reexecution:
-    """Execute the log in a stopped node's database and compare its blocks and rows. Raises LogDiffers, Unread."""
+def replay_data(data: Path, genesis_path: Path, schedule: Schedule | None = None) -> Reexecution:
+    """Execute the log in a stopped node's database and compare its blocks, its rows and its newest snapshot.
+
+    Raises LogDiffers, Unread. `schedule`: at which heights the log tells states, if not as every node does.
+    """
     try:
         genesis, cluster_id = _parse_genesis(genesis_path.read_bytes(), str(genesis_path))
         with _stopped(data), closing(_open(data / "node.db")) as database:
-            replayed = _execute(genesis, cluster_id, _contents(database))
+            replayed = _execute(genesis, cluster_id, _contents(database), schedule)
             _compare_blocks(database, replayed)
             _compare_rows(database, replayed)
+            _compare_snapshot(data, replayed)
             return replayed
     except sqlite3.Error as error:
         raise Unread(f"the database in {data} cannot be read: {error}") from None
@@ -80,9 +87,11 @@ def replay_data(data: Path, genesis_path: Path) -> Reexecution:
         raise Unread(f"cannot read {error.filename}: {error.strerror}") from None
 
 
-def _execute(genesis: Genesis, cluster_id: bytes, contents: Iterator[bytes]) -> Reexecution:
+def _execute(
+    genesis: Genesis, cluster_id: bytes, contents: Iterator[bytes], schedule: Schedule | None = None
+) -> Reexecution:
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        replayed = Reexecution(genesis, cluster_id, threads)
+        replayed = Reexecution(genesis, cluster_id, threads, schedule)
         for told in blocks_told(contents):
             replayed.take(told)
         return replayed
@@ -140,6 +149,12 @@ def _compare_rows(database: sqlite3.Connection, replayed: Reexecution) -> None:
             raise LogDiffers(replayed.end.height, replayed.end.size, f"the stored row {table}/{name} is another one")
 
 
+def _compare_snapshot(data: Path, replayed: Reexecution) -> None:
+    difference = find_difference(data / "snapshots", replayed.state) if replayed.state is not None else None
+    if difference is not None:
+        raise LogDiffers(replayed.end.height, replayed.end.size, difference)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit code."""
     options = _parse(arguments)
@@ -160,6 +175,8 @@ def main(arguments: Sequence[str]) -> int:
     spent_s = time.monotonic() - begin
     end = replayed.end
     print(f"size {end.size}\nheight {end.height}\nroot {b64u_encode(end.root)}\nstate_digest {end.state_digest}")
+    if replayed.state is not None:
+        print(f"state {replayed.state.height} {replayed.state.hash}")
     rate = replayed.records / spent_s
     print(f"{replayed.records} records in {spent_s:.1f} s, {rate:.0f} records/s: all as the log says")
     return 0

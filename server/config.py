@@ -34,7 +34,9 @@ class NodeSettings(Section, frozen=True):
     id: Annotated[str, Meta(description="Member id of the organisation that runs this node, as in genesis")]
     genesis: Annotated[str, Meta(description="Path of genesis.json")] = "genesis.json"
     keys: Annotated[str, Meta(description="Folder with this organisation's private keys, mode 0700")] = "keys"
-    data: Annotated[str, Meta(description="Folder of journal, signer file, photos and SQLite database")] = "data"
+    data: Annotated[str, Meta(description="Folder of journal, signer file, photos, snapshots and SQLite database")] = (
+        "data"
+    )
 
 
 class HttpSettings(Section, frozen=True):

@@ -63,6 +63,8 @@ class Config:
     """Whether a replica that starts listens before it signs: what peers hold of its own signatures it must know."""
     truncate_every: int = 64
     """Heights between two truncations of the journal: a rewrite costs several syncs."""
+    truncate_bytes: int = 32 * MIB
+    """Truncated earlier when so much was written since: full blocks with their openings are up to 4 MiB each."""
 
     def __post_init__(self) -> None:
         if self.me not in self.members or len(dict.fromkeys(self.members)) != len(self.members):

@@ -117,6 +117,13 @@ def publish(state: State, member: str, line: Line) -> None:
     for publication in state.checkpoints.note(member, line):
         state.emit(publication)
         height = state.checkpoints.height_of(publication.size)
-        if height >= state.truncated_height + state.config.truncate_every:
-            state.truncated_height = height
-            state.emit(Truncate(live_entries(state)))
+        if _may_truncate(state, height):
+            live = live_entries(state)
+            state.truncated_height, state.journal_bytes = height, sum(len(entry.data) for entry in live)
+            state.emit(Truncate(live))
+
+
+def _may_truncate(state: State, height: int) -> bool:
+    """Has a quorum cosigned past so many heights, or so many bytes, that a rewrite is worth its syncs?"""
+    config, heights = state.config, height - state.truncated_height
+    return heights >= config.truncate_every or (heights > 0 and state.journal_bytes >= config.truncate_bytes)

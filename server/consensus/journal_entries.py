@@ -34,6 +34,7 @@ def restore_entries(state: State, journal: tuple[JournalEntry, ...]) -> None:
     """Rebuild view and votes from the journal, in the order written. Raises Malformed when an entry is not ours:
     then what was voted is not known, and the replica must not start (consensus.md 2.8)."""
     for entry in journal:
+        state.journal_bytes += len(entry.data)
         _RESTORE[entry.type](state, entry)
     if state.phase == "normal" and state.view > 0 and state.installed is None:
         raise Malformed("the journal names a view without its NEW-VIEW")
@@ -51,6 +52,8 @@ def _slot_at(state: State, height: int) -> Slot | None:
 def _restore_vote(state: State, entry: JournalEntry) -> None:
     raw, signature, packed = unpack(entry.data, 3)
     prepare = read_body(Prepare, raw, signature)
+    # What the process before had not truncated yet is due by its age, however often a node is started.
+    state.truncated_height = min(state.truncated_height, prepare.body.height - 1)
     slot = _slot_at(state, prepare.body.height)
     if slot is None:
         return

@@ -71,8 +71,8 @@ class Replica:
         )
         for boundary in restored.recent:
             self._state.extend(boundary)
-        restore_entries(self._state, restored.journal)
         self._state.truncated_height = restored.tip.height
+        restore_entries(self._state, restored.journal)
         for packed in restored.evidence:
             evidence = unpack_evidence(packed)
             self._state.evidence[evidence.id] = evidence

@@ -119,6 +119,9 @@ class State:
     evidence_since_ms: int | None = None
     status_ms: int | None = None
     truncated_height: int = 0
+    """The journal holds nothing of this height and those below, or only what was in flight then."""
+    journal_bytes: int = 0
+    """What the journal holds."""
     now_ms: int = 0
     """For patience: it grows as the driver's clock does, and stands while that is set back."""
     wall_ms: int = 0
@@ -187,6 +190,7 @@ class State:
 
     def persist(self, *entries: JournalEntry) -> None:
         """Make entries durable before anything that follows."""
+        self.journal_bytes += sum(len(entry.data) for entry in entries)
         self.emit(Persist(entries))
 
     def send(self, message: Message | Body, to: str | None = None) -> None:

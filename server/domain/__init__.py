@@ -11,6 +11,7 @@ from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
+from server.domain.state_root import TellStateRoot
 from server.domain.tally import FinalizeMotion, TallyMotion, TallyResult
 from server.domain.ticket import PhotoOwner, ReportTicket, Ticket, TicketEvent, TicketPhoto
 from server.domain.ticket_step import (
@@ -33,7 +34,7 @@ _KINDS: tuple[type[RecordKind], ...] = (
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
-_DERIVED: tuple[type[DerivedKind], ...] = (OrderEvidence, Seal, TallyMotion, ConfirmTicketByTime)
+_DERIVED: tuple[type[DerivedKind], ...] = (OrderEvidence, Seal, TellStateRoot, TallyMotion, ConfirmTicketByTime)
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
 

@@ -13,7 +13,8 @@ from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_order
 from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import BindDevice, Device, Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work
-from server.ledger.block import Header, entries_root
+from server.domain.state_root import TellStateRoot
+from server.ledger.block import Derived, Header, entries_root
 from server.limits import BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, BLOCK_TIMERS_MAX, NONCE_KEPT_MS, RECORD_BYTES_MAX
 from server.record.canonical import Malformed
 from server.record.rows import Rows, key
@@ -36,18 +37,25 @@ class SignatureCheck(NamedTuple):
 
 
 def check_batch(
-    header: Header, items: Sequence[bytes], works: Sequence[Work], rows: Rows, due: Sequence[Timer]
+    header: Header,
+    items: Sequence[bytes],
+    works: Sequence[Work],
+    rows: Rows,
+    due: Sequence[Timer],
+    told: Derived | None = None,
 ) -> None:
     """Raise BatchInvalid unless an honest node could have proposed this.
 
     `works` are the parsed `items`, in order; `rows` hold their access set and the sealed size; `due` are the timers not
-    done with due_ms <= header.time_ms, at least the earliest BLOCK_TIMERS_MAX of them.
+    done with due_ms <= header.time_ms, at least the earliest BLOCK_TIMERS_MAX of them; `told` is the root of the state
+    that this very block must tell (`Schedule.told_at`), as it was computed from own rows.
     """
     assert len(items) == len(works)
     _check_sizes(header, items)
-    evidence, seals, timers, records = _split(works)
+    evidence, seals, roots, timers, records = _split(works)
     _check_evidence(evidence, rows)
     _check_seal(seals, rows)
+    check_state_root(roots, told)
     _check_timers(header, timers, due)
     _check_once(header, records, rows)
     for record in records:
@@ -68,16 +76,17 @@ def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
 
 def _split(
     works: Sequence[Work],
-) -> tuple[list[DerivedWork], list[DerivedWork], list[DerivedWork], list[RecordWork]]:
-    """Evidence, seals, timers and records: the order of a block (decisions 4)."""
+) -> tuple[list[DerivedWork], list[DerivedWork], list[DerivedWork], list[DerivedWork], list[RecordWork]]:
+    """Evidence, seals, state roots, timers and records: the order of a block (decisions 4)."""
     derived = [work for work in works if isinstance(work, DerivedWork)]
     evidence = [work for work in derived if isinstance(work.rule, OrderEvidence)]
     seals = [work for work in derived if isinstance(work.rule, Seal)]
+    roots = [work for work in derived if isinstance(work.rule, TellStateRoot)]
     timers = [work for work in derived if work.rule.timed]
     records = [work for work in works if isinstance(work, RecordWork)]
-    if list(works) != [*evidence, *seals, *timers, *records]:
-        raise BatchInvalid("the items do not stand in the order evidence, seal, timers, records")
-    return evidence, seals, timers, records
+    if list(works) != [*evidence, *seals, *roots, *timers, *records]:
+        raise BatchInvalid("the items do not stand in the order evidence, seal, state root, timers, records")
+    return evidence, seals, roots, timers, records
 
 
 def _check_evidence(evidence: Sequence[DerivedWork], rows: Rows) -> None:
@@ -101,6 +110,13 @@ def _check_seal(seals: Sequence[DerivedWork], rows: Rows) -> None:
             raise BatchInvalid("the seal is not newer than the one before")
         if (work.item.due_ms, work.item.key) != (0, str(rule.size)):
             raise BatchInvalid("the seal is not named after its size")
+
+
+def check_state_root(works: Sequence[Work], told: Derived | None) -> None:
+    """Raise BatchInvalid unless the block tells exactly the state root that it must tell, or none."""
+    found = [work.item for work in works if isinstance(work, DerivedWork) and isinstance(work.rule, TellStateRoot)]
+    if found != ([] if told is None else [told]):
+        raise BatchInvalid("the block does not tell the root of the state that it must tell, as we compute it")
 
 
 def _check_timers(header: Header, timers: Sequence[DerivedWork], due: Sequence[Timer]) -> None:

@@ -37,6 +37,8 @@ class Executed(msgspec.Struct, frozen=True):
     root: bytes
     nodes: tuple[tuple[int, int, bytes], ...]
     state_digest: str
+    before: Mapping[Key, Row | None]
+    """What the changed rows were before the block."""
 
 
 def execute_block(header: Header, works: Sequence[Work], rows: Rows, tree: Frontier, trust: Trust) -> Executed:
@@ -69,6 +71,7 @@ def execute_block(header: Header, works: Sequence[Work], rows: Rows, tree: Front
         grown.root(),
         tuple(nodes),
         digest,
+        {name: rows.loaded[name] for name in rows.changed},
     )
 
 

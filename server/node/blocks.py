@@ -15,7 +15,7 @@ from server.consensus.block import Attachments, Block, fit_attachments
 from server.consensus.effects import Store
 from server.consensus.events import Verdict
 from server.domain.agenda import SEALED, Seal, Sealed, Timer
-from server.domain.check import BatchInvalid, check_batch, signature_checks
+from server.domain.check import BatchInvalid, check_batch, check_state_root, signature_checks
 from server.domain.evidence import OrderEvidence
 from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
@@ -37,6 +37,10 @@ PREPARED_MAX = 4
 """Checked candidates of one height that are kept with their rows."""
 INLINE_CHECKS_MAX = 8
 """Signatures checked on the loop; more go to a thread, where the C code releases the lock."""
+
+
+class StateDiffers(Exception):
+    """This node's rows are not the ledger's: it must end before it serves or signs anything more of them."""
 
 
 @dataclass(slots=True)
@@ -84,7 +88,8 @@ class Blocks:
         picked = pool.pick()
         evidence = tuple(encode(item) for item in self._parts.evidence.items(self._parts.agenda.barred))
         seal = await self._seal(bool(picked or derived or evidence))
-        derived = (*evidence, *seal, *derived)
+        told = await self._state_root(bool(picked or derived or evidence or seal))
+        derived = (*evidence, *seal, *told, *derived)
         works, rows = await self._plan_items((*derived, *(waiting.item for waiting in picked)))
         stale = {waiting.record_id: waiting for waiting in picked if _was_ordered(waiting.work, rows)}
         for record_id, waiting in stale.items():
@@ -118,6 +123,11 @@ class Blocks:
             "size": sealed.size,
         }
         return (encode(Derived(body, 0, str(sealed.size), Seal.kind)),)
+
+    async def _state_root(self, other_content: bool) -> tuple[bytes, ...]:
+        """What the next block must tell of the state (decisions 8); by itself it is no reason for a block."""
+        told = await self._parts.snapshots.told(self._parts.ledger.tip.height + 1) if other_content else None
+        return () if told is None else (encode(told),)
 
     async def check(self, block: Block) -> Verdict:
         """Is a proposal valid on our tip, with every attachment here?"""
@@ -168,7 +178,8 @@ class Blocks:
     async def _judge(self, candidate: Candidate) -> None:
         block, works, rows = candidate.block, candidate.works, candidate.rows
         timers = await self._parts.ledger.rows.due_timers(block.header.time_ms, BLOCK_TIMERS_MAX)
-        check_batch(block.header, block.items, works, rows, timers)
+        told = await self._parts.snapshots.told(block.height)
+        check_batch(block.header, block.items, works, rows, timers, told)
         if block.header.rules != RULES:
             raise BatchInvalid("its rules are not ours")
         await self._check_derived(works, timers)
@@ -225,15 +236,30 @@ class Blocks:
             raise BatchInvalid("a record's signature is wrong")
 
     async def execute(self, block: Block) -> Executed:
-        """Execute a block in memory on our tip; the same answer however often it is asked."""
+        """Execute a block in memory on our tip; the same answer however often it is asked.
+
+        Raises StateDiffers: a quorum tells another state than this node holds.
+        """
         candidate = self._candidates.get(block.block_id)
         if candidate is None:
             candidate = await self._plan(block)
             self._keep(candidate)
         if candidate.executed is None:
+            await self._compare_state(candidate)
             tree = self._parts.ledger.tree
             candidate.executed = execute_block(block.header, candidate.works, candidate.rows, tree, self._parts.trust)
         return candidate.executed
+
+    async def _compare_state(self, candidate: Candidate) -> None:
+        """Prepared or fetched with a certificate: what it tells of the state is what a quorum computed."""
+        height = candidate.block.height
+        try:
+            check_state_root(candidate.works, await self._parts.snapshots.told(height))
+        except BatchInvalid:
+            raise StateDiffers(
+                f"the rows of this node are not those of the ledger: block {height} tells another state.root than they "
+                "give. They are damaged, or were changed: stop the node and look with scripts/replay.py --data"
+            ) from None
 
     async def store(self, effect: Store) -> tuple[Executed, list[RecordWork]]:
         """Write a committed block with its rows and openings in one transaction."""
@@ -246,6 +272,7 @@ class Blocks:
         await self._parts.ledger.store(executed, works, commitment, given)
         self._candidates.clear()
         self._built = None
+        await self._parts.snapshots.begin()
         return executed, records
 
     def parse_evidence(self, block: Block) -> list[DerivedWork]:

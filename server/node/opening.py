@@ -16,6 +16,7 @@ from server.consensus.config import Config as ReplicaConfig
 from server.consensus.replica import Replica
 from server.consensus.restored import Boundary, Restored, Tip
 from server.domain.genesis_rows import trust_of
+from server.domain.state_root import Schedule
 from server.gateway.photos import PhotoFiles
 from server.ledger.genesis import Genesis, estate_of, parse_genesis
 from server.node.admission import Admission
@@ -42,6 +43,7 @@ from server.storage.ledger import Ledger
 from server.storage.photos import PhotoIndex
 from server.storage.replay import open_ledger
 from server.storage.signer import SignerFile
+from server.storage.snapshots import Snapshots
 from server.storage.transcripts import TranscriptStore
 from server.storage.vault import Vault
 
@@ -53,8 +55,8 @@ class StartRefused(Exception):
 
 
 @asynccontextmanager
-async def open_node(config: Config) -> AsyncIterator[Node]:
-    """A node with its replica running and its peers being sought.
+async def open_node(config: Config, schedule: Schedule | None = None) -> AsyncIterator[Node]:
+    """A node with its replica running and its peers being sought. All nodes of a ledger have one `schedule`.
 
     Raises StartRefused, NoRoom, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers; later, into the
     caller's block, NodeFailed.
@@ -67,7 +69,7 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
         database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
         stack.push_async_callback(database.close)
         vault = Vault(keys.vault)
-        ledger = await open_ledger(database, genesis, cluster_id, vault)
+        ledger = await open_ledger(database, genesis, cluster_id, vault, schedule)
         peers = _make_peers(genesis, keys, config.node.id)
         private = open_private(database, vault, keys)
         outside = await stack.enter_async_context(open_outside(config, keys.token))
@@ -77,6 +79,7 @@ async def open_node(config: Config) -> AsyncIterator[Node]:
         node = Node(parts, peers, outside, private, data_bytes)
         stack.push_async_callback(node.finish)
         stack.push_async_callback(parts.attachments.close)
+        stack.push_async_callback(parts.snapshots.close)
         await _start(stack, node, data)
         yield node
 
@@ -149,6 +152,7 @@ async def _make_parts(
         photos=photos,
         evidence=evidence,
         pool=pool,
+        snapshots=Snapshots(ledger, Path(config.node.data) / "snapshots"),
     )
     await parts.read_agenda()
     return parts
@@ -175,6 +179,7 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     parts.evidence.report = driver.put
     node.begin(driver, admission, receipts)
     driver.put(parts.agenda)
+    await parts.snapshots.begin()
     stack.push_async_callback(node.hang_up)
     await _listen(node)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())

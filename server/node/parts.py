@@ -20,6 +20,7 @@ from server.node.unsigned import Unsigned
 from server.record.kind import Trust
 from server.record.rows import key
 from server.storage.ledger import Ledger
+from server.storage.snapshots import Snapshots
 from server.storage.transcripts import TranscriptStore
 
 
@@ -41,6 +42,7 @@ class Parts:
     photos: PhotoDesk
     evidence: EvidenceDesk
     pool: Pool
+    snapshots: Snapshots
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)
     unsigned: Unsigned = field(default_factory=Unsigned)

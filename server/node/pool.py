@@ -20,8 +20,8 @@ from server.limits import (
     RECORDS_IN_FLIGHT_PER_DEVICE,
 )
 
-RESERVED_ITEMS = BLOCK_TIMERS_MAX + 1
-"""Places of a block kept free for its seal and its due timers."""
+RESERVED_ITEMS = BLOCK_TIMERS_MAX + 2
+"""Places of a block kept free for its seal, the state's root and its due timers."""
 RESERVED_BYTES = 64 * 1024
 NAMED_BYTES = 8
 """Lengths of an opening and of its name in a frame."""

@@ -18,6 +18,7 @@ import msgspec
 from server.domain.execute import Executed
 from server.domain.genesis_rows import genesis_rows
 from server.domain.plan import RecordWork, Work
+from server.domain.state_root import Schedule
 from server.ledger.block import ACCEPTED, LEAF_KIND, block_id, derived_id, genesis_digest, genesis_tip
 from server.ledger.genesis import Genesis
 from server.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
@@ -74,9 +75,11 @@ SEEN_PAGE = 50_000
 class Ledger:
     """Mutable. One ledger in one database; the node is its only writer."""
 
-    def __init__(self, database: Database, cluster_id: bytes, openings: OpeningStore) -> None:
+    def __init__(
+        self, database: Database, cluster_id: bytes, openings: OpeningStore, schedule: Schedule | None = None
+    ) -> None:
         self.database = database
-        self.rows = RowStore(database)
+        self.rows = RowStore(database, schedule=schedule)
         self._tiles = TreeStore(database)
         self.cosignatures = CosignatureStore(database)
         self.openings = openings
@@ -87,13 +90,20 @@ class Ledger:
         self._writing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, database: Database, genesis: Genesis, cluster_id: bytes, vault: Vault) -> Ledger:
+    async def open(
+        cls,
+        database: Database,
+        genesis: Genesis,
+        cluster_id: bytes,
+        vault: Vault,
+        schedule: Schedule | None = None,
+    ) -> Ledger:
         """Open the ledger of this genesis, or begin it. Raises DatabaseFault when the database holds another ledger.
 
         When the row tables do not fit this program (`database.rows_current`), `replay.rebuild_rows` must follow.
         """
         await check_vault(database, vault)
-        ledger = cls(database, cluster_id, OpeningStore(database, vault))
+        ledger = cls(database, cluster_id, OpeningStore(database, vault), schedule)
         tip = await database.read(read_tip)
         if tip is None:
             await ledger._begin(genesis)
@@ -253,7 +263,7 @@ class Ledger:
             batch.add(BLOCK, [_block_row(executed, tip, commitment)])
             batch.add(ENTRY, self._entry_rows(executed, works))
             batch.put(TILE, sorted(tiles.items()))
-            self.rows.flush(batch, executed.changed, tip.time_ms)
+            self.rows.flush_block(batch, executed)
             self.openings.settle(batch, works, given, tip.height, tip.time_ms)
             settle_photos(batch, works, tip.time_ms)
             self.cosignatures.write(batch, lines)

@@ -89,6 +89,17 @@ class Transcript(Model):
         table = "transcript"
 
 
+class RowBefore(Model):
+    """A row as it was when the state began to be hashed, if it changed since. Id `<table>/<row id>`; the line is as in
+    `domain.state_root`, empty for a row that was not there."""
+
+    id = fields.CharField(max_length=320, primary_key=True)
+    line = fields.BinaryField()
+
+    class Meta:
+        table = "row_before"
+
+
 class DerivedTable(Model):
     """Which shape each table of rows was made for, so that a changed shape is noticed and replayed."""
 
@@ -104,4 +115,5 @@ ENTRY = table_of(Entry)
 TILE = table_of(Tile)
 COSIGNATURE = table_of(Cosignature)
 TRANSCRIPT = table_of(Transcript)
+ROW_BEFORE = table_of(RowBefore)
 DERIVED_TABLE = table_of(DerivedTable)

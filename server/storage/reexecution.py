@@ -21,7 +21,8 @@ from server.domain.evidence import Barred
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items
-from server.ledger.block import LEAF_KIND, Header, block_id, entries_root, genesis_digest, genesis_tip
+from server.domain.state_root import After, Manifest, Schedule, TellStateRoot, manifest_of
+from server.ledger.block import LEAF_KIND, Derived, Header, block_id, entries_root, genesis_digest, genesis_tip
 from server.ledger.checkpoint import verify_cosign_line
 from server.ledger.genesis import Genesis, estate_of
 from server.ledger.merkle import EMPTY_ROOT, Frontier
@@ -153,7 +154,12 @@ def _hold(waiting: dict[Key, Waiting], name: Key, row: Row, kind: type[Waiting])
 class Reexecution:
     """Mutable. The ledger as it stands after the blocks that were given to `take`, in order."""
 
-    def __init__(self, genesis: Genesis, cluster_id: bytes, threads: Executor) -> None:
+    def __init__(
+        self, genesis: Genesis, cluster_id: bytes, threads: Executor, schedule: Schedule | None = None
+    ) -> None:
+        self._schedule = schedule or Schedule()
+        self.state: Manifest | None = None
+        """The newest state whose root the log tells, or will tell."""
         self._genesis, self._cluster_id, self._threads = genesis, cluster_id, threads
         self._estate, self._trust = estate_of(genesis, cluster_id), trust_of(genesis, cluster_id)
         self._tree = Frontier()
@@ -170,7 +176,8 @@ class Reexecution:
         header, items = self._header(told)
         try:
             works, rows = self.rows.plan(items, self._estate)
-            check_batch(header, items, works, rows, self.rows.due(header.time_ms))
+            self._check_state(told, works)
+            check_batch(header, items, works, rows, self.rows.due(header.time_ms), self._told(told.height))
             running = self._verify(signature_checks(_records(works), rows))
         except (Malformed, BatchInvalid) as error:
             raise LogDiffers(told.height, told.first_index, str(error)) from None
@@ -181,6 +188,22 @@ class Reexecution:
                 self._check_seal(told, work.rule)
         self._join(told, works, running)
         return self._advance(header, executed, works)
+
+    def _told(self, height: int) -> Derived | None:
+        if self._schedule.told_at(height) is None:
+            return None
+        assert self.state is not None, "the state was hashed after its block"
+        return self.state.item()
+
+    def _check_state(self, told: BlockTold, works: Sequence[Work]) -> None:
+        """Names the entry that tells another state; that one is missing is for `check_batch` to say."""
+        mine = self._told(told.height)
+        for index, work in enumerate(works, told.first_index):
+            if mine is None or not isinstance(work, DerivedWork) or not isinstance(work.rule, TellStateRoot):
+                continue
+            if work.item != mine:
+                said, gives = encode(work.item.body).decode(), encode(mine.body).decode()
+                raise LogDiffers(told.height, index, f"the log tells the state {said}, executing gives {gives}")
 
     def _header(self, told: BlockTold) -> tuple[Header, list[bytes]]:
         items = []
@@ -249,7 +272,14 @@ class Reexecution:
         self.records += len(_records(works))
         name = block_id(self._cluster_id, header)
         self.end = End(header.height, executed.size, executed.root, name, executed.state_digest, header.time_ms)
+        if header.height % self._schedule.every == 0:
+            self.state = self._hash_state(header)
         return self.end
+
+    def _hash_state(self, header: Header) -> Manifest:
+        end = self.end
+        after = After(end.height, end.block_id, end.size, end.root, end.state_digest, end.time_ms, header.rules)
+        return manifest_of(after, ((name.table, row) for name, row in self.rows.by_key.items()))
 
 
 def _difference(told: BlockTold, executed: Executed) -> tuple[int, str]:

@@ -6,15 +6,16 @@ out otherwise than it was stored. It verifies no signature.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.plan import RecordWork, Work
+from server.domain.state_root import Schedule
 from server.ledger.genesis import Genesis, estate_of
 from server.ledger.merkle import Frontier
 from server.record.canonical import encode
-from server.record.rows import Key, Row
+from server.record.rows import Key
 from server.storage.database import Database
 from server.storage.ledger import EntryDamaged, Ledger
 from server.storage.rows import RowStore, read_all
@@ -28,12 +29,14 @@ class ReplayDiffers(Exception):
     """A block does not execute to what was stored: other rules, or a damaged database."""
 
 
-async def open_ledger(database: Database, genesis: Genesis, cluster_id: bytes, vault: Vault) -> Ledger:
+async def open_ledger(
+    database: Database, genesis: Genesis, cluster_id: bytes, vault: Vault, schedule: Schedule | None = None
+) -> Ledger:
     """Open or begin the ledger of this genesis, and rebuild its rows when this program's shapes are other ones.
 
     Raises DatabaseFault (another ledger, a wrong key) and ReplayDiffers.
     """
-    ledger = await Ledger.open(database, genesis, cluster_id, vault)
+    ledger = await Ledger.open(database, genesis, cluster_id, vault, schedule)
     if not database.rows_current:
         await rebuild_rows(ledger, genesis, cluster_id)
     return ledger
@@ -48,9 +51,13 @@ async def rebuild_rows(ledger: Ledger, genesis: Genesis, cluster_id: bytes) -> N
     await ledger.database.run(_empty_rows)
     rows.clear()
     first = {Key(row.table, row.id): row for row in genesis_rows(genesis)}
-    await _flush(ledger.database, rows, first, genesis.created_ms)
+    batch = Batch()
+    rows.flush(batch, first, genesis.created_ms)
+    await ledger.database.write(batch)
     async for _, _, executed in _execute_stored(ledger, rows, genesis, cluster_id):
-        await _flush(ledger.database, rows, executed.changed, executed.header.time_ms)
+        batch = Batch()
+        rows.flush_block(batch, executed)
+        await ledger.database.write(batch)
         rows.take(executed.changed)
     await ledger.database.keep_derived()
 
@@ -115,15 +122,10 @@ async def _compare(source: Ledger, stored: StoredBlock, executed: Executed) -> N
     raise ReplayDiffers(f"block {height} executes to another size, root or digest than was stored")
 
 
-async def _flush(database: Database, rows: RowStore, changed: Mapping[Key, Row], time_ms: int) -> None:
-    batch = Batch()
-    rows.flush(batch, changed, time_ms)
-    await database.run(batch.run)
-
-
 async def _empty_rows(connection: Connection) -> None:
     for table in ROW_TABLES:
         await change(connection, f'DELETE FROM "{table}"')  # noqa: S608 - names of our own tables
+    await change(connection, 'DELETE FROM "row_before"')
     await change(connection, 'DELETE FROM "derived_table"')
 
 

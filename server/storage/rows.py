@@ -11,10 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from server.domain.agenda import SealWait, Timer
+from server.domain.execute import Executed
 from server.domain.plan import Work, access_set, parse_items
+from server.domain.state_root import Schedule, row_line
 from server.limits import BLOCK_TIMERS_MAX, INTEGER_MAX
 from server.record.rows import Key, Row, Rows
 from server.storage.database import Database
+from server.storage.ledger_tables import ROW_BEFORE
 from server.storage.statements import Batch, Connection, fetch, find_in_tables, is_postgres
 from server.storage.tables import FORGET_COLUMN, ROW_TABLES
 
@@ -26,8 +29,9 @@ _UNKNOWN: Any = object()
 class RowStore:
     """Mutable. The rows of one ledger; only `Ledger` and replay write through it."""
 
-    def __init__(self, database: Database, cached_max: int = CACHED_ROWS_MAX) -> None:
+    def __init__(self, database: Database, cached_max: int = CACHED_ROWS_MAX, schedule: Schedule | None = None) -> None:
         self._database = database
+        self.schedule = schedule or Schedule()
         self._cached: OrderedDict[Key, Row | None] = OrderedDict()
         self._cached_max = cached_max
         self._next_due_ms: int | None = None
@@ -104,8 +108,21 @@ class RowStore:
                 waits = self._waits = await self._database.read(_seal_waits)
         return [wait for wait in waits if wait.index < below]
 
-    def flush(self, batch: Batch, changed: Mapping[Key, Row], time_ms: int) -> None:
-        """Have the rows that a block changed written, one statement a table, and what is forgotten by then deleted."""
+    def flush_block(self, batch: Batch, executed: Executed) -> None:
+        """Have the rows of a block written; while the state before it is being hashed, what they were as well.
+
+        Meanwhile nothing is forgotten either: the hash takes its time, and must find the state as it was.
+        """
+        header = executed.header
+        hashing = self.schedule.hashing_during(header.height) is not None
+        self.flush(batch, executed.changed, header.time_ms, forgets=not hashing)
+        if hashing:
+            batch.add_missing(ROW_BEFORE, [_before(name, row) for name, row in executed.before.items()])
+        elif self.schedule.hashing_during(header.height - 1) is not None:
+            batch.change('DELETE FROM "row_before"')
+
+    def flush(self, batch: Batch, changed: Mapping[Key, Row], time_ms: int, *, forgets: bool = True) -> None:
+        """Have changed rows written, one statement a table, and what is forgotten by then deleted."""
         tables: defaultdict[str, list[Row]] = defaultdict(list)
         for name, row in changed.items():
             tables[name.table].append(row)
@@ -117,7 +134,7 @@ class RowStore:
                 gone = [row.id for row in rows if _is_forgotten(row, time_ms)]
                 batch.change_chosen(f'DELETE FROM "{table}"', "id", gone)  # noqa: S608 - names of our own tables
         for table, row_table in ROW_TABLES.items():
-            if row_table.forgets:
+            if forgets and row_table.forgets:
                 forget = f'DELETE FROM "{table}" WHERE "{FORGET_COLUMN}" <= ?'  # noqa: S608 - names of our own tables
                 batch.change(forget, time_ms)
 
@@ -148,6 +165,10 @@ class RowStore:
 
 def _is_forgotten(row: Row, time_ms: int) -> bool:
     return int(getattr(row, FORGET_COLUMN)) <= time_ms
+
+
+def _before(name: Key, row: Row | None) -> tuple[str, bytes]:
+    return f"{name.table}/{name.id}", b"" if row is None else row_line(name.table, row)
 
 
 async def read_all(connection: Connection, table: str) -> list[Row]:
@@ -187,6 +208,25 @@ async def _seal_waits(connection: Connection) -> tuple[SealWait, ...]:
 def _select(table: str, where: str) -> str:
     columns = ",".join(f'"{column}"' for column in ROW_TABLES[table].table.columns)
     return f'SELECT {columns} FROM "{table}" WHERE {where}'  # noqa: S608 - names of our own tables
+
+
+async def read_lines(connection: Connection, table: str, after: str, limit: int) -> tuple[list[bytes], str | None]:
+    """A page of a table as it was when the state began to be hashed: lines in the order of ids above `after`.
+
+    Rows are read before what they were: whatever changes in between has left its earlier line behind by then. Returns
+    also the id where the next page begins, None after the last one.
+    """
+    order = _id_order(connection)
+    found = await fetch(connection, _select(table, f"{order} > ? ORDER BY {order} LIMIT ?"), after, limit)
+    rows = [ROW_TABLES[table].row(record) for record in found]
+    last = rows[-1].id if len(rows) == limit else None
+    lines = {row.id: row_line(table, row) for row in rows}
+    # A slash ends the table's name, and 0 is the character after it.
+    bounds = (f"{table}/{after}", f"{table}0" if last is None else f"{table}/{last}")
+    sql = 'SELECT "id", "line" FROM "row_before" WHERE "id" > ? AND "id" <= ?'
+    for name, line in await fetch(connection, sql, *bounds):
+        lines[name[len(table) + 1 :]] = bytes(line)
+    return [line for _, line in sorted(lines.items()) if line], last
 
 
 def _id_order(connection: Connection) -> str:

@@ -1,5 +1,6 @@
 """Cosignatures (consensus.md 1.4; decisions 6 and 7): what is signed, when, and what it makes of a checkpoint."""
 
+from dataclasses import replace
 from hashlib import sha256
 
 from server.consensus import effects
@@ -155,6 +156,28 @@ def test_the_journal_is_truncated_after_cosignatures_and_keeps_what_is_in_flight
     bench.restart("a")
     bench.agree(2)
     assert bench["a"].state.tip.height == 66
+
+
+def test_a_node_that_is_started_again_and_again_truncates_its_journal_all_the_same() -> None:
+    bench = Bench()
+    for _ in range(4):
+        bench.agree(20)
+        bench.restart("a")
+    assert bench["a"].state.tip.height == 80
+    assert bench["a"].state.journal_bytes == sum(len(entry.data) for entry in bench["a"].journal)
+    assert len(bench["a"].journal) == 2 * (80 - 64)
+
+
+def test_a_journal_that_holds_much_is_truncated_before_its_time() -> None:
+    bench = Bench()
+    bench.agree(3)
+    state = bench["a"].state
+    assert state.journal_bytes == sum(len(entry.data) for entry in bench["a"].journal) > 0
+    state.config = replace(state.config, truncate_bytes=state.journal_bytes + 1)
+    bench.agree(1)
+    assert len(bench["a"].asked(effects.Truncate)) == 1
+    assert state.journal_bytes == sum(len(entry.data) for entry in bench["a"].journal)
+    assert state.journal_bytes < state.config.truncate_bytes
 
 
 # -- the table

@@ -18,10 +18,11 @@ from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.check import BatchInvalid, check_batch, signature_checks
 from server.domain.evidence import OrderEvidence, evidence_item
-from server.domain.execute import execute_block
+from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
 from server.domain.motion import TALLY, Motion
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items, parse_signed
+from server.domain.state_root import After, Manifest, manifest_of
 from server.domain.tally import tally_body
 from server.ledger.block import Derived, Header
 from server.ledger.merkle import Frontier
@@ -31,7 +32,7 @@ from server.record.rows import Key, Row, Rows, key
 from server.record.shape import open_private
 from server.record.signature import verify
 from tests.simulation.application import LedgerState, OpeningsMissing
-from tests.simulation.domain_ledger import DomainLedger, Tables
+from tests.simulation.domain_ledger import SCHEDULE, DomainLedger, Tables
 from tests.simulation.estate import Neighbourhood
 from tests.simulation.keyring import HashKeyring
 
@@ -142,7 +143,16 @@ class DomainApplication:
         items = timers + [record for record in pending if self.would_include(record, time_ms)][:BATCH]
         named = {one.culprit: one for one in self._evidence.values() if one.culprit not in self.ledger.barred}
         evidence = [encode(_item(one)) for _, one in sorted(named.items())]
-        return [*evidence, *self._seal(seal, bool(items or evidence)), *items]
+        derived = [*evidence, *self._seal(seal, bool(items or evidence))]
+        told = self._told(self.ledger.height + 1) if items or derived else None
+        return [*derived, *([] if told is None else [encode(told)]), *items]
+
+    def _told(self, height: int) -> Derived | None:
+        """What the block must tell of the state."""
+        if SCHEDULE.told_at(height) is None:
+            return None
+        assert self.ledger.state is not None, "the state was hashed after its block"
+        return self.ledger.state.item()
 
     def _seal(self, seal: PublishCheckpoint | None, other_content: bool) -> list[bytes]:
         """Decisions 7: with other content, or alone if a row waits for it."""
@@ -183,7 +193,7 @@ class DomainApplication:
         try:
             works, rows = self._plan(items)
             timers = self.ledger.due(header.time_ms)
-            check_batch(header, items, works, rows, timers)
+            check_batch(header, items, works, rows, timers, self._told(header.height))
             self._check_derived(works, timers)
             self._check_records([work for work in works if isinstance(work, RecordWork)], rows)
         except (Malformed, BatchInvalid):
@@ -243,9 +253,19 @@ class DomainApplication:
             header.time_ms,
             {**before.roots, executed.size: executed.root},
             {**before.done, **done},
+            before.state,
+            header.height,
         )
+        if header.height % SCHEDULE.every == 0:
+            ledger.state = self._hash_state(ledger, block, executed)
         self._forget(ledger, block)
         return ledger, list(done)
+
+    def _hash_state(self, ledger: DomainLedger, block: Block, executed: Executed) -> Manifest:
+        """From this node's own rows, those among them that others may have forgotten."""
+        header, size, digest = block.header, executed.size, executed.state_digest
+        after = After(header.height, block.block_id, size, executed.root, digest, header.time_ms, header.rules)
+        return manifest_of(after, ((table, row) for table, rows in ledger.tables.items() for row in rows.values()))
 
     def _forget(self, ledger: DomainLedger, block: Block) -> None:
         """Nonces past their time are deleted by each node when it likes."""

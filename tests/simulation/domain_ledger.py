@@ -9,10 +9,13 @@ from server.consensus.events import Agenda
 from server.domain.agenda import SEALED, Sealed, SealWait, Timer, due_order
 from server.domain.evidence import Barred
 from server.domain.member import Nonce
+from server.domain.state_root import Manifest, Schedule
 from server.ledger.merkle import Frontier
 from server.record.rows import Key, Row, Rows, key
 
 Tables = dict[str, dict[str, Row]]
+SCHEDULE = Schedule(every=2, lag=1)
+"""State roots come often here, so that every run orders some."""
 
 
 @dataclass(slots=True)
@@ -25,6 +28,9 @@ class DomainLedger:
     time_ms: int = 0
     roots: dict[int, bytes] = field(default_factory=dict)
     done: dict[str, str] = field(default_factory=dict)
+    state: Manifest | None = None
+    """The newest state whose root the log tells, or will tell."""
+    height: int = 0
 
     def get(self, name: Key) -> Row | None:
         """A row."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from server.domain import ballot, check, execute, member, offer, plan, points, tally, ticket_step
+from server.domain import ballot, check, execute, member, offer, plan, points, state_root, tally, ticket_step
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.ballot import Ballot, CastBallot
 from server.domain.motion import Turnout
@@ -239,6 +239,14 @@ def _believe_seals(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(domain.DomainApplication, "_check_seal", lambda self, seal: None)
 
 
+def _count_forgotten_rows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state_root, "is_forgotten", lambda line, time_ms: False)
+
+
+def _take_rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state_root, "sorted", lambda rows, key: list(rows), raising=False)
+
+
 DOMAIN_MUTANTS = (
     DomainMutant("points arrive twice", _move_twice),
     DomainMutant("a record may be ordered again", _order_again),
@@ -268,6 +276,9 @@ DOMAIN_MUTANTS = (
     DomainMutant("signatures of a proposal are not verified", _believe_signatures, liars=True),
     DomainMutant("nobody asks which timers are due", _skip("_check_timers"), range(19, 59), liars=True),
     DomainMutant("nobody asks whether a record was ordered before", _skip("_check_once"), range(10, 50), liars=True),
-    DomainMutant("a tally is believed", _count_as_told, liars=True),
-    DomainMutant("a seal is believed", _believe_seals, range(11, 51), liars=True),
+    DomainMutant("a state root is believed", _skip("check_state_root"), liars=True),
+    DomainMutant("a state root counts rows that some have forgotten", _count_forgotten_rows),
+    DomainMutant("rows stand in a state root as a node happens to hold them", _take_rows_as_they_come),
+    DomainMutant("a tally is believed", _count_as_told, range(61, 101), liars=True),
+    DomainMutant("a seal is believed", _believe_seals, range(91, 131), liars=True),
 )

@@ -9,6 +9,7 @@ from random import Random
 from server.consensus.effects import PublishCheckpoint
 from server.domain.agenda import Timer, due_item, due_order
 from server.domain.motion import TALLY
+from server.domain.state_root import TellStateRoot
 from server.ledger.block import Header
 from server.record.canonical import encode
 from tests.simulation.domain import DomainApplication
@@ -42,7 +43,20 @@ class LyingApplication(DomainApplication):
         self._time_ms = time_ms
         if any(map(_is_tally, items)):
             return self._random.choice((self._miscount, self._leave_out_timers))(items)
+        if any(map(_is_state_root, items)):
+            return self._random.choice((self._tell_another_state, self._leave_out_state))(items)
         return self._random.choice(_LIES)(self, items)
+
+    def _leave_out_state(self, items: list[bytes]) -> list[bytes]:
+        return [item for item in items if not _is_state_root(item)]
+
+    def _tell_another_state(self, items: list[bytes]) -> list[bytes]:
+        """A state with a row more."""
+        told = [json.loads(item) if _is_state_root(item) else item for item in items]
+        for item in told:
+            if isinstance(item, dict):
+                item["body"]["rows"] += 1
+        return [encode(item) if isinstance(item, dict) else item for item in told]
 
     def _add_forgery(self, items: list[bytes]) -> list[bytes]:
         return [*items, *self._random.sample(self._phones.forged, min(1, len(self._phones.forged)))]
@@ -92,6 +106,10 @@ class LyingApplication(DomainApplication):
 
 def _is_timer(item: bytes) -> bool:
     return item.startswith(b"{") and json.loads(item)["kind"] != "seal"
+
+
+def _is_state_root(item: bytes) -> bool:
+    return item.startswith(b"{") and bool(json.loads(item)["kind"] == TellStateRoot.kind)
 
 
 def _is_tally(item: bytes) -> bool:
