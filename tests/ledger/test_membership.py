@@ -124,6 +124,12 @@ def test_a_node_key_is_no_operator_key() -> None:
     assert refusal(START, forged) is ChangeRefusal.SIGNATURES
 
 
+def test_a_change_cannot_bring_the_operator_key_that_signs_it() -> None:
+    change = rotating(START, "street", operator_key=new_key("street"))
+    forged = sign_change(node_signer("street", "new"), "street", CLUSTER_ID, signed(change))
+    assert unsigned_by(START.current, CLUSTER_ID, forged) == ("street",)
+
+
 def test_an_agreement_fits_no_other_ledger() -> None:
     offered = signed(removing(START, "street"))
     assert refuse_change(START, FOUNDED, bytes(32), offered) is ChangeRefusal.SIGNATURES
@@ -294,6 +300,14 @@ def test_an_old_key_is_good_up_to_the_size_of_the_change_and_evidence_beyond() -
     assert signed_after_retirement(rotated, ORIGIN, note(106, line("owners", 106))) == ()
     assert signed_after_retirement(rotated, ORIGIN, note(106, line("street", 106, "new"))) == ()
     assert signed_after_retirement(START, ORIGIN, note(106, line("street", 106))) == ()
+
+
+def test_the_keys_of_every_epoch_before_are_retired() -> None:
+    once = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 100)
+    twice = begun(once, rotating(once, "street", cosign_key=new_key("street again")), 20, 200)
+    assert signed_after_retirement(twice, ORIGIN, note(205, line("street", 205, "new"))) == ()
+    assert signed_after_retirement(twice, ORIGIN, note(206, line("street", 206, "new"))) == ("street",)
+    assert signed_after_retirement(twice, ORIGIN, note(206, line("street", 206))) == ("street",)
 
 
 def test_a_member_that_left_and_signs_on_is_shown() -> None:
