@@ -9,7 +9,8 @@ machine and hands out public.json only; whoever runs `assemble` learns no privat
 the fingerprint it prints. Private files have mode 0600 in a folder of mode 0700; nothing is ever overwritten.
 
 A *.key file is one line: 32 bytes in base64url. transport.crt and transport.pem serve the connections between nodes,
-officer-*.pem are the signing keys of the organisation's officers: move them to their devices.
+officer-*.pem are the signing keys of the organisation's officers: move them to their devices. operator.key is what the
+organisation will agree to another membership with: no node reads it, so move it to a safe, away from the machine.
 """
 
 import argparse
@@ -40,7 +41,7 @@ from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode,
 from server.record.shape import parse
 from server.record.signature import DeviceSigner, NodeSigner
 
-SIGNING_ROLES = ("attest", "consensus", "cosign", "log")
+SIGNING_ROLES = ("attest", "consensus", "cosign", "log", "operator")
 OWN_SECRETS = ("token", "vault")
 SEED_BYTES = 32
 FINGERPRINT_LENGTH = 16
@@ -262,6 +263,7 @@ def _run_member(options: argparse.Namespace) -> None:
     officers = options.officer or [officer_id(options.id)]
     make_organisation(options.out, options.id, options.name, officers, roll_key)
     print(f"Private keys of {options.id}: {options.out}. Keep a copy offline.")
+    print(f"Move {options.out / 'operator.key'} away from this machine, into a safe: the node never needs it.")
     print(f"Hand out only {options.out / 'public.json'}.")
     if not options.roll_key:
         print(f"A new roll key was made: give {options.out / 'roll.key'} to the other organisations (--roll-key).")

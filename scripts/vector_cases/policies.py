@@ -1,12 +1,16 @@
 """Genesis, and C2SP policies, which follow from it."""
 
+import json
 import re
+from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 from samples import CLUSTER_ID, ESTATE, GENESIS_BYTES, MEMBERS, ORIGIN, POLICY_TEXT, node_signer
 from server.ledger.checkpoint import TYPE_COSIGNATURE, TYPE_LOG, VerifierKey, cosigner_name
 from server.ledger.policy import parse_policy
-from server.record.canonical import b64u_encode
+from server.record.canonical import b64u_encode, encode
+from server.record.envelope import estate_name
 from vector_cases.case import Case, bad, changed, good, respelled, vector_file
 
 ONE_WITNESS = VerifierKey(cosigner_name(ORIGIN, "property"), TYPE_COSIGNATURE, node_signer("property", "cosign").public)
@@ -23,6 +27,8 @@ def files() -> dict[str, dict[str, Any]]:
 
 def _genesis() -> list[Case]:
     text, a_key = GENESIS_BYTES.decode(), b64u_encode(node_signer("street", "cosign").public)
+    with_operators = _with_operators(text, MEMBERS)
+    cluster_id = sha256(with_operators.encode()).digest()
     return [
         good(
             "three organisations",
@@ -31,12 +37,30 @@ def _genesis() -> list[Case]:
             estate=ESTATE,
             policy=POLICY_TEXT,
         ),
+        good(
+            "operator keys, which change no policy",
+            text=with_operators,
+            cluster_id=b64u_encode(cluster_id),
+            estate=estate_name(ESTATE.partition(".")[0], cluster_id),
+            policy=POLICY_TEXT,
+        ),
+        bad("one member without an operator key", "genesis", text=_with_operators(text, MEMBERS[:-1])),
+        bad("an empty operator key", "genesis", text=re.sub(r'("operator_key":")[^"]*', r"\1", with_operators)),
         bad("another spelling", "genesis", text=text.replace(":", ": ", 1)),
         bad("another member", "genesis", text='{"a":1,' + text[1:]),
         bad("trailing bits of a key", "genesis", text=changed(text, a_key, respelled(a_key))),
         bad("a key of 31 bytes", "genesis", text=changed(text, a_key, b64u_encode(bytes(31)))),
         bad("no members", "genesis", text=re.sub(r'"members":\[.*\],"mode"', '"members":[],"mode"', text)),
     ]
+
+
+def _with_operators(text: str, nodes: Sequence[str]) -> str:
+    """genesis.json in which these members have an operator key."""
+    value = json.loads(text)
+    for member in value["members"]:
+        if member["id"] in nodes:
+            member["operator_key"] = b64u_encode(node_signer(member["id"], "operator").public)
+    return encode(value).decode()
 
 
 def _good_policies() -> list[Case]:

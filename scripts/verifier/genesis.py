@@ -11,6 +11,7 @@ from verifier.signatures import is_member_signature, point_of, thumbprint
 
 FINGERPRINT_LENGTH = 16
 _MEMBER = "attest_key consensus_key cosign_key id log_key name officers transport_certificate"
+_MEMBER_WITH_OPERATOR = _MEMBER + " operator_key"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def parse_genesis(data: bytes) -> Genesis:
     estate = members(value["estate"], "id name", "genesis")
     if not isinstance(value["members"], list) or not value["members"] or not isinstance(value["origin"], str):
         raise Rejected("genesis", "no members or no origin")
-    organisations = [members(member, _MEMBER, "genesis") for member in value["members"]]
+    organisations = _organisations(value["members"])
     ids = [organisation["id"] for organisation in organisations]
     if not all(isinstance(node, str) for node in ids) or ids != sorted(set(ids)):
         raise Rejected("genesis", "members must stand in the order of their ids")
@@ -68,6 +69,15 @@ def parse_genesis(data: bytes) -> Genesis:
         {officer["member"]: member["id"] for member in reversed(organisations) for officer in member["officers"]},
         _numbers(value["policy"]),
     )
+
+
+def _organisations(values: list[Any]) -> list[dict[str, Any]]:
+    """The members; all of them have an operator key or none has (DESIGN.md 2.3)."""
+    has_operators = isinstance(values[0], dict) and "operator_key" in values[0]
+    organisations = [members(value, _MEMBER_WITH_OPERATOR if has_operators else _MEMBER, "genesis") for value in values]
+    for organisation in organisations if has_operators else ():
+        unb64u(organisation["operator_key"], "genesis", HASH_BYTES)
+    return organisations
 
 
 def _numbers(value: Any) -> Numbers:

@@ -14,7 +14,9 @@ from server.record.signature import DeviceKey, check_node_key
 
 MEMBERS_MAX = 16
 ROLES = ("attest", "consensus", "cosign", "log")
-"""What a member has an Ed25519 key for."""
+"""What a member's node has an Ed25519 key for."""
+OPERATOR = "operator"
+"""What a member agrees to another membership with: a key that no node has, for it is kept offline (DESIGN.md D26)."""
 Duration = Annotated[int, Meta(ge=0, le=365 * 86_400_000)]
 Origin = Annotated[str, Meta(pattern=r"^[a-z0-9.-]{1,80}/[a-z0-9/-]{1,60}$(?!\n)")]
 
@@ -44,8 +46,11 @@ class Officer(Shape, frozen=True):
     member: MemberId
 
 
-class Organisation(Shape, frozen=True):
-    """A member of the cluster: an organisation that runs one node."""
+class Organisation(Shape, frozen=True, kw_only=True, omit_defaults=True):
+    """A member of the cluster: an organisation that runs one node.
+
+    `operator_key` is absent in a genesis from before there were any; such a cluster keeps its members for ever.
+    """
 
     attest_key: Digest
     consensus_key: Digest
@@ -54,6 +59,7 @@ class Organisation(Shape, frozen=True):
     log_key: Digest
     name: Line
     officers: tuple[Officer, ...]
+    operator_key: Digest = ""
     transport_certificate: str
 
 
@@ -72,8 +78,13 @@ class Genesis(Shape, frozen=True):
         """The organisation with this id."""
         return next((member for member in self.members if member.id == node), None)
 
+    @property
+    def has_operators(self) -> bool:
+        """Whether the members have the keys that another membership needs: all of them, or none."""
+        return bool(self.members[0].operator_key)
+
     def key(self, node: str, role: str) -> bytes:
-        """A member's Ed25519 public key; `role` is one of ROLES."""
+        """A member's Ed25519 public key; `role` is one of ROLES, or OPERATOR where `has_operators`."""
         member = self.member(node)
         assert member is not None, node
         return b64u_decode(getattr(member, role + "_key"), 32)
@@ -87,13 +98,20 @@ def parse_genesis(data: bytes) -> tuple[Genesis, bytes]:
         raise Malformed("members must stand in the order of their ids, each once", "members")
     if max(genesis.policy.approvals, genesis.policy.attestations) > len(ids):
         raise Malformed("the policy asks for more organisations than there are", "policy")
+    if len({bool(member.operator_key) for member in genesis.members}) > 1:
+        raise Malformed("either every member has an operator key or none", "members")
     for position, member in enumerate(genesis.members):
-        for role in ROLES:
-            check_node_key(genesis.key(member.id, role), f"members[{position}].{role}_key")
-        b64u_decode(member.transport_certificate)
-        for officer in member.officers:
-            officer.device_key.point()
+        check_organisation(member, f"members[{position}]")
     return genesis, sha256(data).digest()
+
+
+def check_organisation(member: Organisation, where: str) -> None:
+    """Raise Malformed for keys under which anybody could sign, or that are none; `where` begins the field's name."""
+    for role in (*ROLES, OPERATOR) if member.operator_key else ROLES:
+        check_node_key(b64u_decode(getattr(member, role + "_key"), 32), f"{where}.{role}_key")
+    b64u_decode(member.transport_certificate)
+    for officer in member.officers:
+        officer.device_key.point()
 
 
 def estate_of(genesis: Genesis, cluster_id: bytes) -> str:

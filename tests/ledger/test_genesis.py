@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from samples import CLUSTER_ID, ESTATE, GENESIS, GENESIS_BYTES, MEMBERS, QUORUM
-from server.ledger.genesis import estate_of, parse_genesis
+from samples import CLUSTER_ID, ESTATE, GENESIS, GENESIS_BYTES, MEMBERS, QUORUM, node_signer
+from server.ledger.genesis import OPERATOR, estate_of, parse_genesis
 from server.ledger.policy import policy_text
 from server.record.canonical import Malformed, b64u_encode, encode
 from tests.vector_files import vector_cases
@@ -76,3 +76,38 @@ def test_members_are_found_by_id() -> None:
     assert GENESIS.member("street") is GENESIS.members[2]
     assert GENESIS.member("nobody") is None
     assert len(GENESIS.key("street", "consensus")) == 32
+
+
+def with_operators(members: int) -> bytes:
+    """The sample genesis in which so many members, from the first on, have an operator key."""
+    value = json.loads(GENESIS_BYTES)
+    for member in value["members"][:members]:
+        member["operator_key"] = b64u_encode(node_signer(member["id"], OPERATOR).public)
+    return encode(value)
+
+
+def test_a_genesis_from_before_operator_keys_is_read_and_says_that_it_has_none() -> None:
+    assert not GENESIS.has_operators
+    assert encode(GENESIS) == GENESIS_BYTES
+
+
+def test_operator_keys_stand_in_genesis_and_are_spelled_once() -> None:
+    data = with_operators(len(MEMBERS))
+    genesis, _ = parse_genesis(data)
+    assert genesis.has_operators
+    assert encode(genesis) == data
+    assert genesis.key("street", OPERATOR) == node_signer("street", OPERATOR).public
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_operator_key_that_some_members_lack_is_malformed(count: int) -> None:
+    with pytest.raises(Malformed, match="every member has an operator key or none"):
+        parse_genesis(with_operators(count))
+
+
+@pytest.mark.parametrize("operator_key", ["", "AAAA", b64u_encode(b"\x01" + bytes(31))])
+def test_an_operator_key_under_which_nobody_or_anybody_signs_is_malformed(operator_key: str) -> None:
+    value = json.loads(with_operators(len(MEMBERS)))
+    value["members"][0]["operator_key"] = operator_key
+    with pytest.raises(Malformed):
+        parse_genesis(encode(value))

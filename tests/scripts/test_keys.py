@@ -60,7 +60,7 @@ def test_private_files_are_readable_by_their_owner_only(ceremony: tuple[Path, Ge
 def test_every_secret_is_its_own_but_the_roll_key(ceremony: tuple[Path, Genesis]) -> None:
     folder, _ = ceremony
     secrets = {path: path.read_bytes() for path in folder.glob("*/*.key") if path.name != "roll.key"}
-    assert len(set(secrets.values())) == len(secrets) == len(NAMES) * 6
+    assert len(set(secrets.values())) == len(secrets) == len(NAMES) * 7
     assert len({path.read_bytes() for path in folder.glob("*/roll.key")}) == 1
 
 

@@ -146,6 +146,20 @@ def test_genesis_is_decided_as_the_vectors_say(case: dict[str, Any]) -> None:
         genesis.check_policy(policy.parse_policy(case["policy"]), parsed)
 
 
+def with_operators(members: int, operator_key: str) -> bytes:
+    value = json.loads(GENESIS_BYTES)
+    for member in value["members"][:members]:
+        member["operator_key"] = operator_key
+    return encode(value)
+
+
+def test_operator_keys_are_every_members_or_nobodys() -> None:
+    operator_key = b64u_encode(node_signer("street", "operator").public)
+    assert genesis.parse_genesis(with_operators(3, operator_key)).policy == genesis.parse_genesis(GENESIS_BYTES).policy
+    for bad in (with_operators(1, operator_key), with_operators(2, operator_key), with_operators(3, "AAAA")):
+        assert not is_accepted(genesis.parse_genesis, bad)
+
+
 @pytest.mark.parametrize("case", vector_cases("policies.json"))
 def test_policies_are_decided_as_the_vectors_say(case: dict[str, Any]) -> None:
     assert is_accepted(policy.parse_policy, case["policy"]) is case["valid"]

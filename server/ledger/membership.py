@@ -1,0 +1,293 @@
+"""Who the members are, epoch after epoch: the changes that operators signed, and what it takes to change once more.
+
+Pure rules on values (consensus.md 2.9, DESIGN.md D26). It must not know rows, replicas or peers, nor how a seal is
+checked: heights, sizes and who signed a seal come in.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from server.ledger.checkpoint import TYPE_COSIGNATURE, VerifierKey, cosigner_name, parse_note, verify_lines
+from server.ledger.genesis import MEMBERS_MAX, OPERATOR, ROLES, Genesis, Organisation, check_organisation
+from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
+from server.record.shape import NodeId, Shape, parse
+from server.record.signature import MessageSigner, verify_node
+
+STATEMENT = b"linli/membership/v1\n"
+"""Begins what an operator signs, so that the key's signature fits nothing else (DESIGN.md 2.6)."""
+EPOCHS_MAX = 1_000_000
+_SIGNATURE_BYTES = 64
+_ROTATED = ("consensus_key", "cosign_key")
+"""What `key.rotate` replaces: the keys under which a node without its journal must never sign again."""
+
+ChangeKind = Literal["node.add", "node.remove", "key.rotate"]
+
+
+class Change(Shape, frozen=True):
+    """What operators agree to: the epoch that it ends, and every member of the next one, in the order of their ids."""
+
+    epoch: Annotated[int, Meta(ge=0, le=EPOCHS_MAX)]
+    kind: ChangeKind
+    members: Annotated[tuple[Organisation, ...], Meta(min_length=1, max_length=MEMBERS_MAX)]
+
+
+class OperatorSignature(Shape, frozen=True):
+    """Ed25519 by the operator key of the member `node` over `change_message`."""
+
+    node: NodeId
+    signature: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{86}$(?!\n)")]
+
+
+class SignedChange(Shape, frozen=True):
+    """A change with the signatures that it has got so far, in the order of their nodes."""
+
+    change: Change
+    signatures: Annotated[tuple[OperatorSignature, ...], Meta(max_length=MEMBERS_MAX)]
+
+
+class ChangeRefusal(enum.Enum):
+    """Why a change can have no effect, in order of precedence."""
+
+    NO_OPERATORS = "no_operators"
+    """Genesis names no operator keys."""
+    CHANGE_PENDING = "change_pending"
+    """One at a time: the change before is not sealed yet."""
+    EPOCH_PASSED = "epoch_passed"
+    """It was signed for another epoch than the one in force."""
+    NOT_ONE_STEP = "not_one_step"
+    """The members differ otherwise than the kind says: one more, one less, or one with other keys."""
+    POLICY_TOO_FEW = "policy_too_few"
+    """Fewer organisations would be left than must attest or approve."""
+    ID_USED = "id_used"
+    """The id was a member's before: ids are never used again."""
+    KEY_USED = "key_used"
+    """A new key stands, or stood, in another place."""
+    SIGNATURES = "signatures"
+    """Not exactly the members that must agree signed, or a signature does not hold."""
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """Members and since when: blocks from `first_height` on and entries from index `first_index` on are theirs."""
+
+    number: int
+    members: tuple[Organisation, ...]
+    first_height: int
+    first_index: int
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The members in order; that is the rotation of primaries."""
+        return tuple(member.id for member in self.members)
+
+    def cosign_keys(self, origin: str) -> dict[str, VerifierKey]:
+        """The key of each member's cosignatures in this epoch."""
+        return {
+            member.id: VerifierKey(
+                cosigner_name(origin, member.id), TYPE_COSIGNATURE, b64u_decode(member.cosign_key, 32)
+            )
+            for member in self.members
+        }
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A change that was ordered at `index` and waits. `sealed_height`: of the block whose seal covers it, or 0."""
+
+    change: Change
+    index: int
+    sealed_height: int = 0
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """All epochs, oldest first, and the one change that may wait."""
+
+    epochs: tuple[Epoch, ...]
+    pending: Pending | None = None
+
+    @property
+    def current(self) -> Epoch:
+        """The epoch in force."""
+        return self.epochs[-1]
+
+    def epoch_at_height(self, height: int) -> Epoch:
+        """The epoch whose members order the block at `height` (from 1)."""
+        return next(epoch for epoch in reversed(self.epochs) if epoch.first_height <= height)
+
+    def epoch_of_entry(self, index: int) -> Epoch:
+        """The epoch under whose policy the entry at `index` is checked."""
+        return next(epoch for epoch in reversed(self.epochs) if epoch.first_index <= index)
+
+    def epoch_of_size(self, size: int) -> Epoch:
+        """The epoch whose members cosign the tree of `size` entries: that of its last entry.
+
+        So the keys of an epoch are good for sizes up to the one at which it ends, and for none beyond.
+        """
+        return self.epoch_of_entry(max(size - 1, 0))
+
+
+def founding_membership(genesis: Genesis) -> Membership:
+    """The membership before any change: the members of genesis, from block 1 on."""
+    return Membership((Epoch(0, genesis.members, 1, 0),))
+
+
+def genesis_of_epoch(genesis: Genesis, epoch: Epoch) -> Genesis:
+    """Genesis as if this epoch's members had founded the ledger: the policy file of the epoch follows from it."""
+    return msgspec.structs.replace(genesis, members=epoch.members)
+
+
+def change_message(cluster_id: bytes, change: Change) -> bytes:
+    """What the operators sign: bound to this ledger, to the epoch and to every member of the next one."""
+    return STATEMENT + encode({"change": change, "cluster_id": b64u_encode(cluster_id)})
+
+
+def sign_change(signer: MessageSigner, node: str, cluster_id: bytes, signed: SignedChange) -> SignedChange:
+    """`signed` with this member's signature too, instead of an earlier one of the same member."""
+    line = OperatorSignature(node=node, signature=b64u_encode(signer.sign(change_message(cluster_id, signed.change))))
+    others = [other for other in signed.signatures if other.node != node]
+    ordered = sorted((*others, line), key=lambda each: each.node)
+    return SignedChange(change=signed.change, signatures=tuple(ordered))
+
+
+def parse_change(data: bytes) -> SignedChange:
+    """Read a signed change. Raises Malformed for another spelling, members out of order, or keys that are none."""
+    signed = parse(SignedChange, decode(data))
+    ids = [member.id for member in signed.change.members]
+    signers = [line.node for line in signed.signatures]
+    if ids != sorted(set(ids)) or signers != sorted(set(signers)):
+        raise Malformed("members and signatures must stand in the order of their ids, each once", "change.members")
+    for position, member in enumerate(signed.change.members):
+        if not member.operator_key:
+            raise Malformed("a member without an operator key", f"change.members[{position}].operator_key")
+        check_organisation(member, f"change.members[{position}]")
+    return signed
+
+
+def signers_needed(change: Change) -> tuple[str, ...]:
+    """Who must agree, in order: all members, but for whoever is removed (consensus.md 2.9), and whoever joins.
+
+    That is everybody who will be a member: who joins says himself that he does, and who is put out is not asked.
+    """
+    return tuple(member.id for member in change.members)
+
+
+def refuse_change(
+    membership: Membership, genesis: Genesis, cluster_id: bytes, signed: SignedChange
+) -> ChangeRefusal | None:
+    """Why this parsed change can have no effect now, or None. Anybody with genesis and the changes before can ask."""
+    change, before = signed.change, membership.current
+    if not genesis.has_operators:
+        return ChangeRefusal.NO_OPERATORS
+    if membership.pending is not None:
+        return ChangeRefusal.CHANGE_PENDING
+    if change.epoch != before.number:
+        return ChangeRefusal.EPOCH_PASSED
+    if not _is_one_step(before.members, change):
+        return ChangeRefusal.NOT_ONE_STEP
+    if len(change.members) < max(genesis.policy.approvals, genesis.policy.attestations):
+        return ChangeRefusal.POLICY_TOO_FEW
+    return _refuse_reuse(membership, change) or _refuse_signatures(before, cluster_id, signed)
+
+
+def unsigned_by(before: Epoch, cluster_id: bytes, signed: SignedChange) -> tuple[str, ...]:
+    """The members that must agree and whose signature is missing or does not hold: what a verifier says by name."""
+    message = change_message(cluster_id, signed.change)
+    keys = {member.id: member.operator_key for member in (*signed.change.members, *before.members)}
+    lines = {line.node: b64u_decode(line.signature, _SIGNATURE_BYTES) for line in signed.signatures}
+    return tuple(
+        node
+        for node in signers_needed(signed.change)
+        if node not in lines or not verify_node(b64u_decode(keys[node], 32), message, lines[node])
+    )
+
+
+def order_change(membership: Membership, change: Change, index: int) -> Membership:
+    """After a change that `refuse_change` let through was ordered at `index`: it waits, and nothing else changed."""
+    assert membership.pending is None, "one change at a time"
+    return msgspec.structs.replace(membership, pending=Pending(change, index))
+
+
+def seal(membership: Membership, height: int, size: int, signers: Collection[str]) -> Membership:
+    """After the block at `height` brought the seal of `size` entries by `signers`, whose lines were checked.
+
+    The waiting change is sealed when every member that stays has signed a tree that holds it: a commit alone, which
+    two of three can make, is not enough (consensus.md 1.2 H8).
+    """
+    waiting = membership.pending
+    if waiting is None or waiting.sealed_height or size <= waiting.index:
+        return membership
+    staying = set(membership.current.ids) & {member.id for member in waiting.change.members}
+    if not staying <= set(signers):
+        return membership
+    return msgspec.structs.replace(membership, pending=msgspec.structs.replace(waiting, sealed_height=height))
+
+
+def close_block(membership: Membership, height: int, size: int) -> Membership:
+    """After the block at `height`, which ends at `size` entries: a sealed change begins with the next block."""
+    waiting = membership.pending
+    if waiting is None or waiting.sealed_height != height:
+        return membership
+    begun = Epoch(membership.current.number + 1, waiting.change.members, height + 1, size)
+    return Membership((*membership.epochs, begun))
+
+
+def signed_after_retirement(membership: Membership, origin: str, note: str) -> tuple[str, ...]:
+    """Members whose key cosigned this checkpoint although an epoch without that key had begun (consensus.md, E8).
+
+    Each stands for evidence that anybody can verify with the member lists. Raises CheckpointError when the note is
+    none, or the line of a retired key does not hold: then it accuses nobody.
+    """
+    parsed = parse_note(note, origin)
+    signing = membership.epoch_of_size(parsed.checkpoint.size)
+    good = set(signing.cosign_keys(origin).values())
+    past = membership.epochs[: signing.number]
+    retired = {key: node for epoch in past for node, key in epoch.cosign_keys(origin).items() if key not in good}
+    return tuple(sorted({retired[key] for key in verify_lines(parsed, tuple(retired))}))
+
+
+def _is_one_step(before: tuple[Organisation, ...], change: Change) -> bool:
+    """Whether all members but one are what they were, and that one came, went or has other keys."""
+    gone = [member for member in before if member not in change.members]
+    come = [member for member in change.members if member not in before]
+    if change.kind == "node.add":
+        return not gone and len(come) == 1 and come[0].id not in {member.id for member in before}
+    if change.kind == "node.remove":
+        return not come and len(gone) == 1
+    return len(gone) == len(come) == 1 and come[0] == msgspec.structs.replace(
+        gone[0], **{name: getattr(come[0], name) for name in _ROTATED}
+    )
+
+
+def _refuse_reuse(membership: Membership, change: Change) -> ChangeRefusal | None:
+    before = membership.current
+    come = [member for member in change.members if member not in before.members]
+    ids = {node for epoch in membership.epochs for node in epoch.ids}
+    if change.kind == "node.add" and come[0].id in ids:
+        return ChangeRefusal.ID_USED
+    used = {key for epoch in membership.epochs for member in epoch.members for key in _keys(member)}
+    new = [key for member in come for key in _keys(member) if key not in _unchanged(member, before)]
+    is_fresh = len(set(new)) == len(new) and used.isdisjoint(new)
+    return None if is_fresh else ChangeRefusal.KEY_USED
+
+
+def _unchanged(member: Organisation, before: Epoch) -> tuple[str, ...]:
+    """The keys that this member had before, in the same places."""
+    was = next((other for other in before.members if other.id == member.id), None)
+    if was is None:
+        return ()
+    return tuple(key for key, old in zip(_keys(member), _keys(was), strict=True) if key == old)
+
+
+def _keys(member: Organisation) -> Iterator[str]:
+    return (getattr(member, role + "_key") for role in (*ROLES, OPERATOR))
+
+
+def _refuse_signatures(before: Epoch, cluster_id: bytes, signed: SignedChange) -> ChangeRefusal | None:
+    named = tuple(line.node for line in signed.signatures)
+    if named != signers_needed(signed.change) or unsigned_by(before, cluster_id, signed):
+        return ChangeRefusal.SIGNATURES
+    return None

@@ -1,0 +1,364 @@
+"""Membership: who must agree, what one step is, when a change begins, and until when old keys are good."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from samples import CLUSTER_ID, GENESIS, MEMBERS, ORIGIN, node_signer
+from server.consensus.quorum import Quorum
+from server.ledger.checkpoint import Checkpoint, CheckpointError, cosign_line, note_of
+from server.ledger.genesis import OPERATOR, ROLES, Genesis, Organisation
+from server.ledger.membership import (
+    Change,
+    ChangeKind,
+    ChangeRefusal,
+    Membership,
+    SignedChange,
+    change_message,
+    close_block,
+    founding_membership,
+    genesis_of_epoch,
+    order_change,
+    parse_change,
+    refuse_change,
+    seal,
+    sign_change,
+    signed_after_retirement,
+    unsigned_by,
+)
+from server.ledger.policy import parse_policy, policy_text
+from server.record.canonical import Malformed, b64u_encode, encode
+
+ROOT = bytes(range(32))
+JOINERS = ("tenants", "union", "utility", "watch")
+
+
+def organisation(node: str, **keys: str) -> Organisation:
+    """A member with keys that follow from its id, but for those given."""
+    made = {f"{role}_key": b64u_encode(node_signer(node, role).public) for role in (*ROLES, OPERATOR)}
+    return Organisation(**(made | keys), id=node, name=node, officers=(), transport_certificate="")
+
+
+def new_key(label: str) -> str:
+    return b64u_encode(node_signer(label, "new").public)
+
+
+FOUNDED = msgspec.structs.replace(GENESIS, members=tuple(organisation(node) for node in MEMBERS))
+START = founding_membership(FOUNDED)
+
+
+def change_of(membership: Membership, kind: ChangeKind, members: tuple[Organisation, ...]) -> Change:
+    ordered = tuple(sorted(members, key=lambda member: member.id))
+    return Change(epoch=membership.current.number, kind=kind, members=ordered)
+
+
+def adding(membership: Membership, *nodes: str) -> Change:
+    return change_of(membership, "node.add", (*membership.current.members, *(organisation(node) for node in nodes)))
+
+
+def removing(membership: Membership, *nodes: str) -> Change:
+    kept = tuple(member for member in membership.current.members if member.id not in nodes)
+    return change_of(membership, "node.remove", kept)
+
+
+def rotating(membership: Membership, node: str, **keys: str) -> Change:
+    members = tuple(
+        msgspec.structs.replace(member, **keys) if member.id == node else member
+        for member in membership.current.members
+    )
+    return change_of(membership, "key.rotate", members)
+
+
+def signed(change: Change, *, without: str = "") -> SignedChange:
+    """Signed by everybody that must, but for one."""
+    found = SignedChange(change=change, signatures=())
+    for member in reversed(change.members):
+        if member.id != without:
+            found = sign_change(node_signer(member.id, OPERATOR), member.id, CLUSTER_ID, found)
+    return found
+
+
+def refusal(membership: Membership, offered: SignedChange, genesis: Genesis = FOUNDED) -> ChangeRefusal | None:
+    return refuse_change(membership, genesis, CLUSTER_ID, parse_change(encode(offered)))
+
+
+def begun(membership: Membership, change: Change, height: int, index: int) -> Membership:
+    """The change ordered at `index`, sealed by everybody who stays in the block at `height`, and begun after it."""
+    assert refusal(membership, signed(change)) is None
+    waiting = order_change(membership, change, index)
+    staying = [node for node in membership.current.ids if node in {member.id for member in change.members}]
+    return close_block(seal(waiting, height, index + 1, staying), height, index + 5)
+
+
+# ---------------------------------------------------------------- who must agree
+
+
+@pytest.mark.parametrize("missing", [*MEMBERS, "tenants"])
+def test_whoever_joins_needs_every_member_and_himself(missing: str) -> None:
+    change = adding(START, "tenants")
+    assert refusal(START, signed(change)) is None
+    assert refusal(START, signed(change, without=missing)) is ChangeRefusal.SIGNATURES
+    assert unsigned_by(START.current, CLUSTER_ID, signed(change, without=missing)) == (missing,)
+
+
+def test_a_removal_needs_all_but_the_removed() -> None:
+    change = removing(START, "street")
+    assert refusal(START, signed(change)) is None
+    for other in ("owners", "property"):
+        assert refusal(START, signed(change, without=other)) is ChangeRefusal.SIGNATURES
+
+
+def test_two_of_three_cannot_give_the_third_other_keys() -> None:
+    change = rotating(START, "street", consensus_key=new_key("street"))
+    assert refusal(START, signed(change)) is None
+    assert refusal(START, signed(change, without="street")) is ChangeRefusal.SIGNATURES
+
+
+def test_a_node_key_is_no_operator_key() -> None:
+    change = removing(START, "street")
+    forged = sign_change(node_signer("owners", "consensus"), "owners", CLUSTER_ID, signed(change))
+    assert refusal(START, forged) is ChangeRefusal.SIGNATURES
+
+
+def test_a_change_cannot_bring_the_operator_key_that_signs_it() -> None:
+    change = rotating(START, "street", operator_key=new_key("street"))
+    forged = sign_change(node_signer("street", "new"), "street", CLUSTER_ID, signed(change))
+    assert unsigned_by(START.current, CLUSTER_ID, forged) == ("street",)
+
+
+def test_an_agreement_fits_no_other_ledger() -> None:
+    offered = signed(removing(START, "street"))
+    assert refuse_change(START, FOUNDED, bytes(32), offered) is ChangeRefusal.SIGNATURES
+
+
+def test_an_agreement_to_one_change_fits_no_other_change() -> None:
+    offered = signed(adding(START, "tenants"))
+    other = SignedChange(change=adding(START, "union"), signatures=offered.signatures)
+    assert refusal(START, other) is ChangeRefusal.SIGNATURES
+
+
+def test_a_signature_of_somebody_who_is_not_asked_is_refused() -> None:
+    change = removing(START, "street")
+    more = sign_change(node_signer("street", OPERATOR), "street", CLUSTER_ID, signed(change))
+    assert refusal(START, more) is ChangeRefusal.SIGNATURES
+
+
+def test_signing_again_leaves_one_signature_a_member() -> None:
+    change = removing(START, "street")
+    again = sign_change(node_signer("owners", OPERATOR), "owners", CLUSTER_ID, signed(change))
+    assert again == signed(change)
+
+
+def test_operators_sign_the_ledger_and_the_whole_change() -> None:
+    change = adding(START, "tenants")
+    head, _, said = change_message(CLUSTER_ID, change).partition(b"\n")
+    assert head == b"linli/membership/v1"
+    value = json.loads(said)
+    assert value["cluster_id"] == b64u_encode(CLUSTER_ID)
+    assert [member["id"] for member in value["change"]["members"]] == sorted([*MEMBERS, "tenants"])
+
+
+# ---------------------------------------------------------------- one step
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        adding(START, "tenants", "union"),
+        adding(START),
+        change_of(START, "node.remove", adding(START, "tenants").members),
+        change_of(START, "node.add", removing(START, "street").members),
+        change_of(START, "key.rotate", removing(START, "street").members),
+        change_of(START, "node.add", (*removing(START, "street").members, organisation("tenants"))),
+        rotating(START, "street"),
+        rotating(START, "street", operator_key=new_key("street")),
+        rotating(START, "street", name="another name"),
+        change_of(START, "node.add", (*adding(START, "tenants").members[1:], organisation("owners", log_key="A" * 43))),
+    ],
+)
+def test_more_or_other_than_the_kind_says_is_not_one_step(change: Change) -> None:
+    assert refuse_change(START, FOUNDED, CLUSTER_ID, signed(change)) is ChangeRefusal.NOT_ONE_STEP
+
+
+def test_fewer_members_than_must_attest_are_refused() -> None:
+    two = begun(START, removing(START, "street"), 10, 100)
+    assert refusal(two, signed(removing(two, "owners"))) is ChangeRefusal.POLICY_TOO_FEW
+
+
+def test_the_id_of_a_member_that_left_is_never_used_again() -> None:
+    two = begun(START, removing(START, "street"), 10, 100)
+    fresh = {f"{role}_key": new_key(role) for role in (*ROLES, OPERATOR)}
+    back = change_of(two, "node.add", (*two.current.members, organisation("street", **fresh)))
+    assert refuse_change(two, FOUNDED, CLUSTER_ID, signed(back)) is ChangeRefusal.ID_USED
+
+
+@pytest.mark.parametrize("role", [*ROLES, OPERATOR])
+def test_a_joiner_brings_his_own_keys(role: str) -> None:
+    taken = organisation("tenants", **{f"{role}_key": FOUNDED.members[0].cosign_key})
+    change = change_of(START, "node.add", (*START.current.members, taken))
+    assert refuse_change(START, FOUNDED, CLUSTER_ID, signed(change)) is ChangeRefusal.KEY_USED
+
+
+def test_one_new_key_in_two_places_is_refused() -> None:
+    change = rotating(START, "street", consensus_key=new_key("street"), cosign_key=new_key("street"))
+    assert refusal(START, signed(change)) is ChangeRefusal.KEY_USED
+
+
+def test_a_retired_key_never_comes_back() -> None:
+    old = START.current.members[2].cosign_key
+    rotated = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 100)
+    assert refusal(rotated, signed(rotating(rotated, "street", cosign_key=old))) is ChangeRefusal.KEY_USED
+
+
+# ---------------------------------------------------------------- one at a time, at the seal
+
+
+def test_a_second_change_waits_for_the_first() -> None:
+    waiting = order_change(START, adding(START, "tenants"), 100)
+    second = signed(removing(START, "street"))
+    assert refusal(waiting, second) is ChangeRefusal.CHANGE_PENDING
+    assert refusal(seal(waiting, 11, 101, MEMBERS), second) is ChangeRefusal.CHANGE_PENDING
+    after = begun(START, adding(START, "tenants"), 10, 100)
+    assert refusal(after, second) is ChangeRefusal.EPOCH_PASSED
+
+
+def test_a_change_that_is_only_committed_never_begins() -> None:
+    waiting = order_change(START, adding(START, "tenants"), 100)
+    for height in range(10, 1_000):
+        waiting = close_block(seal(waiting, height, 101 + height, ("owners", "property")), height, 102 + height)
+    assert waiting.current == START.current
+    assert waiting.pending is not None
+
+
+def test_a_seal_of_a_tree_without_the_change_does_not_count() -> None:
+    waiting = order_change(START, adding(START, "tenants"), 100)
+    assert seal(waiting, 11, 100, MEMBERS) == waiting
+    assert seal(waiting, 11, 101, MEMBERS) != waiting
+
+
+def test_a_removal_begins_without_the_seal_of_the_removed_but_with_everybody_elses() -> None:
+    waiting = order_change(START, removing(START, "street"), 100)
+    assert seal(waiting, 11, 101, ("owners", "street")) == waiting
+    after = close_block(seal(waiting, 11, 101, ("owners", "property")), 11, 105)
+    assert after.current.ids == ("owners", "property")
+
+
+def test_a_sealed_change_begins_with_the_next_block() -> None:
+    waiting = seal(order_change(START, adding(START, "tenants"), 100), 11, 101, MEMBERS)
+    assert waiting.current == START.current
+    assert close_block(waiting, 10, 103) == waiting
+    after = close_block(waiting, 11, 105)
+    assert after.pending is None
+    assert [after.epoch_at_height(height).number for height in (1, 11, 12)] == [0, 0, 1]
+    assert [after.epoch_of_entry(index).number for index in (0, 104, 105)] == [0, 0, 1]
+    assert [after.epoch_of_size(size).number for size in (0, 105, 106)] == [0, 0, 1]
+
+
+def test_three_become_seven_and_three_again_by_single_steps() -> None:
+    membership, height = START, 10
+    for node in JOINERS:
+        membership, height = begun(membership, adding(membership, node), height, 10 * height), height + 10
+    for node in JOINERS:
+        membership, height = begun(membership, removing(membership, node), height, 10 * height), height + 10
+    assert [epoch.number for epoch in membership.epochs] == list(range(9))
+    assert [len(epoch.members) for epoch in membership.epochs] == [3, 4, 5, 6, 7, 6, 5, 4, 3]
+    assert membership.current.members == FOUNDED.members
+    for before, after in pairwise(membership.epochs):
+        assert len(set(before.ids) ^ set(after.ids)) == 1
+        assert (before.first_height, before.first_index) < (after.first_height, after.first_index)
+
+
+def test_each_epoch_has_the_policy_of_its_members() -> None:
+    four = begun(START, adding(START, "tenants"), 10, 100)
+    texts = [policy_text(genesis_of_epoch(FOUNDED, epoch), Quorum(len(epoch.members)).quorum) for epoch in four.epochs]
+    first, second = (parse_policy(text) for text in texts)
+    assert (first.groups["committed"].threshold, second.groups["committed"].threshold) == (2, 3)
+    assert second.groups["sealed"].threshold == 4
+    assert second.witnesses["tenants"] == four.current.cosign_keys(ORIGIN)["tenants"]
+    assert {node: first.witnesses[node] for node in MEMBERS} == {node: second.witnesses[node] for node in MEMBERS}
+
+
+# ---------------------------------------------------------------- old keys
+
+
+def note(size: int, *lines: str) -> str:
+    return note_of(Checkpoint(ORIGIN, size, ROOT), lines)
+
+
+def line(node: str, size: int, role: str = "cosign") -> str:
+    return cosign_line(node_signer(node, role), ORIGIN, node, size, ROOT, 1_790_000_000)
+
+
+def test_an_old_key_is_good_up_to_the_size_of_the_change_and_evidence_beyond() -> None:
+    rotated = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 100)
+    assert signed_after_retirement(rotated, ORIGIN, note(105, line("street", 105))) == ()
+    assert signed_after_retirement(rotated, ORIGIN, note(106, line("street", 106))) == ("street",)
+    assert signed_after_retirement(rotated, ORIGIN, note(106, line("owners", 106))) == ()
+    assert signed_after_retirement(rotated, ORIGIN, note(106, line("street", 106, "new"))) == ()
+    assert signed_after_retirement(START, ORIGIN, note(106, line("street", 106))) == ()
+
+
+def test_the_keys_of_every_epoch_before_are_retired() -> None:
+    once = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 100)
+    twice = begun(once, rotating(once, "street", cosign_key=new_key("street again")), 20, 200)
+    assert signed_after_retirement(twice, ORIGIN, note(205, line("street", 205, "new"))) == ()
+    assert signed_after_retirement(twice, ORIGIN, note(206, line("street", 206, "new"))) == ("street",)
+    assert signed_after_retirement(twice, ORIGIN, note(206, line("street", 206))) == ("street",)
+
+
+def test_a_member_that_left_and_signs_on_is_shown() -> None:
+    two = begun(START, removing(START, "street"), 10, 100)
+    both = note(200, line("owners", 200), line("street", 200))
+    assert signed_after_retirement(two, ORIGIN, both) == ("street",)
+
+
+def test_a_forged_line_of_a_retired_key_accuses_nobody() -> None:
+    two = begun(START, removing(START, "street"), 10, 100)
+    with pytest.raises(CheckpointError):
+        signed_after_retirement(two, ORIGIN, note(200, line("street", 199)))
+
+
+# ---------------------------------------------------------------- reading
+
+
+def test_a_ledger_without_operator_keys_keeps_its_members() -> None:
+    assert refusal(START, signed(removing(START, "street")), GENESIS) is ChangeRefusal.NO_OPERATORS
+
+
+def test_a_signed_change_is_read_as_it_was_written() -> None:
+    offered = signed(adding(START, "tenants"))
+    assert parse_change(encode(offered)) == offered
+
+
+def _reversed(change: SignedChange) -> SignedChange:
+    members = tuple(reversed(change.change.members))
+    return msgspec.structs.replace(change, change=msgspec.structs.replace(change.change, members=members))
+
+
+def _with_member(change: SignedChange, **keys: str) -> SignedChange:
+    first, *others = change.change.members
+    members = (msgspec.structs.replace(first, **keys), *others)
+    return msgspec.structs.replace(change, change=msgspec.structs.replace(change.change, members=members))
+
+
+GOOD = signed(adding(START, "tenants"))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        _reversed(GOOD),
+        msgspec.structs.replace(GOOD, signatures=GOOD.signatures[::-1]),
+        msgspec.structs.replace(GOOD, signatures=(GOOD.signatures[0], *GOOD.signatures)),
+        _with_member(GOOD, operator_key=""),
+        _with_member(GOOD, consensus_key=b64u_encode(b"\x01" + bytes(31))),
+        _with_member(GOOD, operator_key=b64u_encode(b"\x01" + bytes(31))),
+    ],
+)
+def test_what_is_no_change_is_malformed(bad: SignedChange) -> None:
+    with pytest.raises(Malformed):
+        parse_change(encode(bad))
