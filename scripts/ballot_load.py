@@ -27,13 +27,17 @@ RECEIPT_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A record whose receipt a client holds: from then on it must never be lost. `receipt` is kept of a sample."""
+    """A record whose receipt a client holds: from then on it must never be lost.
+
+    `at_s`: when, on the monotonic clock; `took_s`: since it was first posted. `receipt` is kept of a sample.
+    """
 
     id: str
     index: int
     outcome: str
     at_s: float
     receipt: str = ""
+    took_s: float = 0.0
 
 
 def open_http() -> aiohttp.ClientSession:
@@ -73,17 +77,19 @@ class BallotLoad:
             await asyncio.sleep(self._pause_s)
 
     async def _deliver(self, voter: Voter, record: client.SignedRecord, first: int) -> bool:
+        begin_s = time.monotonic()
         try:
             answer = await voter.person.deliver(record, first=first, within_s=DELIVERY_S)
         except (client.ApiError, TimeoutError) as error:
             self.faults.append(f"ballot {record.id} of {voter.person.member}: {error}")
             return False
-        self._note(answer)
+        self._note(answer, begin_s)
         return True
 
-    def _note(self, answer: dict[str, Any]) -> None:
+    def _note(self, answer: dict[str, Any], begin_s: float) -> None:
         kept = answer["receipt"] if len(self.acknowledged) % RECEIPT_EVERY == 0 else ""
         if answer["outcome"] != ACCEPTED:
             self.faults.append(f"ballot {answer['id']} had the outcome {answer['outcome']}")
-        one = Acknowledged(answer["id"], answer["index"], answer["outcome"], time.monotonic(), kept)
+        at_s = time.monotonic()
+        one = Acknowledged(answer["id"], answer["index"], answer["outcome"], at_s, kept, at_s - begin_s)
         self.acknowledged.append(one)

@@ -7,6 +7,7 @@ signed record posted over HTTP, as any other.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ class Electorate:
             member.id: read_keys(data / member.id, self.genesis, member.id).attest for member in self.genesis.members
         }
         self.voters: list[Voter] = []
+        self.committee: client.Person
 
     def person(self, member: str, signer: DeviceSigner | None = None) -> client.Person:
         """A member with a device."""
@@ -78,6 +80,20 @@ class Electorate:
             await self.officer(place).do("role.grant", grant)
         self.committee = committee
         await self._bind([*people, committee])
+
+    def keep(self, path: Path) -> None:
+        """Write the devices of a throw-away cluster's voters and committee, so that a later run may go on."""
+        people = [*(voter.person for voter in self.voters), self.committee]
+        pems = {person.member: person.signer.pem().decode("ascii") for person in people}
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(pems), "utf-8")
+
+    def resume(self, path: Path) -> None:
+        """Take voters and committee from what `keep` wrote. Raises OSError or ValueError."""
+        pems: dict[str, str] = json.loads(path.read_text("utf-8"))
+        people = [self.person(member, DeviceSigner.from_pem(pem.encode("ascii"))) for member, pem in pems.items()]
+        self.committee = people.pop()
+        self.voters = [Voter(person, place) for place, person in enumerate(people)]
 
     async def _publish(self, people: Sequence[client.Person]) -> None:
         heads = [

@@ -48,6 +48,11 @@ def find_redis() -> Path | None:
     return _which("redis-server", "valkey-server")
 
 
+def find_etcd() -> Path | None:
+    """The etcd server."""
+    return _which("etcd")
+
+
 def find_browser() -> Path | None:
     """Chromium or Chrome, as the system packages it."""
     return _which(*_BROWSERS)
@@ -66,6 +71,8 @@ def find_venv_module() -> Path | None:
 
 
 DATABASES = (Program("PostgreSQL", "postgresql", find_postgresql), Program("Redis", "redis-server", find_redis))
+ETCD = Program("etcd", "etcd-server", find_etcd)
+"""Only the bench asks for it, and goes on without it; neither tests nor a node need it."""
 BROWSERS = (
     Program("Chromium", "chromium", find_browser),
     Program("Noto CJK fonts", "fonts-noto-cjk", find_chinese_font),

@@ -129,6 +129,14 @@ def decode_frame(frame: bytes) -> Message:
     return read(parts[1:])
 
 
+_REQUEST_HEAD = pack([b"request"])
+
+
+def passes_record(frame: bytes) -> bool:
+    """Does a frame, if it is well formed, pass a record on? Most frames do under load; this reads no more than that."""
+    return frame.startswith(_REQUEST_HEAD)
+
+
 def frame_name(frame: bytes) -> str:
     """The type of a frame, for counters and traces. Raises Malformed."""
     parts = unpack(frame, most=8)

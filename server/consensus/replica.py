@@ -24,7 +24,7 @@ from server.consensus.checkpoints import Checkpoints
 from server.consensus.config import Config
 from server.consensus.effects import Admit, Effect, Refused
 from server.consensus.evidence import unpack_evidence
-from server.consensus.frames import decode_frame, encode_frame
+from server.consensus.frames import decode_frame, encode_frame, passes_record
 from server.consensus.journal_entries import restore_entries
 from server.consensus.keyring import Keyring
 from server.consensus.messages import (
@@ -104,7 +104,7 @@ class Replica:
         state.now_ms += max(0, now_ms - state.wall_ms)
         state.wall_ms = now_ms
         _HANDLERS[type(event)](state, event)
-        if type(event) not in _ABOUT_POOL:
+        if not _is_about_pool(event):
             _go_on(state)
         elif state.phase != "stopped":
             normal.propose(state)
@@ -160,10 +160,11 @@ def _on_submitted(state: State, event: events.Submitted) -> None:
     message = RequestMessage(event.record_id, event.record, pack_attachments(event.attachments))
     if event.record_id in state.pool or state.phase == "stopped":
         return
-    if not state.pool.add(event.record_id, encode_frame(message), state.now_ms, event.expires_ms):
+    frame = encode_frame(message)
+    if not state.pool.add(event.record_id, frame, state.now_ms, event.expires_ms):
         return state.emit(Refused(event.record_id))
     state.slot.nothing_to_build = False
-    state.send(message)
+    state.send_frame(frame)
 
 
 def _on_admitted(state: State, event: events.Admitted) -> None:
@@ -287,6 +288,11 @@ _MESSAGES: dict[type, Callable[[State, str, Any], None]] = {
 
 _ABOUT_POOL = frozenset({events.Submitted, events.Admitted, events.Rejected})
 """Events that change the pending records only, several for each record: all they can make possible is to propose."""
+
+
+def _is_about_pool(event: events.Event) -> bool:
+    return type(event) in _ABOUT_POOL or (type(event) is events.Received and passes_record(event.frame))
+
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     events.Start: _on_start,

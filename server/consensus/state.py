@@ -195,13 +195,12 @@ class State:
 
     def send(self, message: Message | Body, to: str | None = None) -> None:
         """Send a message to one member or to all others."""
-        if to is None and len(self.config.members) == 1:
-            return
-        self.emit(Send(to, encode_frame(message)))
+        self.send_frame(encode_frame(message), to)
 
-    def emit_frame(self, to: str, frame: bytes) -> None:
-        """Send a frame that was kept as it was first sent."""
-        self.emit(Send(to, frame))
+    def send_frame(self, frame: bytes, to: str | None = None) -> None:
+        """Send a frame, new or kept as it was first sent, to one member or to all others."""
+        if to is not None or len(self.config.members) > 1:
+            self.emit(Send(to, frame))
 
     def sign(self, body: B) -> Signed[B]:
         """Sign a body as this member."""

@@ -72,7 +72,7 @@ def on_status(state: State, sender: str, status: Status) -> None:
             _send_votes(state, sender, status)
     _send_cosignatures(state, sender, status)
     for frame in state.pool.to_resend(sender, state.now_ms, 2 * state.config.timeouts.status_ms):
-        state.emit_frame(sender, frame)
+        state.send_frame(frame, sender)
 
 
 def _send_evidence(state: State, sender: str, status: Status) -> None:

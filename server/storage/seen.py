@@ -16,6 +16,7 @@ _PROBES = 6
 _ID_CHARACTERS = 24
 """18 of a digest's 32 bytes: six positions of 23 bits."""
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
+_SHIFTS = tuple(LAYER_BITS * probe for probe in range(_PROBES))
 _MASK = (1 << LAYER_BITS) - 1
 
 
@@ -35,15 +36,25 @@ class SeenRecords:
             self._in_last = 0
         self._in_last += 1
         layer = self._layers[-1]
-        for place in _places(record):
+        bits = _bits(record)
+        for shift in _SHIFTS:
+            place = bits >> shift & _MASK
             layer[place >> 3] |= 1 << (place & 7)
 
     def may_hold(self, record: str) -> bool:
         """False only for a record that was never added."""
-        places = _places(record)
-        return any(all(layer[place >> 3] >> (place & 7) & 1 for place in places) for layer in self._layers)
+        bits = _bits(record)
+        return any(_is_in(layer, bits) for layer in self._layers)
 
 
-def _places(record: str) -> list[int]:
-    bits = int.from_bytes(binascii.a2b_base64(record[:_ID_CHARACTERS].encode().translate(_FROM_URL)))
-    return [bits >> (LAYER_BITS * probe) & _MASK for probe in range(_PROBES)]
+def _is_in(layer: bytearray, bits: int) -> bool:
+    """Most records are new, and the first place says so."""
+    for shift in _SHIFTS:
+        place = bits >> shift & _MASK
+        if not layer[place >> 3] >> (place & 7) & 1:
+            return False
+    return True
+
+
+def _bits(record: str) -> int:
+    return int.from_bytes(binascii.a2b_base64(record[:_ID_CHARACTERS].encode().translate(_FROM_URL)))

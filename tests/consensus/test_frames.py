@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from server.consensus.block import unpack_attachments, unpack_block
 from server.consensus.certificates import read_certificate
 from server.consensus.config import FRAME_BYTES_MAX
-from server.consensus.frames import decode_frame, encode_frame, frame_name
+from server.consensus.frames import decode_frame, encode_frame, frame_name, passes_record
 from server.consensus.messages import (
     Commit,
     Executed,
@@ -168,3 +168,10 @@ def test_a_signed_body_is_canonical_json_with_epoch_sender_and_view(body: Prepar
 def test_a_body_has_one_spelling_only(raw: bytes) -> None:
     with pytest.raises(Malformed):
         decode_body(Prepare, raw)
+
+
+def test_a_frame_that_passes_a_record_on_is_known_by_its_beginning() -> None:
+    frames = every_frame()
+    assert [name for name, frame in frames.items() if passes_record(frame)] == ["request"]
+    assert not passes_record(pack([b"requests"]))
+    assert not passes_record(b"")
