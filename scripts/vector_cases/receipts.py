@@ -10,6 +10,7 @@ from samples import (
     BIND_REFUSED,
     BIND_WANG,
     ESTATE,
+    GENESIS_BYTES,
     LI,
     MEMBERS,
     OFFICER,
@@ -34,6 +35,8 @@ from server.ledger.policy import parse_policy
 from server.ledger.receipt import BIND_KIND, receipt_text, verify_receipt
 from server.record.canonical import b64u_encode
 from server.record.envelope import sign_record
+from vector_cases import barrings
+from vector_cases.barrings import sample_convict
 from vector_cases.case import Case, bad, changed, good, respelled, vector_file
 from vector_cases.checkpoints import bent, old_street_line
 
@@ -41,10 +44,14 @@ from vector_cases.checkpoints import bent, old_street_line
 def files() -> dict[str, dict[str, Any]]:
     """This family's files by name."""
     ledger, policies = sample_ledger(), {"now": POLICY_TEXT}
-    cases = [*_good_receipts(ledger), *_bad_proofs(ledger), *_bad_bindings(ledger)]
+    cases = [*_good_receipts(ledger), *_bad_proofs(ledger), *_bad_bindings(ledger), *barrings.cases()]
     return {
         "receipts.json": vector_file(
-            "Receipts under a policy (DESIGN.md 2.5).", cases, policies=policies, estate=ESTATE
+            "Receipts under a policy (DESIGN.md 2.5).",
+            cases,
+            policies=policies,
+            estate=ESTATE,
+            genesis=GENESIS_BYTES.decode(),
         )
     }
 
@@ -70,10 +77,10 @@ def _good_receipts(ledger: SampleLedger) -> list[Case]:
 
 
 def _good_receipt(name: str, text: str) -> Case:
-    verified = verify_receipt(text, parse_policy(POLICY_TEXT), ESTATE)
+    verified = verify_receipt(text, parse_policy(POLICY_TEXT), ESTATE, convict=sample_convict)
     proven = verified.proven
     members: dict[str, Any] = {
-        "grade": proven.grade.value,
+        "grade": verified.grade.value,
         "owner_checked": verified.owner_checked,
         "index": proven.entry.index,
         "outcome": proven.entry.outcome,
@@ -95,7 +102,8 @@ def _bad_proofs(ledger: SampleLedger) -> list[Case]:
         "no extra data": ("form", changed(text, lines[1] + "\n", "")),
         "an index with a leading zero": ("form", changed(text, "index 5", "index 05")),
         "a hash that is not base64": ("form", changed(text, lines[3], "?" + lines[3][1:])),
-        "three proofs": ("form", "---\n".join([text] * 3)),
+        "three proofs of one record": ("binding", "---\n".join([text] * 3)),
+        "nineteen proofs": ("form", "---\n".join([text] * 19)),
         "line ends of another system": ("form", text.replace("\n", "\r\n")),
         "nothing": ("form", ""),
         "a record alone": ("form", ledger.entries[ACCEPTED_RECORD].decode()),

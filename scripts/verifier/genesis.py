@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, is_count, members, parse_canonical, sha256, unb64u
+from verifier.evidence import ConsensusKeys
 from verifier.policy import COSIGNATURE_TYPE, LOG_TYPE, Key, Policy
 from verifier.signatures import is_member_signature, point_of, thumbprint
 
@@ -38,6 +39,7 @@ class Genesis:
     officers: dict[str, tuple[str, bytes]]
     organisations: dict[str, str]
     numbers: Numbers
+    consensus: ConsensusKeys
 
     @property
     def fingerprint(self) -> str:
@@ -68,6 +70,10 @@ def parse_genesis(data: bytes) -> Genesis:
         dict(_officer(officer) for member in organisations for officer in member["officers"]),
         {officer["member"]: member["id"] for member in reversed(organisations) for officer in member["officers"]},
         _numbers(value["policy"]),
+        ConsensusKeys(
+            cluster_id,
+            {member["id"]: unb64u(member["consensus_key"], "genesis", HASH_BYTES) for member in organisations},
+        ),
     )
 
 

@@ -56,14 +56,19 @@ class Policy:
                 held.add(name)
         return held
 
-    def grade(self, signers: Collection[str]) -> str:
-        """One of GRADES, or empty when the quorum is not reached."""
-        held = self.satisfied(signers)
+    def grade(self, signers: Collection[str], barred: Collection[str] = ()) -> str:
+        """One of GRADES, or empty when the quorum is not reached. Who is barred neither counts nor is waited for."""
+        counted = set(signers).difference(barred)
+        held = self.satisfied(counted)
         if self.quorum not in held:
             return ""
-        if "sealed" not in held:
+        if "sealed" not in self.satisfied(counted.union(barred)):
             return "committed"
         return "witnessed" if "witnessed" in held else "sealed"
+
+    def is_member(self, name: str) -> bool:
+        """Whether it is a witness that `sealed` waits for."""
+        return name in self.witnesses and name in self.groups.get("sealed", (0, []))[1]
 
 
 def parse_policy(text: str) -> Policy:

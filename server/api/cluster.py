@@ -93,6 +93,12 @@ class Metrics:
                 ("sealed_size", "Entries signed by all members"),
             )
         }
+        self._lags = Gauge(
+            "linli_member_lag_entries",
+            "Entries of the log that a member has not signed yet",
+            ("member",),
+            registry=self.registry,
+        )
         self._ready = Gauge("linli_ready", "In a quorum and caught up", registry=self.registry)
         self._photos = Gauge("linli_photos_missing", "Photos of ordered records not here", registry=self.registry)
 
@@ -105,6 +111,8 @@ class Metrics:
         """Everything in Prometheus' text form."""
         for name, gauge in self._gauges.items():
             gauge.set(status[name])
+        for node in status["nodes"]:
+            self._lags.labels(node["id"]).set(node["lag"])
         self._ready.set(ready)
         self._photos.set(photos_missing)
         return generate_latest(self.registry)

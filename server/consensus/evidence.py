@@ -32,6 +32,7 @@ from server.consensus.messages import (
 )
 from server.consensus.packing import pack, unpack
 from server.ledger.merkle import ProofError, verify_inclusion
+from server.ledger.receipt import Conviction
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, encode
 
 Offence = Literal["double_vote", "double_new_view", "hidden_vote", "split_checkpoint"]
@@ -166,6 +167,13 @@ def verify(evidence: Evidence, certifier: Certifier, keyring: Keyring) -> None:
         found = accuse(*(_read_signed(statement, certifier) for statement in (evidence.first, evidence.second)))
     if found != evidence:
         raise Malformed("the two statements are no evidence")
+
+
+def convict(data: bytes, certifier: Certifier, keyring: Keyring) -> Conviction:
+    """What these bytes of evidence prove, for whoever checks a receipt. Raises Malformed when it is nothing."""
+    evidence = unpack_evidence(data)
+    verify(evidence, certifier, keyring)
+    return Conviction(evidence.culprit, evidence.offence, evidence.digests)
 
 
 def _read_signed(statement: Statement, certifier: Certifier) -> Signed[Any]:

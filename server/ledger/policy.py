@@ -70,14 +70,23 @@ class Policy(msgspec.Struct, frozen=True):
                 held.add(name)
         return frozenset(held)
 
-    def grade(self, signers: Collection[str]) -> Grade | None:
-        """The highest grade that these witnesses reach, or None below the quorum."""
-        held = self.satisfied(signers)
+    def grade(self, signers: Collection[str], barred: Collection[str] = ()) -> Grade | None:
+        """The highest grade that these witnesses reach, or None below the quorum.
+
+        Who is barred counts for nothing, and is not waited for: `sealed` asks for all the others (decisions 21).
+        """
+        counted = set(signers).difference(barred)
+        held = self.satisfied(counted)
         if self.quorum not in held:
             return None
-        if Grade.SEALED.value not in held:
+        if Grade.SEALED.value not in self.satisfied(counted.union(barred)):
             return Grade.COMMITTED
         return Grade.WITNESSED if Grade.WITNESSED.value in held else Grade.SEALED
+
+    def is_member(self, name: str) -> bool:
+        """Is it a witness that `sealed` waits for?"""
+        group = self.groups.get(Grade.SEALED.value)
+        return name in self.witnesses and group is not None and name in group.members
 
 
 class VerifiedCheckpoint(msgspec.Struct, frozen=True):

@@ -1,7 +1,9 @@
 """Receipts: tlog-proofs (c2sp.org/tlog-proof) that one entry stands in the log, and who signed it (DESIGN.md 2.5).
 
 The first proof shows a record and what was decided about it, the second the `device.bind` that tied the signing key to
-its owner. Whatever is wrong with a text ends as one ReceiptError that names the fault.
+its owner. A proof with evidence shows that the log bars a member, whose signature is then not waited for; what evidence
+proves is told by the caller's `convict`, because consensus statements are not known here. Whatever is wrong with a text
+ends as one ReceiptError that names the fault.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -20,7 +23,7 @@ from server.ledger.genesis import Genesis
 from server.ledger.merkle import ProofError, leaf_hash, verify_inclusion
 from server.ledger.policy import Grade, Policy, VerifiedCheckpoint, verify_checkpoint
 from server.limits import ENTRY_BYTES_MAX, INTEGER_MAX, MIB
-from server.record.canonical import Malformed, decode, encode
+from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 from server.record.envelope import Envelope, is_signed_by, parse_record
 from server.record.shape import Shape, parse
 from server.record.signature import DeviceKey
@@ -28,8 +31,11 @@ from server.record.signature import DeviceKey
 T = TypeVar("T")
 VERSION = "c2sp.org/tlog-proof@v1"
 BIND_KIND = "device.bind"
+EVIDENCE_KIND = "evidence"
 RECEIPT_BYTES_MAX = MIB
-"""Two proofs of the largest entries, twice over."""
+"""Two proofs of the largest entries and three of the largest evidence, twice over."""
+PROOFS_MAX = 2 + 16
+"""A record, a bind, and evidence against as many members as a cluster can have."""
 _SEPARATOR = "\n---\n"
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,15})")
 Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
@@ -49,6 +55,7 @@ class ReceiptFault(enum.Enum):
     DEVICE_KEY = "device_key"
     DEVICE_SIGNATURE = "device_signature"
     BINDING = "binding"
+    BARRING = "barring"
 
 
 class ReceiptError(ProofError):
@@ -110,13 +117,33 @@ class ProvenEntry(msgspec.Struct, frozen=True):
     checkpoint: VerifiedCheckpoint
     grade: Grade
     envelope: Envelope | None
+    evidence: bytes | None = None
+
+
+class Conviction(msgspec.Struct, frozen=True):
+    """What verified evidence says: who did what, and the digests (base64url) of the two statements that show it."""
+
+    culprit: str
+    offence: str
+    statements: tuple[str, str]
+
+
+Convict = Callable[[bytes], Conviction]
+"""Verifies evidence by its bytes. Raises Malformed unless it proves something."""
 
 
 class VerifiedReceipt(msgspec.Struct, frozen=True):
-    """What a receipt proves. Without `owner_checked` it says "signed by key K", but not whose key that is."""
+    """What a receipt proves. Without `owner_checked` it says "signed by key K", but not whose key that is.
+
+    `grade` counts `barred` members as consensus.md 1.4 does; `unchecked` are those whose evidence nobody here verified,
+    so that they are counted like everybody else.
+    """
 
     proven: ProvenEntry
     owner_checked: bool
+    grade: Grade
+    barred: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
 
 def proof_text(entry: bytes, index: int, hashes: Sequence[bytes], note: str, device_key: DeviceKey | None) -> str:
@@ -128,9 +155,16 @@ def proof_text(entry: bytes, index: int, hashes: Sequence[bytes], note: str, dev
     return "\n".join(lines)
 
 
-def receipt_text(record_proof: str, bind_proof: str = "") -> str:
-    """The receipt file: the record's proof, and the proof of the bind where one is needed (decisions 12)."""
-    return f"{record_proof}---\n{bind_proof}" if bind_proof else record_proof
+def barring_text(entry: bytes, index: int, hashes: Sequence[bytes], note: str, evidence: bytes) -> str:
+    """The tlog-proof that the log bars a member. `entry`: the bytes of the `evidence` entry; `evidence`: its own."""
+    extra = encode({"entry": entry.decode(), "evidence": b64u_encode(evidence)})
+    lines = [VERSION, f"extra {b64_encode(extra)}", f"index {index}", *map(b64_encode, hashes), "", note]
+    return "\n".join(lines)
+
+
+def receipt_text(record_proof: str, bind_proof: str = "", barring_proofs: Sequence[str] = ()) -> str:
+    """The receipt file: the record's proof, that of the bind where one is needed (decisions 12), those of barrings."""
+    return "---\n".join([record_proof, *([bind_proof] if bind_proof else []), *barring_proofs])
 
 
 def officers_of(genesis: Genesis) -> dict[str, str]:
@@ -141,24 +175,42 @@ def officers_of(genesis: Genesis) -> dict[str, str]:
 
 
 def verify_receipt(
-    text: str, policy: Policy, estate: str, officers: Mapping[str, str] | None = None
+    text: str,
+    policy: Policy,
+    estate: str,
+    officers: Mapping[str, str] | None = None,
+    convict: Convict | None = None,
 ) -> VerifiedReceipt:
     """Check a receipt of this estate against the policy. Raises ReceiptError.
 
-    `officers`: owners of the devices that genesis names, see `officers_of`.
+    `officers`: owners of the devices that genesis names, see `officers_of`. `convict` verifies evidence against
+    members; without it a member that the log bars is counted like everybody else.
     """
-    parts = split_receipt(text)
-    first = verify_proof(parts[0], policy, estate)
-    if len(parts) == 2:
-        _check_binding(first, verify_proof(parts[1], policy, estate))
-    return VerifiedReceipt(first, len(parts) == 2 or _binds_itself(first) or _is_officers(first, officers or {}))
+    first, *rest = split_receipt(text)
+    proven = verify_proof(first, policy, estate)
+    if proven.evidence is not None:
+        raise ReceiptError(ReceiptFault.BARRING, "the first proof is the record's")
+    is_bound, culprits = False, list[str]()
+    for place, part in enumerate(rest):
+        further = verify_proof(part, policy, estate)
+        if further.evidence is not None:
+            culprits.append(_check_barring(proven, further, policy, convict))
+        elif place == 0:
+            _check_binding(proven, further)
+            is_bound = True
+        else:
+            raise ReceiptError(ReceiptFault.FORM, "more than one bind")
+    is_owned = is_bound or _binds_itself(proven) or _is_officers(proven, officers or {})
+    if convict is None:
+        return VerifiedReceipt(proven, is_owned, proven.grade, unchecked=tuple(culprits))
+    return VerifiedReceipt(proven, is_owned, _grade_without(proven, policy, culprits), tuple(culprits))
 
 
 def split_receipt(text: str) -> list[str]:
-    """The one or two proofs of a receipt file. Raises ReceiptError."""
+    """The proofs of a receipt file, one at least. Raises ReceiptError."""
     parts = text.split(_SEPARATOR)
-    if len(parts) > 2 or len(text) > RECEIPT_BYTES_MAX:
-        raise ReceiptError(ReceiptFault.FORM, "more than two proofs")
+    if len(parts) > PROOFS_MAX or len(text) > RECEIPT_BYTES_MAX:
+        raise ReceiptError(ReceiptFault.FORM, "too many proofs")
     return [part + "\n" for part in parts[:-1]] + parts[-1:]
 
 
@@ -179,7 +231,7 @@ def parse_proof(text: str) -> Proof:
 def verify_proof(text: str, policy: Policy, estate: str) -> ProvenEntry:
     """Check one tlog-proof of this estate against the policy. Raises ReceiptError."""
     proof = parse_proof(text)
-    device_key, data = _parse_extra(proof.extra)
+    device_key, data, evidence = _parse_extra(proof.extra)
     entry = parse_entry(data)
     if entry.index != proof.index:
         raise ReceiptError(ReceiptFault.INDEX, "the entry says another index")
@@ -189,7 +241,7 @@ def verify_proof(text: str, policy: Policy, estate: str) -> ProvenEntry:
     if checkpoint.grade is None:
         raise ReceiptError(ReceiptFault.NOT_COMMITTED, f"cosigned by {sorted(checkpoint.cosigned)} only")
     envelope = _verify_record(entry.record, device_key, estate) if isinstance(entry, RecordEntry) else None
-    return ProvenEntry(entry, leaf, checkpoint, checkpoint.grade, envelope)
+    return ProvenEntry(entry, leaf, checkpoint, checkpoint.grade, envelope, evidence)
 
 
 def parse_entry(data: bytes) -> Entry:
@@ -202,11 +254,17 @@ def parse_entry(data: bytes) -> Entry:
     return entry
 
 
-def _parse_extra(extra: bytes) -> tuple[object, bytes]:
+def _parse_extra(extra: bytes) -> tuple[object, bytes, bytes | None]:
+    """Device key, entry and evidence: a record is signed by a device, evidence by members, never both."""
     value = _attempt(ReceiptFault.EXTRA, decode, extra)
-    if not isinstance(value, dict) or not isinstance(value.get("entry"), str) or value.keys() - {"device_key", "entry"}:
-        raise ReceiptError(ReceiptFault.EXTRA, "not device_key and entry")
-    return value.get("device_key"), value["entry"].encode()
+    if not isinstance(value, dict) or not isinstance(value.get("entry"), str):
+        raise ReceiptError(ReceiptFault.EXTRA, "no entry")
+    entry, names = value["entry"].encode(), value.keys() - {"entry"}
+    if names == {"evidence"} and isinstance(value["evidence"], str):
+        return None, entry, _attempt(ReceiptFault.EXTRA, b64u_decode, value["evidence"])
+    if names - {"device_key"}:
+        raise ReceiptError(ReceiptFault.EXTRA, "not device_key and entry, nor entry and evidence")
+    return value.get("device_key"), entry, None
 
 
 def _verify_record(jws: str, device_key: object, estate: str) -> Envelope:
@@ -228,6 +286,35 @@ def _check_binding(first: ProvenEntry, second: ProvenEntry) -> None:
         raise ReceiptError(ReceiptFault.BINDING, "of another key or member")
     if second.entry.index > first.entry.index:
         raise ReceiptError(ReceiptFault.BINDING, "bound after the record")
+
+
+def _check_barring(first: ProvenEntry, barring: ProvenEntry, policy: Policy, convict: Convict | None) -> str:
+    """The member that this entry bars, by evidence that holds; without `convict` by the word of the log alone."""
+    system = barring.entry.system if isinstance(barring.entry, DerivedEntry) else None
+    if system is None or (system.kind, system.due_ms, barring.entry.outcome) != (EVIDENCE_KIND, 0, ACCEPTED):
+        raise ReceiptError(ReceiptFault.BARRING, "not an entry of evidence")
+    if barring.checkpoint.checkpoint != first.checkpoint.checkpoint:
+        raise ReceiptError(ReceiptFault.BARRING, "under another checkpoint than the record")
+    evidence, culprit = barring.evidence or b"", system.body.get("culprit")
+    if system.key != b64u_encode(sha256(evidence).digest()):
+        raise ReceiptError(ReceiptFault.BARRING, "the entry names other evidence")
+    if convict is not None:
+        found: Conviction = _attempt(ReceiptFault.BARRING, convict, evidence)
+        said = {"culprit": found.culprit, "offence": found.offence, "statements": list(found.statements)}
+        if system.body != said:
+            raise ReceiptError(ReceiptFault.BARRING, "the entry says something else than the evidence")
+    if not isinstance(culprit, str) or not policy.is_member(culprit):
+        raise ReceiptError(ReceiptFault.BARRING, "against somebody whose signature is not waited for")
+    return culprit
+
+
+def _grade_without(proven: ProvenEntry, policy: Policy, barred: Sequence[str]) -> Grade:
+    if len(set(barred)) != len(barred):
+        raise ReceiptError(ReceiptFault.BARRING, "a member is barred twice")
+    grade = policy.grade(proven.checkpoint.cosigned, barred)
+    if grade is None:
+        raise ReceiptError(ReceiptFault.BARRING, "without the barred members no quorum has signed")
+    return grade
 
 
 def _binds_itself(proven: ProvenEntry) -> bool:

@@ -77,6 +77,11 @@ class EvidenceDesk:
         """The evidence that an entry of a proposal names, whatever its body says; None when it is not here."""
         return self._known.get(item.key)
 
+    def packed(self, id_: str) -> bytes | None:
+        """The bytes of evidence by its id; None when it is not here."""
+        found = self._known.get(id_)
+        return found.packed if found else None
+
     async def seek(self, works: Iterable[DerivedWork], proposer: str) -> None:
         """Ask peers, the proposer first, for the evidence that a proposal names and that is not here."""
         for name in [work.item.key for work in works if work.item.key not in self._known]:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from server.domain.evidence import Barred
 from server.domain.execute import Executed
 from server.domain.member import Device
 from server.domain.plan import RecordWork
+from server.ledger.block import derived_id
+from server.ledger.genesis import Genesis
 from server.ledger.merkle import inclusion_proof, perfect_nodes
-from server.ledger.receipt import proof_text, receipt_text
+from server.ledger.receipt import EVIDENCE_KIND, barring_text, proof_text, receipt_text
 from server.node.checkpoints import Checkpoints, Published
+from server.node.evidence import EvidenceDesk
 from server.node.lookup import Lookup
 from server.record.rows import key
 from server.record.signature import DeviceKey, NodeSigner
 from server.storage.ledger import FoundRecord, Ledger
+from server.storage.stored import StoredEntry
 
 RECENT_BLOCKS_MAX = 256
 BIND_PROOFS_MAX = 4_096
@@ -36,19 +42,38 @@ class _RecentBlock:
         self.records = records
 
 
+@dataclass(frozen=True, slots=True)
+class _Barring:
+    """The log entry that bars a member, and the id of the evidence that it names."""
+
+    entry: StoredEntry
+    evidence: str
+
+
 class Receipts:
     """Mutable. Makes receipts of one node's log."""
 
-    def __init__(self, ledger: Ledger, checkpoints: Checkpoints, origin: str, log_signer: NodeSigner) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        checkpoints: Checkpoints,
+        evidence: EvidenceDesk,
+        trust: tuple[Genesis, bytes],
+        log_signer: NodeSigner,
+    ) -> None:
         self._ledger = ledger
         self._lookup = Lookup(ledger)
         self._rows = ledger.rows
         self._checkpoints = checkpoints
-        self._note: Callable[[Published], str] = lambda published: published.note(origin, log_signer)
+        self._evidence = evidence
+        genesis, self._cluster_id = trust
+        self._members = [member.id for member in genesis.members]
+        self._note: Callable[[Published], str] = lambda published: published.note(genesis.origin, log_signer)
         self._recent: OrderedDict[int, _RecentBlock] = OrderedDict()
         self._ordered: dict[str, FoundRecord] = {}
         self._notes: OrderedDict[tuple[int, int], str] = OrderedDict()
         self._binds: OrderedDict[str, str] = OrderedDict()
+        self._barrings: dict[str, _Barring] = {}
 
     def remember(
         self, executed: Executed, works: list[RecordWork], peaks_before: tuple[bytes, ...]
@@ -96,12 +121,15 @@ class Receipts:
 
     async def receipt(self, ordered: FoundRecord) -> str:
         """The receipt file under the best checkpoint held, or empty while no quorum has signed past the record."""
-        device = await self._device(ordered.kid)
-        proof = await self._proof(ordered, device.key() if device else None)
-        if not proof or device is None or not device.record or device.record == ordered.id:
-            return proof
+        device, published = await self._device(ordered.kid), await self._choose(ordered)
+        if published is None:
+            return ""
+        proof = await self._proof(ordered, published, device.key() if device else None)
+        barrings = await self._barring_proofs(published)
+        if device is None or not device.record or device.record == ordered.id:
+            return receipt_text(proof, "", barrings)
         bind = await self._bind_proof(device)
-        return receipt_text(proof, bind) if bind else ""
+        return receipt_text(proof, bind, barrings) if bind else ""
 
     async def _device(self, kid: str) -> Device | None:
         name = key(Device, kid)
@@ -113,20 +141,59 @@ class Receipts:
             return self._binds[device.record]
         bind = await self.find(device.record)
         assert bind is not None, "a device was bound by an ordered record"
-        proof = await self._proof(bind, device.key())
-        if proof:
-            self._binds[device.record] = proof
-            while len(self._binds) > BIND_PROOFS_MAX:
-                self._binds.popitem(last=False)
-        return proof
-
-    async def _proof(self, ordered: FoundRecord, device_key: DeviceKey | None) -> str:
-        published = self._checkpoints.at(ordered.boundary) or self._checkpoints.covering(ordered.index)
-        best = self._checkpoints.covering(ordered.index)
-        if best is not None and best.sealed and (published is None or not published.sealed):
-            published = best
+        published = await self._choose(bind)
         if published is None:
             return ""
+        proof = await self._proof(bind, published, device.key())
+        self._binds[device.record] = proof
+        while len(self._binds) > BIND_PROOFS_MAX:
+            self._binds.popitem(last=False)
+        return proof
+
+    async def _choose(self, ordered: FoundRecord) -> Published | None:
+        """The checkpoint for a proof: of the record's own block, or a newer one that shows more to a phone."""
+        published, best = self._checkpoints.at(ordered.boundary), self._checkpoints.covering(ordered.index)
+        if published is None:
+            return best
+        if best is None or not best.sealed or (published.sealed and await self._shows_seal(published)):
+            return published
+        return best
+
+    async def _shows_seal(self, published: Published) -> bool:
+        """Can whoever has this checkpoint alone see that it is sealed? Who is not waited for must be barred in it."""
+        barrings = [await self._barring(member) for member in self._missing(published)]
+        return all(barring is not None and barring.entry.index < published.size for barring in barrings)
+
+    def _missing(self, published: Published) -> list[str]:
+        signed = {member for member, _ in published.lines}
+        return [member for member in self._members if member not in signed]
+
+    async def _barring(self, member: str) -> _Barring | None:
+        """What bars a member, None while nothing does: the first evidence bars it for good."""
+        if member not in self._barrings:
+            row = (await self._rows.load([key(Barred, member)])).loaded[key(Barred, member)]
+            if not isinstance(row, Barred):
+                return None
+            id_ = derived_id(self._cluster_id, EVIDENCE_KIND, row.evidence, 0)
+            entry = await self._ledger.entry_of_record(id_)
+            assert entry is not None, "a member was barred by an ordered entry"
+            self._barrings[member] = _Barring(entry, row.evidence)
+        return self._barrings[member]
+
+    async def _barring_proofs(self, published: Published) -> list[str]:
+        """For each member that a sealed checkpoint does without, the proof that the log bars it, and its evidence."""
+        proofs = []
+        for member in self._missing(published) if published.sealed else []:
+            barring = await self._barring(member)
+            packed = self._evidence.packed(barring.evidence) if barring else None
+            if barring is None or packed is None or barring.entry.index >= published.size:
+                return []  # without all of them it is not sealed for whoever reads it
+            entry = barring.entry
+            hashes = await self._hashes(entry.index, published.size)
+            proofs.append(barring_text(entry.content, entry.index, hashes, self._note_of(published), packed))
+        return proofs
+
+    async def _proof(self, ordered: FoundRecord, published: Published, device_key: DeviceKey | None) -> str:
         hashes = await self._hashes(ordered.index, published.size)
         return proof_text(ordered.entry, ordered.index, hashes, self._note_of(published), device_key)
 

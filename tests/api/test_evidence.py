@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from functools import partial
 from typing import Any
 
 import pytest
 
+from server.consensus.certificates import Certifier
+from server.consensus.config import Config
+from server.consensus.evidence import convict
 from server.domain.evidence import Barred
 from server.ledger.checkpoint import Checkpoint, cosign_line, log_line, note_of
+from server.ledger.policy import Grade, parse_policy
+from server.ledger.receipt import verify_receipt
 from server.record.rows import key
 from tests.api.test_three_nodes import Estate, estate, raw
 
@@ -26,6 +33,12 @@ def note(estate: Estate, number: int, size: int, root: bytes, time_s: int = 1_70
 
 async def bring(estate: Estate, number: int, body: dict[str, Any]) -> tuple[int, Any]:
     return await raw(estate, number, "POST", "/api/v1/evidence", json=body)
+
+
+async def read_text(estate: Estate, path: str) -> str:
+    async with estate.http.get(estate.urls[0] + path) as response:
+        assert response.status == 200
+        return await response.text()
 
 
 async def test_what_proves_nothing_accuses_nobody(estate: Estate) -> None:
@@ -79,3 +92,38 @@ async def test_the_others_go_on_and_seal_without_it(estate: Estate) -> None:
     async with asyncio.timeout(10):
         while estate.nodes[0].cluster_status()["sealed_size"] < size:
             await asyncio.sleep(0.05)
+
+
+async def test_a_receipt_shows_by_itself_that_it_is_sealed_without_the_member(estate: Estate) -> None:
+    node, culprit = estate.nodes[0], estate.nodes[2].me
+    answer = await estate.officers[1].do(
+        "role.grant", {"member": "m-next", "organisation": "property", "role": "staff"}
+    )
+    policy, certifier = (
+        parse_policy(node.policy_text),
+        Certifier(Config(tuple(node.members()), node.me, node.cluster_id), node.parts.keyring),
+    )
+    async with asyncio.timeout(10):
+        while True:
+            receipt = await read_text(estate, f"/api/v1/records/{answer['id']}/receipt")
+            convict_ = partial(convict, certifier=certifier, keyring=node.parts.keyring)
+            verified = verify_receipt(receipt, policy, node.estate, convict=convict_)
+            if verified.grade is Grade.SEALED:
+                break
+            await asyncio.sleep(0.05)
+    assert verified.barred == (culprit,)
+    assert culprit not in verified.proven.checkpoint.cosigned
+    assert verified.proven.grade is Grade.COMMITTED, "what the signatures alone show"
+
+
+async def test_the_metrics_tell_how_far_each_signature_is_behind(estate: Estate) -> None:
+    nodes = estate.nodes
+    text = await read_text(estate, "/metrics")
+    lags = {name: float(value) for name, value in re.findall(r'linli_member_lag_entries{member="(.+)"} (\S+)', text)}
+    assert list(lags) == nodes[0].members()
+    assert lags.pop(nodes[2].me) > 0, "a member that has stopped"
+    status, shown = await raw(estate, 0, "GET", "/api/v1/cluster")
+    assert status == 200
+    told = {one["id"]: one["lag"] for one in shown["nodes"]}
+    assert told[nodes[2].me] > 0
+    assert {name: told[name] for name in lags} == lags

@@ -30,6 +30,7 @@ from server.ledger.receipt import (
     ReceiptError,
     ReceiptFault,
     RecordEntry,
+    VerifiedReceipt,
     officers_of,
     parse_entry,
     parse_proof,
@@ -40,6 +41,7 @@ from server.ledger.receipt import (
 from server.limits import ENTRY_BYTES_MAX
 from server.record.envelope import estate_name
 from tests.vector_files import read_vectors, vector_cases
+from vector_cases.barrings import sample_convict
 
 VECTORS = read_vectors("receipts.json")
 POLICIES = {name: parse_policy(text) for name, text in VECTORS["policies"].items()}
@@ -55,11 +57,18 @@ def reason_of(error: ReceiptError) -> str:
     return f"{error.fault.value}.{error.detail}" if is_checkpoint else error.fault.value
 
 
+def verify(case: dict[str, Any]) -> VerifiedReceipt:
+    """Evidence is verified by whoever has the members' keys; `unchecked` cases are for those who have none."""
+    convict = None if "unchecked" in case else sample_convict
+    return verify_receipt(case["receipt"], POLICIES[case["policy"]], VECTORS["estate"], convict=convict)
+
+
 @pytest.mark.parametrize("case", vector_cases("receipts.json", valid=True))
 def test_good_receipts_prove_what_they_say(case: dict[str, Any]) -> None:
-    verified = verify_receipt(case["receipt"], POLICIES[case["policy"]], VECTORS["estate"])
+    verified = verify(case)
     proven = verified.proven
-    assert (proven.grade.value, verified.owner_checked) == (case["grade"], case["owner_checked"])
+    assert (verified.grade.value, verified.owner_checked) == (case["grade"], case["owner_checked"])
+    assert (verified.barred, verified.unchecked) == (tuple(case.get("barred", ())), tuple(case.get("unchecked", ())))
     assert (proven.entry.index, proven.entry.outcome) == (case["index"], case["outcome"])
     if proven.envelope is None:
         assert "id" not in case
@@ -71,11 +80,11 @@ def test_good_receipts_prove_what_they_say(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", vector_cases("receipts.json", valid=False))
 def test_bad_receipts_are_refused_for_their_reason(case: dict[str, Any]) -> None:
     if "require" in case:
-        grade = verify_receipt(case["receipt"], POLICIES[case["policy"]], VECTORS["estate"]).proven.grade
+        grade = verify(case).grade
         assert RANK[grade.value] < RANK[case["require"]]
         return
     with pytest.raises(ReceiptError) as refused:
-        verify_receipt(case["receipt"], POLICIES[case["policy"]], VECTORS["estate"])
+        verify(case)
     assert reason_of(refused.value) == case["reason"]
 
 

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def without_memory(node: Node) -> Receipts:
     """Receipts as after a restart: only the checkpoints are known, all else is in the database."""
-    return Receipts(node.ledger, node.parts.checkpoints, node.genesis.origin, node.keys.log)
+    parts = node.parts
+    return Receipts(node.ledger, parts.checkpoints, parts.evidence, (node.genesis, node.cluster_id), node.keys.log)
 
 
 async def post_all(people: list[Person], count: int) -> list[SignedRecord]:

@@ -189,15 +189,18 @@ def faults_of(report: Any) -> str:
 @pytest.mark.parametrize("case", vector_cases("receipts.json"))
 def test_receipts_are_decided_as_the_vectors_say(case: dict[str, Any]) -> None:
     trusted = policy.parse_policy(RECEIPTS["policies"][case["policy"]])
-    report = receipt.examine(case["receipt"], trusted, None, case.get("require", ""))
+    known = genesis.parse_genesis(RECEIPTS["genesis"].encode()) if case.get("genesis") else None
+    report = receipt.examine(case["receipt"], trusted, known, case.get("require", ""))
     if not case["valid"]:
         assert report.exit_code() == FAILED
         assert case["reason"] == "not_sealed" or f"({case['reason']})" in faults_of(report)
         return
     is_derived = "kid" not in case
-    assert report.exit_code() == (OK if case["owner_checked"] or is_derived else NOT_CHECKED)
+    assert report.exit_code(receipt.CHECKS) == (OK if case["owner_checked"] or is_derived else NOT_CHECKED)
     text = "\n".join(report.lines())
     assert f"{case['grade']}: cosigned by" in text
+    assert all(f"sealed by all but {name}, who was caught: it " in text for name in case.get("barred", ()))
+    assert all(f"evidence against {name} was NOT CHECKED" in text for name in case.get("unchecked", ()))
     assert f"index {case['index']}: {case['outcome']}" in text
     assert is_derived or case["kid"] in text
 

@@ -130,11 +130,15 @@ function verifyCosignature(blob: Uint8Array, text: string, key: VerifierKey): nu
   return time
 }
 
-function isValid(signature: Uint8Array, message: Uint8Array, key: VerifierKey): boolean {
+const isValid = (signature: Uint8Array, message: Uint8Array, key: VerifierKey): boolean =>
+  isMemberSignature(signature, message, key.key)
+
+/** Ed25519 of an organisation, whatever it signs; false for every bad input. */
+export function isMemberSignature(signature: Uint8Array, message: Uint8Array, key: Uint8Array): boolean {
   try {
     // RFC 8032, not ZIP 215: no small-order keys, canonical encodings only, as the other verifiers do. And the library's
     // equation is the one with the cofactor, which hides a point of small order in R: they would refuse that.
-    const holds = ed25519.verify(signature, message, key.key, { zip215: false })
+    const holds = ed25519.verify(signature, message, key, { zip215: false })
     return holds && ed25519.Point.fromBytes(signature.slice(0, POINT_BYTES)).isTorsionFree()
   } catch {
     return false

@@ -1,21 +1,28 @@
 /**
  * Evidence that a member contradicted itself (consensus.md 1.4), as nodes keep, hash and order it: length-prefixed
- * parts. What a split of checkpoints proves is verified here with the policy alone; the statements of the other
- * offences are signed by keys that no policy names, so of them only the shape is read.
+ * parts. What a split of checkpoints proves is verified here with the policy alone; votes are signed by consensus keys,
+ * which only genesis names: without those, of votes only the shape is read.
  */
 
 import { decodeBase64Url, encodeBase64, encodeBase64Url } from './base64'
-import { isJsonObject, parseCanonicalBytes, type JsonObject } from './canonical'
-import { verifyCosignatureLine } from './checkpoint'
+import { isJsonObject, parseCanonicalBytes, type Json, type JsonObject } from './canonical'
+import { concat, equal } from './bytes'
+import { isMemberSignature, verifyCosignatureLine } from './checkpoint'
 import { DIGEST_BYTES, sha256 } from './digest'
 import type { Policy } from './policy'
 import { verifyContradiction, type Branch } from './split'
-import { decodeUtf8 } from './utf8'
+import { decodeUtf8, encodeUtf8 } from './utf8'
 
 export class EvidenceError extends Error {}
 
 export const OFFENCES = ['double_vote', 'double_new_view', 'hidden_vote', 'split_checkpoint'] as const
 export type Offence = (typeof OFFENCES)[number]
+
+/** What genesis adds to a policy: the cluster's id in base64url, and the members' consensus keys. */
+export interface ConsensusKeys {
+  readonly clusterId: string
+  readonly keys: ReadonlyMap<string, Uint8Array>
+}
 
 interface Statement {
   readonly type: string
@@ -75,6 +82,86 @@ export function verifySplitEvidence({ offence, culprit, first, second, branches 
     if (decodeUtf8(first.raw) >= decodeUtf8(second.raw)) throw new EvidenceError('order')
     verifyContradiction(one, other, branches.map(readBranch))
   })
+}
+
+/** Whether it was verified: votes are not without keys. Throws EvidenceError unless it proves what it says. */
+export function verifyEvidence(evidence: Evidence, policy: Policy, keys: ConsensusKeys | undefined): boolean {
+  if (evidence.offence === 'split_checkpoint') verifySplitEvidence(evidence, policy)
+  else if (keys) attempt(() => verifyVotes(evidence, keys))
+  else return false
+  return true
+}
+
+/** Members of the statements, and in CONTRADICTS which two of them no honest member makes (consensus.md 1.4, E1-E3). */
+const SHAPES: Readonly<Record<string, readonly string[]>> = {
+  PREPARE: ['block_id', 'epoch', 'height', 'sender', 'view'],
+  COMMIT: ['block_id', 'epoch', 'height', 'new_view', 'sender', 'view'],
+  'VIEW-CHANGE': ['epoch', 'last_block', 'last_height', 'prepared_block', 'prepared_view', 'sender', 'view'],
+  'NEW-VIEW': ['base_height', 'block_id', 'epoch', 'sender', 'view', 'view_changes'],
+}
+const COUNTS = new Set(['base_height', 'epoch', 'height', 'last_height', 'prepared_view', 'view'])
+const MAY_BE_EMPTY = new Set(['last_block', 'new_view', 'prepared_block'])
+
+interface Vote {
+  readonly type: string
+  readonly raw: Uint8Array
+  readonly body: JsonObject
+}
+
+function verifyVotes({ offence, culprit, first, second, branches }: Evidence, keys: ConsensusKeys): void {
+  const [one, other] = [readVote(first, culprit, keys), readVote(second, culprit, keys)]
+  const isOne = branches.length === 0 && one.body['epoch'] === other.body['epoch']
+  if (!isOne || !CONTRADICTS[offence](one, other)) throw new EvidenceError('the statements do not contradict each other')
+  // One contradiction has one id: nodes refuse the other order. A vote stands before what hides it.
+  const isOrdered = offence === 'hidden_vote' || decodeUtf8(one.raw) < decodeUtf8(other.raw)
+  if (!isOrdered) throw new EvidenceError('order')
+}
+
+const CONTRADICTS: Readonly<Record<Offence, (one: Vote, other: Vote) => boolean>> = {
+  double_vote: (one, other) =>
+    isVote(one) && isVote(other) && isSame(['view', 'height'], one, other) && !isSame(['block_id'], one, other),
+  double_new_view: (one, other) =>
+    one.type === 'NEW-VIEW' && other.type === 'NEW-VIEW' && isSame(['view'], one, other) && !equal(one.raw, other.raw),
+  hidden_vote: hides,
+  split_checkpoint: () => false,
+}
+
+const isVote = ({ type }: Vote): boolean => type === 'PREPARE' || type === 'COMMIT'
+
+const isSame = (names: readonly string[], one: Vote, other: Vote): boolean =>
+  names.every((name) => one.body[name] === other.body[name])
+
+/** A VIEW-CHANGE that tells neither the block of an earlier COMMIT nor a later view's. */
+function hides(vote: Vote, change: Vote): boolean {
+  const of = ({ body }: Vote, name: string): number => Number(body[name])
+  if (vote.type !== 'COMMIT' || change.type !== 'VIEW-CHANGE') return false
+  if (of(change, 'view') <= of(vote, 'view') || of(change, 'last_height') >= of(vote, 'height')) return false
+  const tells = change.body['prepared_block'] !== '' && of(change, 'last_height') + 1 === of(vote, 'height')
+  return !(tells && of(change, 'prepared_view') >= of(vote, 'view'))
+}
+
+function readVote({ type, raw, signature }: Statement, culprit: string, { clusterId, keys }: ConsensusKeys): Vote {
+  const shape = SHAPES[type]
+  const key = keys.get(culprit)
+  if (!shape || !key) throw new EvidenceError('no vote of a member')
+  const body = readObject(raw, shape)
+  for (const name of shape) checkMember(type, name, body[name])
+  const message = concat(encodeUtf8(`linli/pbft/v1\n${type}\n${clusterId}\n`), raw)
+  const isSigned = body['sender'] === culprit && isMemberSignature(signature, message, key)
+  if (!isSigned) throw new EvidenceError('not signed by the culprit')
+  return { type, raw, body }
+}
+
+function checkMember(type: string, name: string, value: Json | undefined): void {
+  const mayBeEmpty = MAY_BE_EMPTY.has(name) || (type === 'NEW-VIEW' && name === 'block_id')
+  if (name === 'sender' || (mayBeEmpty && value === '')) return
+  if (COUNTS.has(name)) {
+    if (!isCount(value)) throw new EvidenceError(name)
+    return
+  }
+  const digests = name === 'view_changes' && Array.isArray(value) ? value : [value]
+  const areDigests = digests.every((one) => typeof one === 'string' && decodeBase64Url(one).length === DIGEST_BYTES)
+  if (!areDigests) throw new EvidenceError(name)
 }
 
 function readLine({ type, raw, signature }: Statement, culprit: string, policy: Policy) {

@@ -55,16 +55,31 @@ export const GRADES = ['committed', 'sealed', 'witnessed'] as const
 
 export const isBetter = (one: Grade, other: Grade): boolean => GRADES.indexOf(one) > GRADES.indexOf(other)
 
-/** The highest grade that these signers reach, by the groups of that name; null below the quorum. */
-export function gradeOf(policy: Policy, signers: ReadonlySet<string>): Grade | null {
-  const holds = (name: string): boolean => {
-    const group = policy.groups.get(name)
-    return group ? group.members.filter(holds).length >= group.threshold : signers.has(name)
-  }
-  const isSealed = policy.groups.has('sealed') && holds('sealed')
-  if (isSealed && policy.groups.has('witnessed') && holds('witnessed')) return 'witnessed'
-  if (isSealed) return 'sealed'
-  return holds(policy.quorum) ? 'committed' : null
+/**
+ * The highest grade that these signers reach, by the groups of that name; null below the quorum. Who is barred counts
+ * for nothing, and is not waited for.
+ */
+export function gradeOf(
+  policy: Policy,
+  signers: ReadonlySet<string>,
+  barred: ReadonlySet<string> = new Set(),
+): Grade | null {
+  const counted = new Set([...signers].filter((name) => !barred.has(name)))
+  if (!holds(policy, policy.quorum, counted)) return null
+  const excused = new Set([...counted, ...barred])
+  if (!policy.groups.has('sealed') || !holds(policy, 'sealed', excused)) return 'committed'
+  return policy.groups.has('witnessed') && holds(policy, 'witnessed', counted) ? 'witnessed' : 'sealed'
+}
+
+function holds(policy: Policy, name: string, signers: ReadonlySet<string>): boolean {
+  const group = policy.groups.get(name)
+  if (!group) return signers.has(name)
+  return group.members.filter((member) => holds(policy, member, signers)).length >= group.threshold
+}
+
+/** Is it a witness that `sealed` waits for? */
+export function isMember(policy: Policy, name: string): boolean {
+  return policy.witnesses.has(name) && (policy.groups.get('sealed')?.members.includes(name) ?? false)
 }
 
 interface Building {

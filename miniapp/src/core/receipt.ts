@@ -1,18 +1,22 @@
 /**
- * Receipts (DESIGN.md 2.5): one or two tlog-proofs separated by a line `---`. The first proves the record and what was
- * decided, the second the `device.bind` that tied the signing key to its owner. Verified here, on the phone, against
- * the policy alone; no server is asked.
+ * Receipts (DESIGN.md 2.5): tlog-proofs separated by lines `---`. The first proves the record and what was decided, the
+ * second the `device.bind` that tied the signing key to its owner. A proof with evidence shows that the log bars a
+ * member, whose signature is then not waited for. Verified here, on the phone, against the policy and, where a member's
+ * votes are the evidence, the consensus keys of genesis; no server is asked.
  */
 
-import { decodeBase64 } from './base64'
-import { isJsonObject, parseCanonicalBytes, type Json } from './canonical'
+import { decodeBase64, decodeBase64Url, encodeBase64Url } from './base64'
+import { equal } from './bytes'
+import { canonicalText, isJsonObject, parseCanonicalBytes, type Json } from './canonical'
 import { CheckpointError, verifyCheckpoint, type VerifiedCheckpoint } from './checkpoint'
 import { parseJwk, thumbprint, type PublicJwk } from './device-key'
 import { parseEntry, type Entry } from './entry'
+import { sha256 } from './digest'
+import { readEvidence, verifyEvidence, type ConsensusKeys, type Offence } from './evidence'
 import { encodeHex } from './hex'
 import { verifyJws } from './jws'
 import { leafHash, verifyInclusion } from './merkle'
-import type { Grade, Policy } from './policy'
+import { gradeOf, isMember, type Grade, type Policy } from './policy'
 import type { TreeBranch } from './tiles'
 import { parseRecord, recordId, type RecordPayload } from './record'
 import { encodeUtf8 } from './utf8'
@@ -29,6 +33,7 @@ export type ReceiptFault =
   | 'device_key'
   | 'device_signature'
   | 'binding'
+  | 'barring'
 
 /** `detail` is for developers; people get a sentence for `fault`. */
 export class ReceiptError extends Error {
@@ -47,22 +52,49 @@ export interface ProvenEntry {
   readonly grade: Grade
   /** Absent for a derived entry, which nobody signed. */
   readonly record?: { readonly id: string; readonly kid: string; readonly payload: RecordPayload }
+  /** Packed evidence, of a proof that bars a member. */
+  readonly evidence?: Uint8Array
 }
 
+/** A member that the log bars. Without consensus keys, evidence of votes is not verified. */
+export interface Barring {
+  readonly culprit: string
+  readonly offence: Offence
+  readonly isVerified: boolean
+}
+
+/** `grade` neither counts nor waits for those whose barring was verified. */
 export interface VerifiedReceipt extends ProvenEntry {
   /** False: signed by that key, but who holds it was not checked. */
   readonly ownerChecked: boolean
+  readonly barrings: readonly Barring[]
 }
 
 const SEPARATOR = '\n---\n'
 const VERSION = 'c2sp.org/tlog-proof@v1'
+/** A record, a bind, and evidence against as many members as a cluster can have. */
+const PROOFS_MAX = 2 + 16
 
-export function verifyReceipt(text: string, policy: Policy): VerifiedReceipt {
+/** `keys`: what genesis adds to the policy, for evidence of votes. Throws ReceiptError. */
+export function verifyReceipt(text: string, policy: Policy, keys?: ConsensusKeys): VerifiedReceipt {
   const parts = text.split(SEPARATOR)
-  if (parts.length > 2) throw new ReceiptError('form', 'more than two proofs')
-  const [first, second] = parts.map((part, at) => verifyProof(at < parts.length - 1 ? part + '\n' : part, policy))
-  if (second) checkBinding(first!, second)
-  return { ...first!, ownerChecked: second !== undefined || bindsItself(first!) }
+  if (parts.length > PROOFS_MAX) throw new ReceiptError('form', 'too many proofs')
+  const texts = parts.map((part, at) => (at < parts.length - 1 ? part + '\n' : part))
+  const first = verifyProof(texts[0]!, policy)
+  if (first.evidence) throw new ReceiptError('barring', 'the first proof is of the record')
+  const barrings: Barring[] = []
+  let isBound = false
+  texts.slice(1).forEach((part, place) => {
+    const proof = verifyProof(part, policy)
+    if (proof.evidence) barrings.push(checkBarring(first, proof, proof.evidence, policy, keys))
+    else if (place > 0) throw new ReceiptError('form', 'more than one bind')
+    else {
+      checkBinding(first, proof)
+      isBound = true
+    }
+  })
+  const grade = gradeWithout(first, barrings, policy)
+  return { ...first, grade, barrings, ownerChecked: isBound || bindsItself(first) }
 }
 
 /** Short code on slips and screens: `<origin>,<index>,<first 16 hex digits of the leaf hash>`. */
@@ -106,16 +138,62 @@ function verifyProof(text: string, policy: Policy): ProvenEntry {
   const checkpoint = attempt('checkpoint', () => verifyCheckpoint(proof.note, policy))
   const leaf = leafHash(encodeUtf8(extra.entry))
   attempt('not_in_tree', () => verifyInclusion(leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root))
-  const proven = { entry, leaf, checkpoint, grade: checkGrade(checkpoint) }
+  const { evidence } = extra
+  const proven = { entry, leaf, checkpoint, grade: checkGrade(checkpoint), ...(evidence && { evidence }) }
   return 'record' in entry ? { ...proven, record: verifyRecord(entry.record, extra.deviceKey) } : proven
 }
 
-function readExtra(bytes: Uint8Array): { entry: string; deviceKey: Json | undefined } {
+interface Extra {
+  readonly entry: string
+  readonly deviceKey?: Json | undefined
+  readonly evidence?: Uint8Array
+}
+
+/** A record is signed by a device, evidence by members: never both. */
+function readExtra(bytes: Uint8Array): Extra {
   const extra = attempt('extra', () => parseCanonicalBytes(bytes))
   if (!isJsonObject(extra) || typeof extra['entry'] !== 'string') throw new ReceiptError('extra', 'entry')
-  const known = Object.keys(extra).every((key) => key === 'device_key' || key === 'entry')
-  if (!known) throw new ReceiptError('extra', 'members')
-  return { entry: extra['entry'], deviceKey: extra['device_key'] }
+  const { entry, evidence } = extra
+  const names = Object.keys(extra).join()
+  if (names === 'entry,evidence' && typeof evidence === 'string') {
+    return { entry, evidence: attempt('extra', () => decodeBase64Url(evidence)) }
+  }
+  if (names !== 'entry' && names !== 'device_key,entry') throw new ReceiptError('extra', 'members')
+  return { entry, deviceKey: extra['device_key'] }
+}
+
+/** The member that this entry bars, by the evidence that the receipt itself carries. */
+function checkBarring(
+  first: ProvenEntry,
+  { entry, checkpoint }: ProvenEntry,
+  packed: Uint8Array,
+  policy: Policy,
+  keys: ConsensusKeys | undefined,
+): Barring {
+  const system = 'system' in entry ? entry.system : undefined
+  const isBarring = system?.kind === 'evidence' && system.due_ms === 0 && entry.outcome === 'accepted'
+  if (!isBarring) throw new ReceiptError('barring', 'not an entry of evidence')
+  const isSame = checkpoint.size === first.checkpoint.size && equal(checkpoint.root, first.checkpoint.root)
+  if (!isSame) throw new ReceiptError('barring', 'under another checkpoint than the record')
+  return attempt('barring', () => {
+    const evidence = readEvidence(encodeBase64Url(packed))
+    const { culprit, id, offence, first: one, second: other } = evidence
+    const statements = [one, other].map(({ raw }) => encodeBase64Url(sha256(raw)))
+    const isNamed = system.key === id && canonicalText(system.body) === canonicalText({ culprit, offence, statements })
+    if (!isNamed) throw new ReceiptError('barring', 'the entry names other evidence')
+    const isVerified = verifyEvidence(evidence, policy, keys)
+    if (!isMember(policy, culprit)) throw new ReceiptError('barring', 'nobody waits for that signature')
+    return { culprit, offence, isVerified }
+  })
+}
+
+function gradeWithout({ checkpoint }: ProvenEntry, barrings: readonly Barring[], policy: Policy): Grade {
+  const names = barrings.map((one) => one.culprit)
+  if (new Set(names).size !== names.length) throw new ReceiptError('barring', 'a member is barred twice')
+  const barred = new Set(barrings.filter((one) => one.isVerified).map((one) => one.culprit))
+  const grade = gradeOf(policy, new Set(checkpoint.cosigned.keys()), barred)
+  if (grade === null) throw new ReceiptError('barring', 'without the barred members no quorum has signed')
+  return grade
 }
 
 function checkGrade(checkpoint: VerifiedCheckpoint): Grade {

@@ -7,7 +7,7 @@ import { observe } from './checkpoints'
 import type { OutboxItem } from './outbox'
 import { call } from './platform'
 import { store } from './store'
-import { trustedPolicy } from './trust'
+import { trustedKeys, trustedPolicy } from './trust'
 
 export interface ReceiptNote {
   readonly id: string
@@ -17,7 +17,24 @@ export interface ReceiptNote {
   readonly outcome: string
   readonly grade: Grade
   readonly code: string
+  /** Organisations that the grade does without, because the log bars them; absent in older notes. */
+  readonly barred?: readonly string[]
 }
+
+/**
+ * Verifies a receipt against what this phone trusts. Evidence of votes needs genesis too, which is asked for only then;
+ * without it the member in question is counted like everybody else. Throws ReceiptError.
+ */
+export async function verifyTrusted(text: string): Promise<VerifiedReceipt> {
+  const policy = await trustedPolicy()
+  const receipt = verifyReceipt(text, policy)
+  if (receipt.barrings.every((one) => one.isVerified)) return receipt
+  const keys = await trustedKeys()
+  return keys ? verifyReceipt(text, policy, keys) : receipt
+}
+
+export const barredIn = ({ barrings }: VerifiedReceipt): readonly string[] =>
+  barrings.filter((one) => one.isVerified).map((one) => one.culprit)
 
 export function receiptNotes(): readonly ReceiptNote[] {
   return store.read('receipts') ?? []
@@ -36,6 +53,7 @@ export function keepReceipt(
     outcome: receipt.entry.outcome,
     grade: receipt.grade,
     code: receiptCode(receipt),
+    barred: barredIn(receipt),
   }
   store.writeReceipt(item.id, text)
   const notes = receiptNotes()
@@ -54,7 +72,7 @@ export async function openReceipt(id: string): Promise<OpenedReceipt | undefined
   const note = receiptNotes().find((one) => one.id === id)
   const text = store.readReceipt(id)
   if (!note || text === undefined) return undefined
-  return { note, text, receipt: verifyReceipt(text, await trustedPolicy()) }
+  return { note, text, receipt: await verifyTrusted(text) }
 }
 
 /** Two signatures become three: asks for the newer receipt and keeps it when it verifies and says more. */
@@ -62,7 +80,7 @@ export async function upgradeReceipt(id: string): Promise<OpenedReceipt | undefi
   const held = await openReceipt(id)
   if (!held || held.receipt.grade === 'witnessed') return held
   const text = await api.receipt(id)
-  const receipt = verifyReceipt(text, await trustedPolicy())
+  const receipt = await verifyTrusted(text)
   if (receipt.record?.id !== id || !isBetter(receipt.grade, held.receipt.grade)) return held
   await observe({ note: receipt.checkpoint.note })
   keepReceipt({ ...held.note, id }, text, receipt)

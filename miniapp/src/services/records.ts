@@ -1,7 +1,7 @@
 /** From what a person decided to a signed record in the outbox. Brings clock, randomness and salts to core/record. */
 
 import type { Json, JsonObject } from '../core/canonical'
-import { verifyReceipt, type VerifiedReceipt, ReceiptError } from '../core/receipt'
+import { type VerifiedReceipt, ReceiptError } from '../core/receipt'
 import { commit, estateName, NONCE_BYTES, SALT_BYTES, signRecord, type PrivateValue } from '../core/record'
 import { api } from './api'
 import { deviceKey } from './device'
@@ -9,9 +9,9 @@ import { ApiProblem, NetworkError } from './http'
 import { Outbox, type NodeWord, type OutboxItem, type OutboxPort, type Settlement } from './outbox'
 import { randomBytes, wait } from './platform'
 import { observe } from './checkpoints'
-import { keepReceipt } from './receipts'
+import { keepReceipt, verifyTrusted } from './receipts'
 import { store } from './store'
-import { estate, trustedPolicy } from './trust'
+import { estate } from './trust'
 
 /** Long enough for a day without network, short enough for the nodes' table of nonces (decisions 1). */
 const LIFETIME_MS = 24 * 3_600_000
@@ -99,7 +99,7 @@ export const outbox = new Outbox(port)
 
 /** Besides what every receipt must prove: it is about this very record. */
 async function verifyFor(text: string, item: OutboxItem): Promise<VerifiedReceipt> {
-  const receipt = verifyReceipt(text, await trustedPolicy())
+  const receipt = await verifyTrusted(text)
   if (receipt.record?.id !== item.id) throw new ReceiptError('record', 'another record')
   return receipt
 }

@@ -24,6 +24,8 @@ interface Stored {
   readonly trust: EstateTrust
   /** The newest verified checkpoint of each estate, by cluster id. */
   readonly seen: Readonly<Record<string, SeenCheckpoint>>
+  /** genesis.json as it was compared with the trust, for evidence of votes. */
+  readonly genesis: string
   readonly doubt: Doubt
   /** The organisation that was asked besides the current one, and when. */
   readonly crossed: { readonly node: string; readonly atMs: number }

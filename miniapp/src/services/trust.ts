@@ -3,7 +3,12 @@
  * all member nodes are asked at first use and must agree. From then on it is kept, and anything else is an alarm.
  */
 
+import { sha256 } from '../core/digest'
+import type { ConsensusKeys } from '../core/evidence'
+import { readConsensusKeys } from '../core/genesis'
+import { encodeHex } from '../core/hex'
 import { parsePolicy, type Policy } from '../core/policy'
+import { encodeUtf8 } from '../core/utf8'
 import { exchange, parseAnswer } from './http'
 import { settings } from './settings'
 import { store } from './store'
@@ -73,6 +78,30 @@ export async function trustedPolicy(): Promise<Policy> {
   const { policy: text } = await estate()
   if (policy?.text !== text) policy = { text, parsed: parsePolicy(text) }
   return policy.parsed
+}
+
+/** What genesis adds to the policy, from whichever node has the very genesis that this phone trusts; else undefined. */
+export async function trustedKeys(): Promise<ConsensusKeys | undefined> {
+  const { genesis_sha256: digest } = await estate()
+  const isTrusted = (text: string): boolean => encodeHex(sha256(encodeUtf8(text))) === digest
+  const kept = store.read('genesis')
+  if (kept !== undefined && isTrusted(kept)) return readConsensusKeys(kept)
+  for (const node of await addresses()) {
+    const text = await askGenesis(node.url)
+    if (text === undefined || !isTrusted(text)) continue
+    store.write('genesis', text)
+    return readConsensusKeys(text)
+  }
+  return undefined
+}
+
+async function askGenesis(address: string): Promise<string | undefined> {
+  try {
+    const { status, text } = await exchange(address + '/genesis.json', { timeoutMs: 5_000 })
+    return status === 200 ? text : undefined
+  } catch {
+    return undefined
+  }
 }
 
 export function raiseAlarm(alarm: 'differs' | 'fork'): never {

@@ -347,6 +347,7 @@ export const en: Texts = {
     refused: 'No effect',
     sealed: 'All three confirmed',
     witnessed: 'All three and outside witnesses confirmed',
+    sealedWithout: 'All others confirmed',
     committed: 'Confirmed, third to follow',
   },
   receipt: {
@@ -358,6 +359,7 @@ export const en: Texts = {
     refusedTitle: 'No effect',
     sealed: 'All three organisations have confirmed',
     witnessed: 'All three organisations and outside witnesses have confirmed',
+    sealedWithout: 'Confirmed by all but {nodes}, who was caught signing two things that contradict each other',
     committed: 'Two organisations have confirmed, the third will follow',
     owner: 'Signed by your own registered phone',
     ownerUnknown: 'Registration was not checked',
@@ -386,6 +388,7 @@ export const en: Texts = {
     device_key: 'the key of the phone does not fit',
     device_signature: 'the signature of the phone is wrong',
     binding: 'the registration of the phone does not fit',
+    barring: 'the evidence against an organisation does not hold',
   },
   kind: {
     device_bind: 'Phone registered',

@@ -346,6 +346,7 @@ export const zh = {
     refused: '未生效',
     sealed: '三方已确认',
     witnessed: '三方和外部见证人已确认',
+    sealedWithout: '其余各方已确认',
     committed: '已确认，等第三方',
   },
   receipt: {
@@ -357,6 +358,7 @@ export const zh = {
     refusedTitle: '没有生效',
     sealed: '三家单位都已确认',
     witnessed: '三家单位和外部见证人都已确认',
+    sealedWithout: '除{nodes}外各单位都已确认；该单位被查出签过互相矛盾的内容，不再计算在内',
     committed: '两家单位已确认，第三家稍后补上',
     owner: '本人手机签名，登记可查',
     ownerUnknown: '登记信息未核对',
@@ -385,6 +387,7 @@ export const zh = {
     device_key: '手机钥匙对不上',
     device_signature: '手机签名不对',
     binding: '手机登记对不上',
+    barring: '关于某家单位的证据不成立',
   },
   kind: {
     device_bind: '登记手机',

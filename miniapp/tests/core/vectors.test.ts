@@ -12,6 +12,7 @@ import { decodeHex, encodeHex } from '../../src/core/hex'
 import { verifyJws } from '../../src/core/jws'
 import { verifyConsistency, verifyInclusion } from '../../src/core/merkle'
 import { gradeOf, parsePolicy } from '../../src/core/policy'
+import { readConsensusKeys } from '../../src/core/genesis'
 import { ReceiptError, verifyReceipt } from '../../src/core/receipt'
 import { estateName, open, parseRecord, recordId } from '../../src/core/record'
 import { rootOf, leafOf } from './log-builder'
@@ -27,6 +28,7 @@ interface Case {
 interface File<Extra> {
   readonly cases: readonly (Case & Extra)[]
   readonly policies: Readonly<Record<string, string>>
+  readonly genesis?: string
 }
 
 const read = <Extra>(name: string): File<Extra> =>
@@ -198,12 +200,19 @@ describe('receipt', () => {
     id?: string
     kid?: string
     author?: string
+    genesis?: boolean
+    barred?: string[]
+    unchecked?: string[]
   }
-  const { cases, policies } = read<Given>('receipts')
+  const { cases, policies, genesis } = read<Given>('receipts')
+  const keys = readConsensusKeys(genesis!)
   it.each(cases.filter((one) => one.require === undefined))('$name', (one) => {
     const failure = failureOf(() => {
-      const receipt = verifyReceipt(one.receipt, parsePolicy(policies[one.policy]!))
+      const receipt = verifyReceipt(one.receipt, parsePolicy(policies[one.policy]!), one.genesis ? keys : undefined)
       expect(one.valid).toBe(true)
+      const named = (isVerified: boolean) =>
+        receipt.barrings.filter((barring) => barring.isVerified === isVerified).map(({ culprit }) => culprit)
+      expect([named(true), named(false)]).toEqual([one.barred ?? [], one.unchecked ?? []])
       expect([receipt.grade, receipt.ownerChecked]).toEqual([one.grade, one.owner_checked])
       expect([receipt.entry.index, receipt.entry.outcome]).toEqual([one.index, one.outcome])
       expect([receipt.record?.id, receipt.record?.kid, receipt.record?.payload.author]).toEqual([

@@ -1,15 +1,16 @@
 /** One receipt: verified again by this phone every time it is opened. Green only when everything held. */
 
-import { ReceiptError } from '../../core/receipt'
+import { ReceiptError, type VerifiedReceipt } from '../../core/receipt'
 import { spaceCode } from '../../core/code'
 import { qrDataUrl } from '../../core/qr'
 import { observe } from '../../services/checkpoints'
 import { sentenceOfCode } from '../../services/faults'
 import { call } from '../../services/platform'
-import { exportReceipt, openReceipt, upgradeReceipt, type OpenedReceipt } from '../../services/receipts'
+import { barredIn, exportReceipt, openReceipt, upgradeReceipt, type OpenedReceipt } from '../../services/receipts'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
-import { fill } from '../../texts'
+import { knownEstate } from '../../services/trust'
+import { fill, type Texts } from '../../texts'
 import { formatTime } from '../../texts/format'
 import { kindText } from '../../texts/kinds'
 import { definePage } from '../../page'
@@ -63,7 +64,7 @@ definePage({
       what: `${kindText(note.kind, this.texts)} · ${note.title}`,
       when: formatTime(settings().language, receipt.entry.time_ms, serverNow()),
       number: String(receipt.entry.index),
-      grade: texts[receipt.grade],
+      grade: gradeText(receipt, this.texts),
       isSealed,
       owner: receipt.ownerChecked ? texts.owner : texts.ownerUnknown,
       code: note.code,
@@ -91,3 +92,10 @@ definePage({
     })
   },
 })
+
+function gradeText(receipt: VerifiedReceipt, { receipt: texts }: Texts): string {
+  const barred = barredIn(receipt)
+  if (barred.length === 0 || receipt.grade === 'committed') return texts[receipt.grade]
+  const nameOf = (id: string) => knownEstate()?.nodes.find((node) => node.id === id)?.name ?? id
+  return fill(texts.sealedWithout, { nodes: barred.map(nameOf).join('、') })
+}

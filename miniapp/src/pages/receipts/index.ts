@@ -74,7 +74,8 @@ function pendingOf({ id, kind, state, title }: OutboxItem, texts: Texts): Pendin
 function rowOf(note: ReceiptNote, texts: Texts): Row {
   const isAccepted = note.outcome === 'accepted'
   const isSealed = note.grade !== 'committed'
-  const state = isAccepted ? texts.receipts[note.grade] : texts.receipts.refused
+  const confirmed = note.barred?.length && isSealed ? texts.receipts.sealedWithout : texts.receipts[note.grade]
+  const state = isAccepted ? confirmed : texts.receipts.refused
   const tone = !isAccepted ? 'bad' : isSealed ? 'good' : 'wait'
   const hint = `${kindText(note.kind, texts)} · ${formatTime(settings().language, note.atMs, serverNow())}`
   return { id: note.id, title: note.title, hint, state, tone }
