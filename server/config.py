@@ -96,6 +96,10 @@ class ConsensusSettings(Section, frozen=True):
     ] = 1_500
     tick_ms: Annotated[Duration, Meta(description="How often the replica looks at its clock")] = 50
     status_ms: Annotated[Duration, Meta(description="How often a node tells its peers where it stands")] = 250
+    join_behind: Annotated[
+        int,
+        Meta(ge=0, description="Blocks behind from which a starting node takes a peer's snapshot; 0: never"),
+    ] = 1_000
 
 
 class SmsSettings(Section, frozen=True):

@@ -74,7 +74,9 @@ async def _logged(work: Coroutine[None, None, None], name: str) -> None:
 class Node:
     """Mutable. A running node. `begin` gives it its driver; `outside` is what it has of the outside world."""
 
-    def __init__(self, parts: Parts, peers: Peers, outside: Outside, private: Private, genesis_bytes: bytes) -> None:
+    def __init__(
+        self, parts: Parts, peers: Peers, guard: InstanceGuard, outside: Outside, private: Private, genesis_bytes: bytes
+    ) -> None:
         self.parts, self.private, self.genesis_bytes = parts, private, genesis_bytes
         self.config, self.genesis, self.cluster_id = parts.config, parts.genesis, parts.cluster_id
         self.estate, self.keys, self.ledger, self.rows = parts.estate, parts.keys, parts.ledger, parts.ledger.rows
@@ -88,7 +90,7 @@ class Node:
         self.changes = Changes()
         self.stop: fx.Stop | None = None
         self._peers = peers
-        self._guard = InstanceGuard(self.me, parts.keyring, peers)
+        self._guard = guard
         self._quorum = Quorum(len(parts.genesis.members), parts.genesis.mode)
 
     def begin(self, driver: Driver, admission: Admission, receipts: Receipts) -> None:
@@ -255,11 +257,9 @@ class Node:
         if self._guard.is_cleared(member):
             self.driver.put(ev.Received(member, frame))
 
-    async def listen_to_peers(self) -> None:
-        """Accept the peers' connections."""
-        transport = self.config.transport
+    def hear_peers(self) -> None:
+        """Read the frames of the peers from now on."""
         self._peers.on_message = self.receive
-        await self._peers.listen(transport.host, transport.port)
 
     async def hang_up(self) -> None:
         """End the connections to the peers, and what they had asked."""

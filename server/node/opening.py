@@ -25,6 +25,8 @@ from server.node.attachments import AttachmentDesk
 from server.node.derivations import Derivations
 from server.node.driver import Driver, Durable, first_failure
 from server.node.evidence import EvidenceDesk
+from server.node.instance import InstanceGuard
+from server.node.joining import Ground, Joining
 from server.node.keyring import Keys, NodeKeyring, read_keys
 from server.node.node import Node
 from server.node.outside import open_outside
@@ -34,10 +36,12 @@ from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
 from server.node.room import check_room
+from server.node.snapshot_desk import SnapshotDesk
 from server.node.transport import Peers, tls_context
 from server.node.upkeep import keep_up
 from server.record.canonical import Malformed, b64u_decode
 from server.storage.database import Database
+from server.storage.joining import JoiningFolder
 from server.storage.journal import Journal, replace_file
 from server.storage.ledger import Ledger
 from server.storage.photos import PhotoIndex
@@ -71,16 +75,24 @@ async def open_node(config: Config, schedule: Schedule | None = None) -> AsyncIt
         vault = Vault(keys.vault)
         ledger = await open_ledger(database, genesis, cluster_id, vault, schedule)
         peers = _make_peers(genesis, keys, config.node.id)
+        stack.push_async_callback(peers.close)
+        keyring = NodeKeyring(keys, genesis, cluster_id, config.node.id)
+        guard = InstanceGuard(config.node.id, keyring, peers)
+        durable = await _open_durable(stack, config, ledger, data, len(genesis.members))
+        await _listen(config, peers)
+        if await _make_joining(config, genesis, cluster_id, keyring, ledger, peers).join():
+            ledger = await open_ledger(database, genesis, cluster_id, vault, schedule)
         private = open_private(database, vault, keys)
         outside = await stack.enter_async_context(open_outside(config, keys.token))
         files, index = PhotoFiles(data / "photos"), PhotoIndex(database)
         photos = PhotoDesk(files, index, peers, config.node.id, outside.clock.now_ms)
         parts = await _make_parts(config, genesis, cluster_id, keys, ledger, private, peers, photos)
-        node = Node(parts, peers, outside, private, data_bytes)
+        SnapshotDesk(parts).serve(peers.handle)
+        node = Node(parts, peers, guard, outside, private, data_bytes)
         stack.push_async_callback(node.finish)
         stack.push_async_callback(parts.attachments.close)
         stack.push_async_callback(parts.snapshots.close)
-        await _start(stack, node, data)
+        await _start(stack, node, durable)
         yield node
 
 
@@ -158,30 +170,43 @@ async def _make_parts(
     return parts
 
 
-async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
-    """Restore the replica from what is durable, then run it and look for the peers."""
-    parts, config = node.parts, node.config
-    ledger = parts.ledger
+def _make_joining(
+    config: Config, genesis: Genesis, cluster_id: bytes, keyring: NodeKeyring, ledger: Ledger, peers: Peers
+) -> Joining:
+    replica = _replica_config(config, genesis, cluster_id)
+    certifier = Certifier(replica, keyring)
+    ground = Ground(cluster_id, estate_of(genesis, cluster_id), replica.quorum, certifier, keyring.verify_cosignature)
+    return Joining(config, ground, ledger, peers, JoiningFolder(Path(config.node.data) / "joining"))
+
+
+async def _open_durable(stack: AsyncExitStack, config: Config, ledger: Ledger, data: Path, members: int) -> Durable:
+    """Journal and signer's file; whether they must be there is asked of the ledger as it was before it joins."""
     has_blocks = ledger.tip.height > 0
     if not has_blocks:
         _mark_beginning(Path(config.node.keys), data)
     journal = await asyncio.to_thread(Journal.open, data / "journal", expected=has_blocks)
     stack.callback(journal.close)
     # Blocks alone do not say that it has signed: it may have ended between storing its first one and signing that.
-    has_signed = has_blocks and await ledger.cosignatures.newest_size(len(node.members())) > 0
-    signer = SignerFile.open(data / "signer", expected=has_signed)
-    restored = await _restore(ledger, journal, signer, parts.evidence)
+    has_signed = has_blocks and await ledger.cosignatures.newest_size(members) > 0
+    return Durable(journal, SignerFile.open(data / "signer", expected=has_signed))
+
+
+async def _start(stack: AsyncExitStack, node: Node, durable: Durable) -> None:
+    """Restore the replica from what is durable, then run it and look for the peers."""
+    parts, config = node.parts, node.config
+    ledger = parts.ledger
+    restored = await _restore(ledger, durable, parts.evidence)
     admission = Admission(ledger.rows, parts.attachments, parts.estate)
     receipts = Receipts(ledger, parts.checkpoints, parts.genesis.origin, parts.keys.log)
     answers = Answers(parts, admission, receipts, node.now_ms, node.note_changes, node.note_stop)
     replica = Replica(_replica_config(config, parts.genesis, parts.cluster_id), parts.keyring, restored)
-    driver = Driver(replica, Durable(journal, signer), answers, node.send, node.now_ms)
+    driver = Driver(replica, durable, answers, node.send, node.now_ms)
     parts.evidence.report = driver.put
     node.begin(driver, admission, receipts)
     driver.put(parts.agenda)
     await parts.snapshots.begin()
     stack.push_async_callback(node.hang_up)
-    await _listen(node)
+    node.hear_peers()
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     beside = {
         "expiry": node.drop_expired,
@@ -193,10 +218,11 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     stack.callback(lambda: [task.cancel() for task in running])
 
 
-async def _listen(node: Node) -> None:
-    transport = node.config.transport
+async def _listen(config: Config, peers: Peers) -> None:
+    """Accept the peers' connections; frames are read from the node's start on."""
+    transport = config.transport
     try:
-        await node.listen_to_peers()
+        await peers.listen(transport.host, transport.port)
     except OSError as error:
         raise StartRefused(f"cannot listen for peers on {transport.host}:{transport.port}: {error.strerror}") from None
 
@@ -228,7 +254,7 @@ def _replica_config(config: Config, genesis: Genesis, cluster_id: bytes) -> Repl
     )
 
 
-async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile, evidence: EvidenceDesk) -> Restored:
+async def _restore(ledger: Ledger, durable: Durable, evidence: EvidenceDesk) -> Restored:
     stored = ledger.tip
     tip = Tip(stored.height, stored.block_id, stored.time_ms, stored.size, stored.root, stored.state_digest)
     boundaries, certificate = [], b""
@@ -239,4 +265,4 @@ async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile, evidenc
         certificate = blocks[-1].certificate
         height = blocks[-1].header.height + 1
     kept = tuple(one.packed for one in evidence.all)
-    return Restored(tip, certificate, journal.entries, signer.mark, tuple(boundaries), kept)
+    return Restored(tip, certificate, durable.journal.entries, durable.signer.mark, tuple(boundaries), kept)

@@ -84,6 +84,19 @@ class Snapshots:
         assert self._running is not None and self._running[0] == taken, "the state is hashed from its block on"
         return (await asyncio.shield(self._running[1])).item()
 
+    def heights(self) -> list[int]:
+        """The heights of the states that lie here whole, the newest first."""
+        names = [path.name for path in self._folder.iterdir()] if self._folder.exists() else []
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    async def read_manifest(self, height: int) -> bytes:
+        """The manifest of a state that lies here. Raises OSError when it has gone meanwhile."""
+        return await asyncio.to_thread((self._folder / str(height) / MANIFEST).read_bytes)
+
+    async def read_chunk(self, height: int, number: int) -> bytes:
+        """A chunk of a state, as it lies here: whoever gets it checks its hash. Raises OSError when it is not there."""
+        return await asyncio.to_thread((self._folder / str(height) / chunk_name(number)).read_bytes)
+
     async def close(self) -> None:
         """Stop hashing. What is half done is begun anew at the next start."""
         if self._running is not None:
@@ -137,7 +150,7 @@ def find_difference(folder: Path, manifest: Manifest) -> str | None:
     if not place.is_dir():
         return None
     for number, wanted in enumerate(manifest.chunks):
-        path = place / _chunk_name(number)
+        path = place / chunk_name(number)
         chunk = path.read_bytes() if path.exists() else b""
         if b64u_encode(sha256(chunk).digest()) != wanted:
             rows = chunk.splitlines()
@@ -148,7 +161,8 @@ def find_difference(folder: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def _chunk_name(number: int) -> str:
+def chunk_name(number: int) -> str:
+    """The file of a chunk."""
     return f"{number:05d}.chunk"
 
 
@@ -168,7 +182,7 @@ def _make_empty(folder: Path) -> None:
 
 def _write_chunk(folder: Path, place: int, chunk: bytes) -> bytes:
     """Returns the chunk's hash."""
-    replace_file(folder / _chunk_name(place), chunk)
+    replace_file(folder / chunk_name(place), chunk)
     return sha256(chunk).digest()
 
 
