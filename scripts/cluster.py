@@ -103,6 +103,8 @@ class Cluster:
 
     def __init__(self, data: Path) -> None:
         self.data = data.resolve()
+        self.program = "server"
+        """The module that a node's process runs."""
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[int] = set()
         layout = json.loads((data / "cluster.json").read_text("utf-8"))
@@ -125,7 +127,7 @@ class Cluster:
             return
         with node.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "server", str(node.config)],
+                [sys.executable, "-m", self.program, str(node.config)],
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
