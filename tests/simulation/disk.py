@@ -19,6 +19,7 @@ from server.consensus.messages import Commit, NewViewMessage, Prepare, ViewChang
 from server.consensus.packing import unpack
 from server.consensus.restored import Boundary, SignerMark
 from server.ledger.block import Header
+from server.record.rows import Row
 from server.storage.journal import encode_file, encode_record, scan
 
 BARRIERS = ("vote", "prepared", "view_change", "new_view", "signer", "block")
@@ -104,6 +105,12 @@ class Disk:
         self.had: dict[int, None] = {}
         """Boundaries of blocks that it may have lost since: what was signed of them is only repeated."""
         self.is_rotten = False
+        self.shown: bytes | None = None
+        """The snapshot that is being fetched to join, as a peer showed it."""
+        self.pieces: dict[str, bytes] = {}
+        """What has come of it."""
+        self.forged: dict[str, dict[str, Row]] | None = None
+        """The rows that the peer meant who made it up."""
         self._image: tuple[list[StoredBlock], bytes, Durable, SignerMark | None] | None = None
 
     def append(self, entries: tuple[JournalEntry, ...]) -> None:
@@ -176,6 +183,22 @@ class Disk:
         self.had.update({stored.boundary.size: None for stored in self.blocks})
         del self.blocks[len(self.blocks) - lost :]
         return lost
+
+    def lose(self, *, everything: bool) -> None:
+        """Lose the ledger, or the whole disk: then nobody knows any more what was voted."""
+        self.had.update({stored.boundary.size: None for stored in self.blocks})
+        self.blocks = []
+        if everything:
+            self._synced, self._unsynced, self._waiting, self._lsn = encode_file(0, ()), b"", (), 0
+            self.durable, self.signer = Durable(), None
+            self.evidence.clear()
+            self.held.clear()
+            self.forget_pieces()
+
+    def forget_pieces(self) -> None:
+        """What had come of a snapshot goes."""
+        self.shown, self.forged = None, None
+        self.pieces.clear()
 
     def rot(self, random: Random) -> str:
         """Flip a bit of the journal, or write a record over an earlier one; returns which, or nothing.

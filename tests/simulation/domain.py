@@ -18,7 +18,8 @@ from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.check import BatchInvalid, check_batch, signature_checks
 from server.domain.evidence import OrderEvidence, evidence_item
-from server.domain.execute import Executed, execute_block
+from server.domain.execute import execute_block
+from server.domain.joining import PastBlock
 from server.domain.member import Nonce
 from server.domain.motion import TALLY, Motion
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items, parse_signed
@@ -26,7 +27,7 @@ from server.domain.state_root import After, Manifest, manifest_of
 from server.domain.tally import tally_body
 from server.ledger.block import Derived, Header
 from server.ledger.merkle import Frontier
-from server.record.canonical import Malformed, b64u_encode, encode
+from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 from server.record.kind import private_fields_of
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import open_private
@@ -255,22 +256,67 @@ class DomainApplication:
             {**before.done, **done},
             before.state,
             header.height,
+            before.states,
         )
         if header.height % SCHEDULE.every == 0:
-            ledger.state = self._hash_state(ledger, block, executed)
+            after = After(
+                header.height, block.block_id, executed.size, executed.root, executed.state_digest, header.time_ms,
+                header.rules,
+            )  # fmt: skip
+            _hash_state(ledger, after)
         self._forget(ledger, block)
         return ledger, list(done)
 
-    def _hash_state(self, ledger: DomainLedger, block: Block, executed: Executed) -> Manifest:
-        """From this node's own rows, those among them that others may have forgotten."""
-        header, size, digest = block.header, executed.size, executed.state_digest
-        after = After(header.height, block.block_id, size, executed.root, digest, header.time_ms, header.rules)
-        return manifest_of(after, ((table, row) for table, rows in ledger.tables.items() for row in rows.values()))
+    # -- joining by a snapshot
+
+    @property
+    def cluster_id(self) -> bytes:
+        """Of the neighbourhood's ledger."""
+        return self._home.trust.cluster_id
+
+    @property
+    def estate(self) -> str:
+        """As records name it."""
+        return self._home.estate
+
+    def take_snapshot(self, manifest: Manifest, rows: Sequence[Row], past: Sequence[PastBlock]) -> None:
+        """The rows of a state and the log up to there take the place of what was executed; the state is hashed anew."""
+        tables: Tables = {}
+        for row in rows:
+            tables.setdefault(row.table, {})[row.id] = row
+        before, last = self.ledger, past[-1]
+        done = {
+            work.signed.id: str(decode(content)["outcome"])
+            for block in past
+            for content, work in zip(block.contents, block.works, strict=True)
+            if work is not None
+        }
+        self.entries.update({block.block_id: block.contents for block in past})
+        roots = {**before.roots, **{block.size: block.root for block in past}}
+        self.ledger = DomainLedger(
+            tables, last.state_digest, Frontier(last.size, last.peaks), last.header.time_ms, roots,
+            {**before.done, **done}, None, last.header.height,
+        )  # fmt: skip
+        _hash_state(self.ledger, _after(manifest))
 
     def _forget(self, ledger: DomainLedger, block: Block) -> None:
         """Nonces past their time are deleted by each node when it likes."""
         if sha256((self._address + block.block_id).encode()).digest()[0] % 3 == 0:
             ledger.tables = ledger.remembered()
+
+
+def _after(manifest: Manifest) -> After:
+    return After(
+        manifest.height, manifest.block_id, manifest.size, b64u_decode(manifest.root, 32), manifest.state_digest,
+        manifest.time_ms, manifest.rules,
+    )  # fmt: skip
+
+
+def _hash_state(ledger: DomainLedger, after: After) -> None:
+    """From this node's own rows, those among them that others may have forgotten."""
+    rows = ((table, row) for table, rows in ledger.tables.items() for row in rows.values())
+    ledger.state = manifest_of(after, rows)
+    ledger.states = {**dict(list(ledger.states.items())[-1:]), ledger.state: ledger.tables}
 
 
 def _item(evidence: Evidence) -> Derived:

@@ -31,6 +31,8 @@ class DomainLedger:
     state: Manifest | None = None
     """The newest state whose root the log tells, or will tell."""
     height: int = 0
+    states: dict[Manifest, Tables] = field(default_factory=dict)
+    """The newest two states with their rows, for nodes that join."""
 
     def get(self, name: Key) -> Row | None:
         """A row."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from server.domain import ballot, check, execute, member, offer, plan, points, state_root, tally, ticket_step
+from server.domain import ballot, check, execute, joining, member, offer, plan, points, state_root, tally, ticket_step
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.ballot import Ballot, CastBallot
 from server.domain.motion import Turnout
@@ -22,7 +22,7 @@ from server.record.kind import Context, Trust
 from server.record.rows import Key, Rows, key
 from tests.simulation import domain
 from tests.simulation.domain_ledger import DomainLedger
-from tests.simulation.options import Options, days
+from tests.simulation.options import Options, days, joins
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -37,9 +37,12 @@ class DomainMutant:
     liars: bool = False
     """Four nodes, one of which lies in what it proposes: for what checking a proposal must notice."""
 
+    joins: bool = False
+    """A node loses its disk and joins by a snapshot, of which not all that it is given is true."""
+
     def options(self, seed: int) -> Options:
         """What a seed runs."""
-        return days(4 if self.liars else 3, seed, twins=self.liars)
+        return joins(days(3, seed)) if self.joins else days(4 if self.liars else 3, seed, twins=self.liars)
 
 
 def _move_twice(patch: pytest.MonkeyPatch) -> None:
@@ -247,6 +250,15 @@ def _take_rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(state_root, "sorted", lambda rows, key: list(rows), raising=False)
 
 
+def _believe(check: str) -> Patch:
+    return lambda patch: patch.setattr(joining, check, lambda *known: None)
+
+
+def _take_what_nobody_signed(patch: pytest.MonkeyPatch) -> None:
+    strict = joining.check_snapshot
+    patch.setattr(joining, "check_snapshot", lambda shown, quorum, *known: strict(shown, 0, *known))
+
+
 DOMAIN_MUTANTS = (
     DomainMutant("points arrive twice", _move_twice),
     DomainMutant("a record may be ordered again", _order_again),
@@ -281,4 +293,8 @@ DOMAIN_MUTANTS = (
     DomainMutant("rows stand in a state root as a node happens to hold them", _take_rows_as_they_come),
     DomainMutant("a tally is believed", _count_as_told, range(61, 101), liars=True),
     DomainMutant("a seal is believed", _believe_seals, range(91, 131), liars=True),
+    DomainMutant("a manifest is not compared with the log", _believe("_compare"), joins=True),
+    DomainMutant("a chunk's hash is not compared", _believe("check_chunk"), joins=True),
+    DomainMutant("the proof of a page of the log is not verified", _believe("verify_consistency"), joins=True),
+    DomainMutant("a state is taken that no quorum holds", _take_what_nobody_signed, joins=True),
 )

@@ -25,6 +25,7 @@ from server.record.canonical import Malformed
 from server.storage.journal import JournalCorrupt
 from tests.simulation.application import Application, LedgerState, OpeningsMissing
 from tests.simulation.disk import Disk, DiskFault
+from tests.simulation.joining import Joining
 from tests.simulation.keyring import HashKeyring
 from tests.simulation.transcript import describe
 
@@ -70,6 +71,10 @@ class Node:
         self.is_lost = False
         """Its journal is damaged: with its present keys it must never vote again."""
         self.stopped = ""
+        self.joining: Joining | None = None
+        """While it joins by a snapshot its replica has not begun."""
+        self.signed: effects.PublishCheckpoint | None = None
+        """The newest checkpoint that a quorum signed, as it is shown."""
         self.pool: dict[str, tuple[bytes, Attachments]] = {}
         self.seal: effects.PublishCheckpoint | None = None
         self._results: dict[str, tuple[LedgerState, list[str]]] = {}
@@ -88,20 +93,35 @@ class Node:
     # -- life
 
     def boot(self) -> None:
-        """Start from what the disk kept, unless the journal is damaged."""
-        if not self._can_read_journal():
+        """Start from what the disk kept, unless the journal is damaged; who is far behind joins by a snapshot first."""
+        if self.replica is not None or self.joining is not None or not self._can_read_journal():
             return
+        if not self.world.faults.may_begin(self):
+            return self.world.at(TICK_MS, self.boot)
         self.incarnation += 1
         self._queue.clear()
         self._results.clear()
         self.pool.clear()
-        self._blocked, self.seal = False, None
+        self._blocked, self.seal, self.signed = False, None, None
         self.application = self.world.scene.application(self.address, self.disk.held)
         for stored in self.disk.blocks:
             ledger, _ = self.application.execute(stored.block)
             self.application.keep(ledger)
         for evidence in self.disk.evidence.values():
             self.application.accuse(evidence)
+        if self.world.options.lose:
+            self.joining = Joining(self)
+            return self.joining.begin()
+        return self._start()
+
+    def end_joining(self, *, joined: bool) -> None:
+        """What could be had by a snapshot is here: begin."""
+        self.joining = None
+        if joined:
+            self.world.watch.joined(self)
+        self._start()
+
+    def _start(self) -> None:
         self.world.watch.started(self)
         self.replica = Replica(self.config, HashKeyring(self.member), self.restored(self.disk.journal()))
         if not self.world.is_honest(self):
@@ -402,6 +422,8 @@ class Node:
 
     def _publish(self, effect: effects.PublishCheckpoint) -> None:
         self.world.watch.published(self, effect)
+        if self.signed is None or effect.size >= self.signed.size:
+            self.signed = effect
         if self.world.phones is not None:
             self.world.phones.shown(self, effect)
         if effect.sealed and (self.seal is None or effect.size > self.seal.size):

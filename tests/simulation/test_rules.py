@@ -2,6 +2,7 @@
 
 import enum
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import pytest
@@ -14,7 +15,7 @@ from server.record.rows import Key, Rows, key
 from server.record.shape import Digest, Line, Opens, RecordId
 from tests.simulation.domain_mutants import DOMAIN_MUTANTS, DomainMutant
 from tests.simulation.hash_seeds import differing_outputs
-from tests.simulation.options import days
+from tests.simulation.options import days, joins
 from tests.simulation.rules import DomainScene
 from tests.simulation.world import World, run
 
@@ -29,6 +30,21 @@ def test_no_oracle_fires_when_the_real_rules_run(nodes: int, first: int, count: 
         command = f"python3 scripts/simulate.py --nodes {nodes} --seeds {seed}..{seed} --rules --trace"
         assert report.failures == (), command
         assert report.blocks > 0
+
+
+@pytest.mark.parametrize(("nodes", "first"), [(3, 101), (3, 107), (4, 101)])
+def test_nodes_that_lost_their_disks_join_by_a_snapshot_and_end_with_the_rows_of_a_replay(
+    nodes: int, first: int
+) -> None:
+    """Killed in between, deceived in every way; the audit replays the log, and every node's rows are compared."""
+    joined = lies = 0
+    for seed in range(first, first + 6):
+        options = joins(replace(days(nodes, seed), mode="available"))
+        world = World(options, make_scene=DomainScene)
+        assert world.run().failures == (), options
+        joined, lies = joined + world.watch.joins, lies + world.watch.lies_found
+    assert joined > 3
+    assert lies > 0
 
 
 def test_four_nodes_bear_a_member_whose_second_copy_lies_in_what_it_proposes() -> None:

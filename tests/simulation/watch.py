@@ -76,6 +76,10 @@ class Watch:
         self._frame: bytes = b""
         self._message: Message | None = None
         self.max_view = 0
+        self.joins = 0
+        """Nodes that joined by a snapshot."""
+        self.lies_found = 0
+        """Wrong answers that joining nodes found out."""
 
     @property
     def fingerprint(self) -> str:
@@ -200,6 +204,20 @@ class Watch:
         """The node's ledger is an older one: it will store again what it had stored."""
         last = node.disk.blocks[-1].block if node.disk.blocks else None
         self._last[node.address] = (last.block_id, last.header.time_ms) if last is not None else ("", 0)
+
+    def joined(self, node: Node) -> None:
+        """The log that a node took is the one agreed on, each block certified; its rows are judged at its start."""
+        self.joins += 1
+        self.proofs.stored(node.address, node.disk.blocks)
+        for stored in node.disk.blocks:
+            known = self._chain.get(stored.block.height)
+            mine = (stored.block.block_id, stored.state_digest, stored.boundary.size)
+            if known != mine:
+                self.fail("join", f"{node.address} takes another block {stored.block.height} than was stored before")
+            if self._roots.get(stored.boundary.size) != stored.boundary.root:
+                self.fail("join", f"{node.address} takes another log up to size {stored.boundary.size}")
+        last = node.disk.blocks[-1].block
+        self._last[node.address] = (last.block_id, last.header.time_ms)
 
     def admitted(self, node: Node, block: Block) -> None:
         """Nothing that must never be ordered is in a stored block."""

@@ -186,8 +186,7 @@ class World:
         self.network.clear()
         for node in self.nodes:
             node.paused_until = node.jump_ms = 0
-            if node.replica is None:
-                node.boot()
+            node.boot()
         if self.twin:
             twin = self.nodes[-1]
             twin.crash()
