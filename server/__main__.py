@@ -15,6 +15,8 @@ import uvloop
 
 from server.api.app import listen, make_app
 from server.config import Config, ConfigError, load_config
+from server.domain import RULEBOOK
+from server.domain.rules import Rulebook
 from server.node.driver import NodeFailed
 from server.node.keyring import KeyFault
 from server.node.opening import StartRefused, open_node
@@ -66,14 +68,14 @@ def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     log.error("loop_error", message=context.get("message"), exc_info=error)
 
 
-async def run(config: Config) -> None:
+async def run(config: Config, rulebook: Rulebook = RULEBOOK) -> None:
     """Open the node, serve its API, and end both in order on SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_loop_error)
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with open_node(config) as node:
+    async with open_node(config, rulebook=rulebook) as node:
         spare_garbage_collector()
         http = config.http
         runner = await listen(make_app(node), http.host, http.port, access_log=http.access_log)
@@ -104,10 +106,13 @@ def main(arguments: list[str]) -> int:
     return run_to_end(config)
 
 
-def run_to_end(config: Config) -> int:
-    """Run a node until it ends, and say why on the error stream. Returns the exit code."""
+def run_to_end(config: Config, rulebook: Rulebook = RULEBOOK) -> int:
+    """Run a node until it ends, and say why on the error stream. Returns the exit code.
+
+    `rulebook`: the rules that this release knows. Whoever runs another release than this one for a test gives it.
+    """
     try:
-        uvloop.run(run(config))
+        uvloop.run(run(config, rulebook))
     except (StartRefused, KeyFault, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers) as error:
         print(f"server: {error}", file=sys.stderr)
         return EXIT_REFUSED

@@ -18,7 +18,8 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 8.0)
 
 
 class NodeState(msgspec.Struct, frozen=True):
-    """One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind."""
+    """One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind; `rules`: the highest
+    version of the rules that its release is known to know."""
 
     id: str
     name: str
@@ -26,10 +27,19 @@ class NodeState(msgspec.Struct, frozen=True):
     reachable: bool
     size: int
     lag: int
+    rules: int
+
+
+class RulesAhead(msgspec.Struct, frozen=True):
+    """A version of the rules that officers have had begin at block `height`."""
+
+    version: int
+    height: int
 
 
 class ClusterState(msgspec.Struct, frozen=True):
-    """Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all."""
+    """Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all; `rules` is the version in
+    force for the next block. Another one may be activated when every node knows it."""
 
     view: int
     mode: str
@@ -38,6 +48,8 @@ class ClusterState(msgspec.Struct, frozen=True):
     size: int
     committed_size: int
     sealed_size: int
+    rules: int
+    next_rules: RulesAhead | None
     nodes: tuple[NodeState, ...]
 
 
@@ -91,6 +103,7 @@ class Metrics:
                 ("size", "Entries of the log"),
                 ("committed_size", "Entries signed by a quorum"),
                 ("sealed_size", "Entries signed by all members"),
+                ("rules", "Version of the rules in force for the next block"),
             )
         }
         self._ready = Gauge("linli_ready", "In a quorum and caught up", registry=self.registry)

@@ -27,6 +27,7 @@ from server.ledger.block import ACCEPTED
 from server.limits import OPENING_BYTES_MAX, OPENINGS_MAX, RECORD_BYTES_MAX
 from server.node.admission import AttachmentMissing, Unauthorised
 from server.node.node import Busy, Stopped, Submission
+from server.node.parts import RulesUnsupported
 from server.record.canonical import Malformed, b64u_decode
 from server.record.envelope import parse_record
 from server.record.shape import SALT_BYTES, RecordId, Shape, TimeMs
@@ -90,6 +91,7 @@ class RecordState(msgspec.Struct, frozen=True, omit_defaults=True):
         "body_too_large",
         "no_quorum",
         "node_stopped",
+        "rules_unsupported",
     ),
     also={202: Pending, 409: Problem},
 )
@@ -150,6 +152,8 @@ async def _submit(call: Call, work: RecordWork, body: PostedRecord) -> Submissio
         raise Declined("too_many", id=work.envelope.id, retry_after_s=RETRY_S) from None
     except Stopped:
         raise Declined("node_stopped", id=work.envelope.id, retry_after_s=STOPPED_RETRY_S) from None
+    except RulesUnsupported as error:
+        raise Declined("rules_unsupported", ", ".join(error.members), id=work.envelope.id, ordered=False) from None
 
 
 async def _admit(call: Call, body: PostedRecord) -> RecordWork:

@@ -112,5 +112,15 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "超过十分钟，不能撤销，请走结算更正。",
         "It is too late to undo this; correct it in the settlement.",
     ),
+    # rules.activate
+    "activation_pending": (
+        "已有一版规则在等待生效，请等它生效后再试。",
+        "Another version of the rules is about to begin; wait until it has.",
+    ),
+    "rules_not_next": ("规则只能逐版生效，请核对版本号。", "Versions of the rules begin one after the other."),
+    "height_out_of_bounds": (
+        "生效的区块高度已经过去或太远，请重新选择。",
+        "That block is past or too far ahead; please choose another height.",
+    ),
     "member_differs": ("住户与兑换记录不一致。", "The resident differs from the redemption's."),
 }

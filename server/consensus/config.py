@@ -25,6 +25,10 @@ BOUNDARIES_KEPT_MAX = 256
 """Own block boundaries kept to compare peers' cosignatures with."""
 GREETING_STATUSES = 2
 """Times in which every peer tells its STATUS: so long one listens, after a quorum was heard, before one signs."""
+FIRST_RULES = 1
+"""A release that knows no later version of the rules announces none: so did those before there were announcements."""
+RELEASES_MISSED_MAX = 8
+"""STATUSes without a RELEASE beside them, after which its sender is taken for such a release: frames get lost."""
 RECORDS_RESENT_MAX = 8
 """Pending records sent again in answer to one STATUS."""
 assert FRAME_BYTES_MAX > 3 * BLOCK_BYTES_MAX
@@ -57,6 +61,8 @@ class Config:
     me: str
     cluster_id: bytes
     epoch: int = 0
+    rules: int = FIRST_RULES
+    """The highest version of the rules that this release knows (decisions 8)."""
     mode: Mode = "available"
     timeouts: Timeouts = Timeouts()
     greets: bool = True

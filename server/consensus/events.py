@@ -107,13 +107,14 @@ class Agenda:
 
     `due_ms`: the earliest due timer. `awaiting_size`: the smallest tree size that, once sealed, lets a row go on.
     `sealed_size`: the size sealed so far as the state knows it. `barred`: culprits of ordered evidence; they lead no
-    view, and a seal does not wait for them (decisions 21).
+    view, and a seal does not wait for them (decisions 21). `rules`: the version in force at the height in flight.
     """
 
     due_ms: int | None = None
     awaiting_size: int | None = None
     sealed_size: int = 0
     barred: tuple[str, ...] = ()
+    rules: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,10 @@ class State:
     """No vote up to this height: its journal or a peer shows that this member voted there, and forgot what."""
     later: dict[int, Slot] = field(default_factory=dict)
     """By height, what the journal knows of votes above a ledger that was put back from a copy."""
+    releases: dict[str, int] = field(default_factory=dict)
+    """The highest version of the rules that each peer has last said to know; silence means the first one."""
+    releases_missed: dict[str, int] = field(default_factory=dict)
+    """How many STATUSes of each peer came since its last RELEASE."""
     heard: dict[str, None] = field(default_factory=dict)
     """Peers that have told where they stand since this replica started."""
     greeted_ms: int | None = None
@@ -192,6 +196,14 @@ class State:
         """Make entries durable before anything that follows."""
         self.journal_bytes += sum(len(entry.data) for entry in entries)
         self.emit(Persist(entries))
+
+    def stop_if_outdated(self, version: int, what: str) -> bool:
+        """Stop for what is of a version of the rules that this release does not know: nothing of it is ever guessed."""
+        known = self.config.rules
+        if version > known:
+            detail = f"this release is too old: it knows rules up to {known}, and {what} is of rules {version}"
+            self.stop("outdated", f"{detail}; start the release of the other members")
+        return version > known
 
     def send(self, message: Message | Body, to: str | None = None) -> None:
         """Send a message to one member or to all others."""

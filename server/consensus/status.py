@@ -7,15 +7,17 @@ lacks it (Fabric #1917: VIEW-CHANGEs that were never sent again left a network d
 from __future__ import annotations
 
 from server.consensus.block import pack_block
+from server.consensus.config import FIRST_RULES, RELEASES_MISSED_MAX
 from server.consensus.cosigning import cosign_message, say_executed
-from server.consensus.messages import EvidenceMessage, Held, PrePrepareMessage, Status
+from server.consensus.effects import NoteRelease
+from server.consensus.messages import EvidenceMessage, Held, PrePrepareMessage, Release, Status
 from server.consensus.normal import is_proposal
 from server.consensus.state import State
 from server.consensus.sync import ask_for_proof_of_fork, note_height
 
 
 def tell_status(state: State) -> None:
-    """Tell all others where this replica stands, once in each interval."""
+    """Tell all others where this replica stands, and which rules its release knows, once in each interval."""
     if state.status_ms is not None and state.now_ms - state.status_ms < state.config.timeouts.status_ms:
         return
     state.status_ms = state.now_ms
@@ -43,6 +45,30 @@ def tell_status(state: State) -> None:
             voted=_proposal_at_hand(state),
         )
     )
+    if state.config.rules > FIRST_RULES:
+        state.send(Release(rules=state.config.rules))
+
+
+def on_release(state: State, sender: str, release: Release) -> None:
+    """A peer tells which rules its release knows."""
+    state.releases_missed[sender] = 0
+    _note_release(state, sender, release.rules)
+
+
+def _miss_release(state: State, sender: str) -> None:
+    """A peer's STATUS came. Who sends many of them and no RELEASE has gone back to a release that sends none."""
+    if state.releases.get(sender, FIRST_RULES) == FIRST_RULES:
+        return
+    state.releases_missed[sender] += 1
+    if state.releases_missed[sender] > RELEASES_MISSED_MAX:
+        _note_release(state, sender, FIRST_RULES)
+
+
+def _note_release(state: State, sender: str, rules: int) -> None:
+    """Tell the driver when it is news."""
+    if state.releases.get(sender, FIRST_RULES) != rules:
+        state.releases[sender] = rules
+        state.emit(NoteRelease(sender, rules))
 
 
 def _proposal_at_hand(state: State) -> str:
@@ -60,6 +86,7 @@ def on_status(state: State, sender: str, status: Status) -> None:
     """A peer tells where it stands: send it what it lacks. Nothing it says is believed beyond that."""
     note_height(state, sender, status.height)
     state.note_heard(sender)
+    _miss_release(state, sender)
     _send_evidence(state, sender, status)
     if state.phase == "stopped":
         return _send_transcript(state, sender, status)

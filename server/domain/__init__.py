@@ -1,8 +1,10 @@
 """What a record does: one file a noun, each rule in the class of its record kind. Pure: rows in, rows out.
 
 `KINDS`, `DERIVED`, `FINALS` and `ROWS` are the one list of everything; parsers, schemas, tables and clients follow.
+`RULEBOOK` says which of them belong to which version of the rules: what a released version means never changes again.
 """
 
+from server.domain.activation import ActivateRules, RulesApproval, RulesPlan
 from server.domain.agenda import Seal, Sealed, SealWait, Timer
 from server.domain.ballot import Ballot, BallotCommitment, CastBallot
 from server.domain.evidence import Barred, OrderEvidence
@@ -11,6 +13,7 @@ from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
+from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import TellStateRoot
 from server.domain.tally import FinalizeMotion, TallyMotion, TallyResult
 from server.domain.ticket import PhotoOwner, ReportTicket, Ticket, TicketEvent, TicketPhoto
@@ -30,6 +33,7 @@ _KINDS: tuple[type[RecordKind], ...] = (
     OpenMotion, CastBallot,
     ReportTicket, AssignTicket, ProgressTicket, CompleteTicket, ConfirmTicket, ReopenTicket,
     GrantPoints, MakeOffer, RedeemPoints, UndoRedemption,
+    ActivateRules,
 )  # fmt: skip
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
@@ -47,6 +51,10 @@ _ROWS: tuple[type[Row], ...] = (
     Motion, Turnout, Ballot, BallotCommitment, TallyResult,
     Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,
+    RulesApproval, RulesPlan,
 )  # fmt: skip
 ROWS = {row.table: row for row in _ROWS}
 """Row shapes by table."""
+
+RULEBOOK = Rulebook((Rules(1, KINDS, DERIVED, FINALS),))
+"""Every version of the rules that this release knows. A new one is added at the end; the others stay as they are."""

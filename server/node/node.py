@@ -18,6 +18,7 @@ from server.consensus import effects as fx
 from server.consensus import events as ev
 from server.consensus.block import Attachments
 from server.consensus.quorum import Quorum
+from server.domain.activation import RulesPlan
 from server.domain.execute import execute_record
 from server.domain.member import Attestation, attestation_bytes
 from server.domain.plan import RecordWork, access_set
@@ -118,7 +119,7 @@ class Node:
         return work
 
     async def submit(self, work: RecordWork, openings: Sequence[bytes], *, wait_ms: int) -> Submission:
-        """Have an admitted record ordered, and wait for its receipt. Raises Busy or Stopped.
+        """Have an admitted record ordered, and wait for its receipt. Raises Busy, Stopped, RulesUnsupported.
 
         The same record again gives the same answer, however often and wherever it was posted before.
         """
@@ -143,6 +144,7 @@ class Node:
         known = self.parts.pool.get(work.envelope.id)
         if known is not None:
             return known.done
+        self.parts.check_support(work)
         try:
             waiting = self.parts.pool.add(Waiting(work, pairs, self.now_ms(), ours=True))
         except PoolFull:
@@ -232,7 +234,8 @@ class Node:
             size = checkpoints.newest_of.get(member.id, 0)
             url = self.config.peers[member.id].url if member.id in self.config.peers else self.config.public_url()
             node = {"id": member.id, "name": member.name, "url": url, "reachable": member.id in connected}
-            nodes.append({**node, "size": size, "lag": max(0, tip.size - size)})
+            known = self.parts.known_rules(member.id)
+            nodes.append({**node, "size": size, "lag": max(0, tip.size - size), "rules": known})
         return {
             "view": state.view,
             "mode": "stopped" if self.stop else state.phase,
@@ -241,8 +244,17 @@ class Node:
             "committed_size": checkpoints.committed.size if checkpoints.committed else 0,
             "sealed_size": sealed.size if sealed else 0,
             "quorum": self._quorum.quorum,
+            "rules": self.parts.agenda.rules,
+            "next_rules": self._planned_rules(),
             "nodes": nodes,
         }
+
+    def _planned_rules(self) -> dict[str, int] | None:
+        """The version that is to begin and its first block; None when none waits for its height."""
+        plan = self.parts.plan
+        if not isinstance(plan, RulesPlan) or plan.height <= self.ledger.tip.height + 1:
+            return None
+        return {"version": plan.version, "height": plan.height}
 
     def send(self, to: str | None, frame: bytes) -> None:
         """Give a frame to the transport; it may be lost."""

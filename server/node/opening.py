@@ -15,7 +15,9 @@ from server.consensus.config import BOUNDARIES_KEPT_MAX, Timeouts
 from server.consensus.config import Config as ReplicaConfig
 from server.consensus.replica import Replica
 from server.consensus.restored import Boundary, Restored, Tip
+from server.domain import RULEBOOK
 from server.domain.genesis_rows import trust_of
+from server.domain.rules import Rulebook
 from server.domain.state_root import Schedule
 from server.gateway.photos import PhotoFiles
 from server.ledger.genesis import Genesis, estate_of, parse_genesis
@@ -55,8 +57,12 @@ class StartRefused(Exception):
 
 
 @asynccontextmanager
-async def open_node(config: Config, schedule: Schedule | None = None) -> AsyncIterator[Node]:
+async def open_node(
+    config: Config, schedule: Schedule | None = None, rulebook: Rulebook = RULEBOOK
+) -> AsyncIterator[Node]:
     """A node with its replica running and its peers being sought. All nodes of a ledger have one `schedule`.
+
+    `rulebook`: the rules that this release knows; a test gives another one to be an older or a later release.
 
     Raises StartRefused, NoRoom, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers; later, into the
     caller's block, NodeFailed.
@@ -69,13 +75,13 @@ async def open_node(config: Config, schedule: Schedule | None = None) -> AsyncIt
         database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
         stack.push_async_callback(database.close)
         vault = Vault(keys.vault)
-        ledger = await open_ledger(database, genesis, cluster_id, vault, schedule)
+        ledger = await open_ledger(database, genesis, cluster_id, vault, schedule, rulebook)
         peers = _make_peers(genesis, keys, config.node.id)
         private = open_private(database, vault, keys)
         outside = await stack.enter_async_context(open_outside(config, keys.token))
         files, index = PhotoFiles(data / "photos"), PhotoIndex(database)
         photos = PhotoDesk(files, index, peers, config.node.id, outside.clock.now_ms)
-        parts = await _make_parts(config, genesis, cluster_id, keys, ledger, private, peers, photos)
+        parts = await _make_parts(config, (genesis, cluster_id), rulebook, keys, ledger, private, peers, photos)
         node = Node(parts, peers, outside, private, data_bytes)
         stack.push_async_callback(node.finish)
         stack.push_async_callback(parts.attachments.close)
@@ -120,21 +126,22 @@ def _make_peers(genesis: Genesis, keys: Keys, me: str) -> Peers:
 
 async def _make_parts(
     config: Config,
-    genesis: Genesis,
-    cluster_id: bytes,
+    founded: tuple[Genesis, bytes],
+    rulebook: Rulebook,
     keys: Keys,
     ledger: Ledger,
     private: Private,
     peers: Peers,
     photos: PhotoDesk,
 ) -> Parts:
+    genesis, cluster_id = founded
     pool = Pool()
     attachments = AttachmentDesk(ledger.openings, photos, peers, pool)
     attachments.serve()
     keyring = NodeKeyring(keys, genesis, cluster_id, config.node.id)
     transcripts = TranscriptStore(ledger.database)
     evidence = EvidenceDesk(
-        transcripts, peers, Certifier(_replica_config(config, genesis, cluster_id), keyring), keyring
+        transcripts, peers, Certifier(_replica_config(config, genesis, cluster_id, rulebook), keyring), keyring
     )
     await evidence.load()
     parts = Parts(
@@ -152,7 +159,8 @@ async def _make_parts(
         photos=photos,
         evidence=evidence,
         pool=pool,
-        snapshots=Snapshots(ledger, Path(config.node.data) / "snapshots"),
+        snapshots=Snapshots(ledger, Path(config.node.data) / "snapshots", rulebook),
+        rulebook=rulebook,
     )
     await parts.read_agenda()
     return parts
@@ -171,10 +179,11 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     has_signed = has_blocks and await ledger.cosignatures.newest_size(len(node.members())) > 0
     signer = SignerFile.open(data / "signer", expected=has_signed)
     restored = await _restore(ledger, journal, signer, parts.evidence)
-    admission = Admission(ledger.rows, parts.attachments, parts.estate)
+    admission = Admission(ledger.rows, parts.attachments, parts.estate, lambda: parts.rules)
     receipts = Receipts(ledger, parts.checkpoints, parts.genesis.origin, parts.keys.log)
     answers = Answers(parts, admission, receipts, node.now_ms, node.note_changes, node.note_stop)
-    replica = Replica(_replica_config(config, parts.genesis, parts.cluster_id), parts.keyring, restored)
+    known = _replica_config(config, parts.genesis, parts.cluster_id, parts.rulebook)
+    replica = Replica(known, parts.keyring, restored)
     driver = Driver(replica, Durable(journal, signer), answers, node.send, node.now_ms)
     parts.evidence.report = driver.put
     node.begin(driver, admission, receipts)
@@ -217,12 +226,13 @@ def _mark_beginning(keys: Path, data: Path) -> None:
         )
 
 
-def _replica_config(config: Config, genesis: Genesis, cluster_id: bytes) -> ReplicaConfig:
+def _replica_config(config: Config, genesis: Genesis, cluster_id: bytes, rulebook: Rulebook) -> ReplicaConfig:
     timing = config.consensus
     return ReplicaConfig(
         tuple(member.id for member in genesis.members),
         config.node.id,
         cluster_id,
+        rules=rulebook.newest,
         mode=genesis.mode,
         timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
     )

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 from server.config import Config
 from server.consensus.events import Agenda
+from server.domain.activation import PLAN_KEY, lacking_support, version_at
 from server.domain.agenda import SEALED, Sealed
 from server.domain.evidence import Barred
+from server.domain.plan import RecordWork
+from server.domain.rules import FIRST_VERSION, Rulebook, Rules
 from server.ledger.genesis import Genesis
 from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
@@ -18,10 +21,18 @@ from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.unsigned import Unsigned
 from server.record.kind import Trust
-from server.record.rows import key
+from server.record.rows import Row, key
 from server.storage.ledger import Ledger
 from server.storage.snapshots import Snapshots
 from server.storage.transcripts import TranscriptStore
+
+
+class RulesUnsupported(Exception):
+    """A version of the rules is to begin that not every member's release is known to know; `members` are the others."""
+
+    def __init__(self, members: tuple[str, ...]) -> None:
+        super().__init__(f"the releases of {', '.join(members)} do not know these rules")
+        self.members = members
 
 
 @dataclass(slots=True)
@@ -43,19 +54,52 @@ class Parts:
     evidence: EvidenceDesk
     pool: Pool
     snapshots: Snapshots
+    rulebook: Rulebook
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)
     unsigned: Unsigned = field(default_factory=Unsigned)
     agenda_known: bool = False
+    releases: dict[str, int] = field(default_factory=dict)
+    """The highest version of the rules that each peer's release has told to know, since this node started."""
+    plan: Row | None = None
+    """The row that says which version of the rules is in force from which height."""
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the next block. A node whose release does not know them has stopped: what it is handed it parses
+        by the newest it knows, only to find it among what it stored."""
+        return self.rulebook.find(min(self.agenda.rules, self.rulebook.newest))
+
+    @property
+    def next_rules(self) -> int:
+        """The version in force at the height after the stored tip."""
+        return version_at(self.plan, self.ledger.tip.height + 1)
+
+    def known_rules(self, member: str) -> int:
+        """The highest version that a member's release is known to know; the first one until it has told more."""
+        if member == self.config.node.id:
+            return self.rulebook.newest
+        return self.releases.get(member, FIRST_VERSION)
+
+    def check_support(self, work: RecordWork) -> None:
+        """Raise RulesUnsupported for the activation of a version that not every member has announced (decisions 8).
+
+        Members that ordered evidence names are left out of "every" (decisions 21).
+        """
+        members = [member.id for member in self.genesis.members if member.id not in self.agenda.barred]
+        lacking = lacking_support(work.signed.body, {member: self.known_rules(member) for member in members})
+        if lacking:
+            raise RulesUnsupported(lacking)
 
     async def read_agenda(self) -> None:
         """What the stored state waits for."""
         rows = self.ledger.rows
         name = key(Sealed, SEALED)
         barred = {member.id: key(Barred, member.id) for member in self.genesis.members}
-        loaded = (await rows.load([name, *barred.values()])).loaded
+        loaded = (await rows.load([name, PLAN_KEY, *barred.values()])).loaded
         sealed = loaded[name]
         size = sealed.size if isinstance(sealed, Sealed) else 0
         named = tuple(member for member, row in barred.items() if loaded[row] is not None)
-        self.agenda = Agenda(await rows.next_due_ms(), await rows.awaiting_size(), size, named)
+        self.plan = loaded[PLAN_KEY]
+        self.agenda = Agenda(await rows.next_due_ms(), await rows.awaiting_size(), size, named, self.next_rules)
         self.agenda_known = True

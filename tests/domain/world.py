@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from server.domain import KINDS
-from server.domain.agenda import SEALED, Sealed, SealWait, Timer, due_item, due_order
+from server.domain import KINDS, RULEBOOK
+from server.domain.activation import PLAN, RulesPlan, version_at
+from server.domain.agenda import SealWait, Timer, due_item, due_order
 from server.domain.ballot import Ballot
 from server.domain.check import check_batch, signature_checks
 from server.domain.execute import Executed, execute_block
@@ -23,6 +24,7 @@ from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.member import attestation_bytes
 from server.domain.motion import TALLY, Motion
 from server.domain.plan import RecordWork, Work, access_set, parse_items
+from server.domain.rules import Rulebook, Rules
 from server.domain.tally import tally_body
 from server.ledger.block import Derived, Header, block_id, entries_root, genesis_digest, genesis_tip
 from server.ledger.genesis import Estate, Genesis, Officer, Organisation, Policy, estate_of
@@ -104,7 +106,8 @@ def make_genesis() -> Genesis:
 class World:
     """Mutable. One ledger in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, rulebook: Rulebook = RULEBOOK) -> None:
+        self.rulebook = rulebook
         genesis = make_genesis()
         self.cluster_id = sha256(encode(genesis)).digest()
         self.estate = estate_of(genesis, self.cluster_id)
@@ -166,7 +169,7 @@ class World:
             height=self.height + 1,
             prev=self.tip,
             proposer="owners",
-            rules=1,
+            rules=self.rules.version,
             state_digest_prev=self.state_digest,
             time_ms=time_ms,
         )
@@ -199,8 +202,13 @@ class World:
         waits = sorted(
             (row for row in self.rows.values() if isinstance(row, SealWait) and not row.done), key=lambda row: row.index
         )
-        works = parse_items(items, self.estate, waits)
-        return works, self.load([*access_set(works), key(Sealed, SEALED)])
+        works = parse_items(items, self.estate, waits, self.rules)
+        return works, self.load(access_set(works))
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the next block."""
+        return self.rulebook.find(version_at(self.rows.get(key(RulesPlan, PLAN)), self.height + 1))
 
     def load(self, keys: Iterable[Key]) -> Rows:
         """Rows as storage loads them."""
@@ -210,10 +218,10 @@ class World:
         """Check and execute a block, and keep nothing of it."""
         header = self.header_of(items, time_ms)
         works, rows = self.plan(items)
-        check_batch(header, items, works, rows, self.due(time_ms))
+        check_batch(header, items, works, rows, self.due(time_ms), self.rules)
         records = [work for work in works if isinstance(work, RecordWork)]
         assert all(verify(*check) for check in signature_checks(records, rows))
-        return execute_block(header, works, rows, self.tree, self.trust)
+        return execute_block(header, works, rows, self.tree, self.trust, self.rules)
 
     def block(self, *records: str, after_ms: int = 1_000, seals: bool = False) -> list[str]:
         """Order a block of records `after_ms` later, with the timers that are due. Returns the records' outcomes."""

@@ -77,6 +77,10 @@ class Application(Protocol):
         """The replica has verified evidence."""
         ...
 
+    def note_release(self, member: str, rules: int) -> None:
+        """A member's release knows the rules up to this version."""
+        ...
+
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
         """A batch for this time. Raises OpeningsMissing."""
         ...

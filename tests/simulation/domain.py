@@ -7,14 +7,15 @@ way, and the oracles see whether it matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
 from server.consensus.evidence import Evidence
-from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_item
+from server.domain import activation
+from server.domain.agenda import Seal, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.check import BatchInvalid, check_batch, signature_checks
 from server.domain.evidence import OrderEvidence, evidence_item
@@ -22,6 +23,7 @@ from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
 from server.domain.motion import TALLY, Motion
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items, parse_signed
+from server.domain.rules import FIRST_VERSION, Rules, RulesUnknown
 from server.domain.state_root import After, Manifest, manifest_of
 from server.domain.tally import tally_body
 from server.ledger.block import Derived, Header
@@ -31,6 +33,7 @@ from server.record.kind import private_fields_of
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import open_private
 from server.record.signature import verify
+from tests.next_rules import RULEBOOK
 from tests.simulation.application import LedgerState, OpeningsMissing
 from tests.simulation.domain_ledger import SCHEDULE, DomainLedger, Tables
 from tests.simulation.estate import Neighbourhood
@@ -40,10 +43,10 @@ BATCH = 12
 
 
 @lru_cache(maxsize=1_024)
-def _parse(record: bytes, estate: str) -> RecordWork | None:
+def _parse(record: bytes, estate: str, version: int) -> RecordWork | None:
     """A record as nodes parse it; None for what is malformed. Every node asks for the same ones."""
     try:
-        return parse_signed(record.decode("ascii", "replace"), estate)
+        return parse_signed(record.decode("ascii", "replace"), estate, RULEBOOK.find(version))
     except Malformed:
         return None
 
@@ -53,7 +56,9 @@ class DomainApplication:
 
     def __init__(self, home: Neighbourhood, genesis_digest: str, address: str, held: Mapping[str, bytes]) -> None:
         self._home, self._address, self._held = home, address, held
-        self._keyring = HashKeyring("nobody")
+        self.newest, self.releases = RULEBOOK.newest, dict.fromkeys(home.organisations, FIRST_VERSION)
+        """What this node's release knows, and what the members' releases are known to know."""
+        self._keyring, self._member = HashKeyring("nobody"), address.rstrip("'")
         self.entries: dict[str, tuple[bytes, ...]] = {}
         """What each executed block adds to the log."""
         self._evidence: dict[str, Evidence] = {}
@@ -72,7 +77,12 @@ class DomainApplication:
     # -- records
 
     def _parse(self, record: bytes) -> RecordWork | None:
-        return self._admitted.get(record) or _parse(record, self._home.estate)
+        return self._admitted.get(record) or _parse(record, self._home.estate, self.rules)
+
+    @property
+    def rules(self) -> int:
+        """See Application. A node whose release does not know them has stopped, and only looks for what it stored."""
+        return min(self.ledger.agenda().rules, self.newest)
 
     def record_id(self, record: bytes) -> str | None:
         """The id of a well-formed record."""
@@ -96,7 +106,7 @@ class DomainApplication:
     def admits(self, record: bytes, attachments: Attachments, now_ms: int) -> bool:
         """Shape, known key, signature, openings that fit; never a rule (decisions 14)."""
         work = self._parse(record)
-        if work is None or not self._fits(work, dict(attachments), complete=True):
+        if work is None or not self._fits(work, dict(attachments), complete=True) or self._lacking(work):
             return False
         try:
             checks = signature_checks([work], self.ledger.load(work.keys))
@@ -136,6 +146,10 @@ class DomainApplication:
     def accuse(self, evidence: Evidence) -> None:
         """See Application."""
         self._evidence[evidence.id] = evidence
+
+    def note_release(self, member: str, rules: int) -> None:
+        """See Application."""
+        self.releases[member] = rules
 
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
         """Evidence, a seal, every due timer, records."""
@@ -191,18 +205,36 @@ class DomainApplication:
     def check(self, header: Header, items: Sequence[bytes]) -> bool:
         """What `Blocks.check` asks of a proposal, but for attachments, which the driver looks for."""
         try:
-            works, rows = self._plan(items)
+            rules = self._find(header)
+            works, rows = self._plan(items, rules)
             timers = self.ledger.due(header.time_ms)
-            check_batch(header, items, works, rows, timers, self._told(header.height))
+            check_batch(header, items, works, rows, timers, rules, self._told(header.height))
+            self._check_support(works)
             self._check_derived(works, timers)
             self._check_records([work for work in works if isinstance(work, RecordWork)], rows)
-        except (Malformed, BatchInvalid):
+        except (Malformed, BatchInvalid, RulesUnknown):
             return False
         return True
 
-    def _plan(self, items: Sequence[bytes]) -> tuple[list[Work], Rows]:
-        works = parse_items(items, self._home.estate, self.ledger.waits())
-        return works, self.ledger.load([*access_set(works), key(Sealed, SEALED)])
+    def _find(self, header: Header) -> Rules:
+        """The rules of a block, if this node's release knows them. Raises RulesUnknown."""
+        if header.rules > self.newest:
+            raise RulesUnknown(header.rules, self.newest)
+        return RULEBOOK.find(header.rules)
+
+    def _check_support(self, works: Sequence[Work]) -> None:
+        """What a node does not know to be supported it does not vote for now; later it may."""
+        lacking = {name for work in works if isinstance(work, RecordWork) for name in self._lacking(work)}
+        if lacking:
+            raise OpeningsMissing(sorted(lacking))
+
+    def _lacking(self, work: RecordWork) -> tuple[str, ...]:
+        known = {member: rules for member, rules in self.releases.items() if member not in self.ledger.barred}
+        return activation.lacking_support(work.signed.body, {**known, self._member: self.newest})
+
+    def _plan(self, items: Sequence[bytes], rules: Rules) -> tuple[list[Work], Rows]:
+        works = parse_items(items, self._home.estate, self.ledger.waits(), rules)
+        return works, self.ledger.load(access_set(works))
 
     def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
         derived = [work for work in works if isinstance(work, DerivedWork)]
@@ -241,8 +273,9 @@ class DomainApplication:
     def execute(self, block: Block) -> tuple[DomainLedger, list[str]]:
         """The ledger after the block, and the ids of its records."""
         before, header = self.ledger, block.header
-        works, rows = self._plan(block.items)
-        executed = execute_block(header, works, rows, before.frontier, self._home.trust)
+        rules = self._find(header)
+        works, loaded = self._plan(block.items, rules)
+        executed = execute_block(header, works, loaded, before.frontier, self._home.trust, rules)
         self.entries[block.block_id] = executed.entries
         outcomes = zip(works, executed.outcomes, strict=True)
         done = {work.signed.id: outcome for work, outcome in outcomes if isinstance(work, RecordWork)}
@@ -265,12 +298,16 @@ class DomainApplication:
         """From this node's own rows, those among them that others may have forgotten."""
         header, size, digest = block.header, executed.size, executed.state_digest
         after = After(header.height, block.block_id, size, executed.root, digest, header.time_ms, header.rules)
-        return manifest_of(after, ((table, row) for table, rows in ledger.tables.items() for row in rows.values()))
+        return manifest_of(after, _all_rows(ledger.tables), RULEBOOK.find(header.rules))
 
     def _forget(self, ledger: DomainLedger, block: Block) -> None:
         """Nonces past their time are deleted by each node when it likes."""
         if sha256((self._address + block.block_id).encode()).digest()[0] % 3 == 0:
             ledger.tables = ledger.remembered()
+
+
+def _all_rows(tables: Tables) -> Iterator[tuple[str, Row]]:
+    return ((table, row) for table, rows in tables.items() for row in rows.values())
 
 
 def _item(evidence: Evidence) -> Derived:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from server.consensus.events import Agenda
+from server.domain.activation import PLAN_KEY, version_at
 from server.domain.agenda import SEALED, Sealed, SealWait, Timer, due_order
 from server.domain.evidence import Barred
 from server.domain.member import Nonce
@@ -55,6 +56,11 @@ class DomainLedger:
         """Members that ordered evidence names."""
         return tuple(sorted(row.id for row in self.all(Barred)))
 
+    @property
+    def rules(self) -> int:
+        """The version of the rules in force for the next block."""
+        return version_at(self.get(PLAN_KEY), self.height + 1)
+
     def timers(self) -> Iterator[Timer]:
         """Timers that have not rung."""
         return (row for row in self.all(Timer) if isinstance(row, Timer) and not row.done)
@@ -72,7 +78,7 @@ class DomainLedger:
         """What the state waits for."""
         waits = self.waits()
         due_ms = min((timer.due_ms for timer in self.timers()), default=None)
-        return Agenda(due_ms, waits[0].index + 1 if waits else None, self.sealed_size, self.barred)
+        return Agenda(due_ms, waits[0].index + 1 if waits else None, self.sealed_size, self.barred, self.rules)
 
     def remembered(self) -> Tables:
         """The rows that every node has at this height: nonces are forgotten by each node when it likes (D8)."""

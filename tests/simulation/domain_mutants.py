@@ -18,6 +18,7 @@ from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.ballot import Ballot, CastBallot
 from server.domain.motion import Turnout
 from server.domain.plan import DerivedWork
+from server.domain.rules import Rules
 from server.record.kind import Context, Trust
 from server.record.rows import Key, Rows, key
 from tests.simulation import domain
@@ -181,11 +182,11 @@ def _ring_again(patch: pytest.MonkeyPatch) -> None:
 def _be_final_early(patch: pytest.MonkeyPatch) -> None:
     parse = plan.parse_derived
 
-    def eager(item: bytes, waits: Sequence[SealWait]) -> DerivedWork:
-        work = parse(item, waits)
+    def eager(item: bytes, waits: Sequence[SealWait], rules: Rules) -> DerivedWork:
+        work = parse(item, waits, rules)
         if not isinstance(work.rule, Seal):
             return work
-        keys = work.rule.access(work.item.key) + plan._wait_keys(waits)
+        keys = work.rule.access(work.item.key) + plan._wait_keys(waits, rules)
         return DerivedWork(work.item, work.rule, keys, tuple(waits))
 
     patch.setattr(plan, "parse_derived", eager)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from server.domain import RULEBOOK
 from server.domain.execute import execute_record
 from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.member import attestation_bytes
@@ -93,7 +94,7 @@ def neighbourhood(organisations: tuple[str, ...], cluster_id: bytes, begin_ms: i
     estate = estate_of(genesis, cluster_id)
     for number, (author, kind, body) in enumerate(_beginnings(organisations, trust, created_ms)):
         jws = signed(device(author), author, estate, kind, body, created_ms, number)
-        work = parse_signed(jws, estate)
+        work = parse_signed(jws, estate, RULEBOOK.find(1))
         touched = Rows({name: rows.get(name) for name in work.keys})
         outcome = execute_record(work, touched, place, trust)
         assert outcome == ACCEPTED, (kind, outcome)

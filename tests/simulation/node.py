@@ -307,7 +307,8 @@ class Node:
             ids = [self.application.record_id(item) for item in items]
             held = {name: data for key in ids if key in self.pool for name, data in self.pool[key][1]}
             attachments = tuple(sorted(held.items()))
-            self.step(events.Built(effect.height, effect.time_ms, 1, tuple(items), attachments))
+            rules = self.application.ledger.agenda().rules
+            self.step(events.Built(effect.height, effect.time_ms, rules, tuple(items), attachments))
 
         self._later(self._work_ms(), build)
 
@@ -417,6 +418,9 @@ class Node:
         self.application.accuse(effect.evidence)
         self.world.watch.accused(self, effect.evidence)
 
+    def _note_release(self, effect: effects.NoteRelease) -> None:
+        self.application.note_release(effect.member, effect.rules)
+
     def _ignore(self, _effect: effects.Effect) -> None:
         """Transcripts and refusals concern clients and auditors, not this run."""
 
@@ -447,5 +451,6 @@ _PERFORM: dict[type, Callable[..., None]] = {
     effects.Stop: Node._stop,
     effects.KeepTranscript: Node._ignore,
     effects.KeepEvidence: Node._keep_evidence,
+    effects.NoteRelease: Node._note_release,
     effects.Refused: Node._ignore,
 }

@@ -71,6 +71,9 @@ class SmallApplication:
         """See Application."""
         self._evidence[evidence.id] = evidence.culprit
 
+    def note_release(self, member: str, rules: int) -> None:
+        """Its rules never change."""
+
     def keep(self, ledger: LedgerState) -> None:
         """See Application."""
         assert isinstance(ledger, Ledger)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from server.domain import RULEBOOK
 from server.domain.state_root import After, Manifest, Schedule, manifest_of
 from server.record.canonical import b64u_decode
 from server.storage import snapshots as module
@@ -46,7 +47,7 @@ async def state_now(ledger: Ledger) -> Manifest:
     for table in ROW_TABLES:
         found = await ledger.database.read(lambda connection, name=table: read_all(connection, name))
         rows += [(table, row) for row in found]
-    return manifest_of(after, rows)
+    return manifest_of(after, rows, RULEBOOK.find(1))
 
 
 async def count_before(database: Database) -> int:

@@ -10,6 +10,12 @@ export interface Accepted {
   readonly receipt: string
 }
 
+/** Officers of as many organisations as must approve have the next version of the rules begin at a block height. */
+export interface ActivateRules {
+  readonly height: number
+  readonly version: number
+}
+
 /** A person whom an officer added: the document's number masked, of the phone the last four digits. */
 export interface AddedPersonView {
   readonly member: string
@@ -118,7 +124,7 @@ export interface ChoiceView {
   readonly text: string
 }
 
-/** Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all. */
+/** Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all; `rules` is the version in force for the next block. Another one may be activated when every node knows it. */
 export interface ClusterState {
   readonly view: number
   readonly mode: string
@@ -127,6 +133,8 @@ export interface ClusterState {
   readonly size: number
   readonly committed_size: number
   readonly sealed_size: number
+  readonly rules: number
+  readonly next_rules: RulesAhead | null
   readonly nodes: readonly NodeState[]
 }
 
@@ -360,7 +368,7 @@ export interface NodeAddress {
   readonly url: string
 }
 
-/** One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind. */
+/** One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind; `rules`: the highest version of the rules that its release is known to know. */
 export interface NodeState {
   readonly id: string
   readonly name: string
@@ -368,6 +376,7 @@ export interface NodeState {
   readonly reachable: boolean
   readonly size: number
   readonly lag: number
+  readonly rules: number
 }
 
 /** One version of the notice in both languages. */
@@ -722,6 +731,12 @@ export interface RollWaiting {
   readonly published_ms: number
 }
 
+/** A version of the rules that officers have had begin at block `height`. */
+export interface RulesAhead {
+  readonly version: number
+  readonly height: number
+}
+
 /** Staff's answer: whom the phone is now tied to, by this organisation's word. */
 export interface SeenAtCounter {
   readonly member: string
@@ -893,6 +908,7 @@ export interface RecordBodies {
   readonly "role.revoke": RevokeRole
   readonly "roll.confirm": ConfirmRoll
   readonly "roll.publish": PublishRoll
+  readonly "rules.activate": ActivateRules
   readonly "ticket.assign": AssignTicket
   readonly "ticket.complete": CompleteTicket
   readonly "ticket.confirm": ConfirmTicket
@@ -917,6 +933,7 @@ export interface RecordRefusals {
   readonly "role.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "role_not_held" | "already_approved"
   readonly "roll.confirm": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_differs" | "already_approved"
   readonly "roll.publish": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_part_out_of_order" | "roll_differs"
+  readonly "rules.activate": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "activation_pending" | "rules_not_next" | "height_out_of_bounds" | "already_approved"
   readonly "ticket.assign": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "ticket_state_differs" | "handler_not_staff"
   readonly "ticket.complete": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "not_handler" | "ticket_state_differs" | "photo_missing"
   readonly "ticket.confirm": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "not_yours" | "handler_cannot_confirm" | "ticket_state_differs"
@@ -950,6 +967,7 @@ export const PRIVATE_TEXTS = {
 
 /** Every code of a problem. */
 export type Code =
+  | "activation_pending"
   | "already_approved"
   | "already_granted"
   | "already_revoked"
@@ -983,6 +1001,7 @@ export type Code =
   | "handler_cannot_confirm"
   | "handler_not_staff"
   | "headers_too_large"
+  | "height_out_of_bounds"
   | "import_unknown"
   | "internal_error"
   | "key_of_another"
@@ -1043,6 +1062,8 @@ export type Code =
   | "roster_has_bad_lines"
   | "roster_too_large"
   | "roster_unreadable"
+  | "rules_not_next"
+  | "rules_unsupported"
   | "self_attestation"
   | "self_grant"
   | "self_redemption"

@@ -3,6 +3,7 @@
 import type { RefusalCode } from './refusal-codes'
 
 export const refusalsEn: Record<RefusalCode, string> = {
+  activation_pending: 'Another version of the rules is about to begin; wait until it has.',
   already_approved: 'Your organisation has already approved this.',
   already_granted: 'Points for this activity were granted before.',
   already_revoked: 'That phone was already switched off.',
@@ -36,6 +37,7 @@ export const refusalsEn: Record<RefusalCode, string> = {
   handler_cannot_confirm: 'Who handles a ticket cannot confirm it.',
   handler_not_staff: 'The handler must be staff or of the committee.',
   headers_too_large: "The request's headers are too large.",
+  height_out_of_bounds: 'That block is past or too far ahead; please choose another height.',
   import_unknown: 'This import has expired; please upload the roster again.',
   internal_error: 'Something went wrong on our side; it has been noted.',
   key_of_another: 'This phone is registered to someone else. Please call a person.',
@@ -96,6 +98,8 @@ export const refusalsEn: Record<RefusalCode, string> = {
   roster_has_bad_lines: 'The roster has bad lines; correct them first, nothing was imported.',
   roster_too_large: "The roster's file is too large.",
   roster_unreadable: 'This roster cannot be read.',
+  rules_not_next: 'Versions of the rules begin one after the other.',
+  rules_unsupported: "Not every node's program knows this version of the rules; upgrade all nodes first.",
   self_attestation: 'Nobody can confirm himself. Ask another member of staff.',
   self_grant: 'Nobody grants points to himself.',
   self_redemption: 'A merchant cannot redeem his own code.',

@@ -3,6 +3,7 @@
 import type { RefusalCode } from './refusal-codes'
 
 export const refusalsZh: Record<RefusalCode, string> = {
+  activation_pending: '已有一版规则在等待生效，请等它生效后再试。',
   already_approved: '您的单位已经同意过，不用重复。',
   already_granted: '这项活动的积分已经发放过了。',
   already_revoked: '这部手机早已停用。',
@@ -36,6 +37,7 @@ export const refusalsZh: Record<RefusalCode, string> = {
   handler_cannot_confirm: '经办人不能自己确认办结。',
   handler_not_staff: '经办人必须是工作人员或业委会成员。',
   headers_too_large: '请求头太大。',
+  height_out_of_bounds: '生效的区块高度已经过去或太远，请重新选择。',
   import_unknown: '导入已过期，请重新上传清册。',
   internal_error: '系统出错，工作人员会查看。',
   key_of_another: '这部手机已登记在别人名下。请拨打人工电话。',
@@ -96,6 +98,8 @@ export const refusalsZh: Record<RefusalCode, string> = {
   roster_has_bad_lines: '清册中有错误的行，请先改正，任何内容都没有导入。',
   roster_too_large: '清册文件太大。',
   roster_unreadable: '无法读取这份产权清册。',
+  rules_not_next: '规则只能逐版生效，请核对版本号。',
+  rules_unsupported: '还有节点的程序不认识这一版规则，请先升级所有节点。',
   self_attestation: '不能核实自己，请由另一位工作人员核实。',
   self_grant: '不能给自己发放积分。',
   self_redemption: '商家不能兑换自己的兑换码。',
