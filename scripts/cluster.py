@@ -125,8 +125,8 @@ class Cluster:
             return
         with node.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "server", str(node.config)],
-                cwd=ROOT,
+                self.command(node),
+                cwd=self.program_folder(node),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -136,6 +136,14 @@ class Cluster:
         self._children[node.id] = process
         self._sessions.add(process.pid)
         (node.folder / "node.pid").write_text(str(process.pid))
+
+    def command(self, node: NodePlace) -> list[str]:
+        """The program of a node; its last word is the configuration file."""
+        return [sys.executable, "-m", "server", str(node.config)]
+
+    def program_folder(self, node: NodePlace) -> Path:
+        """Where a node's program lies."""
+        return ROOT
 
     def start_all(self) -> None:
         """Start every node and wait until each is ready."""

@@ -22,6 +22,7 @@ from verifier.rolls import Rolls
 from verifier.seen import EVIDENCE_KIND, SEAL_KIND, Invariant, Seen
 from verifier.signatures import is_device_signature, point_of, thumbprint
 from verifier.tallies import Tallies
+from verifier.versions import Versions
 
 NONCE_KEPT_MS = 7 * 86_400_000
 """A (kid, nonce) is remembered this long, in block time, after its record expired."""
@@ -334,6 +335,7 @@ def invariants(
     return {
         "tree": tree,
         "chain": Chain(genesis),
+        "rules": Versions(genesis),
         "time": BlockTime(),
         "once": ExactlyOnce(),
         "seals": Seals(genesis, tree, Sample(sample, seed)),

@@ -14,14 +14,17 @@ from verifier.record import parse_entry, parse_record
 from verifier.report import Report, Result
 from verifier.seen import Invariant, Seen
 from verifier.source import Source, SourceError
+from verifier.versions import KNOWN, Versions
 
 HEAD_CHECKS = ("genesis", "policy", "checkpoint", "quorum", "entries")
 CHECKS = (
     *HEAD_CHECKS,
-    "tree", "chain", "time", "once", "seals", "signatures", "owners", "attestations",
+    "tree", "chain", "rules", "time", "once", "seals", "signatures", "owners", "attestations",
     "roles", "books", "rolls", "ballots", "tallies",
 )  # fmt: skip
 """In the order in which they are printed."""
+OF_RECORDS = ("roles", "books", "rolls", "ballots", "tallies")
+"""What records mean follows from the rules of their block's version; without that knowledge these are not made."""
 BUILDS_ON = {"books": "roles", "ballots": "rolls", "tallies": "ballots"}
 """A check by the one whose knowledge it uses: when that one fails, it is not made any more."""
 
@@ -91,11 +94,23 @@ def _walk(report: Report, entries: Iterator[bytes], watched: dict[str, Invariant
         except Rejected as error:
             report.say("entries", Result.FAILED, f"entry {index - 1}: {error.detail}")
             return False
+        _stop_at_unknown_rules(report, watched, seen)
         for name, invariant in list(watched.items()):
             if name in watched and not _sees(report, name, invariant, seen):
                 _drop(report, name, watched)
     report.say("entries", Result.OK, f"{index} entries, each canonical and at its index")
     return True
+
+
+def _stop_at_unknown_rules(report: Report, watched: dict[str, Invariant], seen: Seen) -> None:
+    """From the first block of a version that is not known here, nothing is said of what its records mean."""
+    versions = watched.get("rules")
+    if not isinstance(versions, Versions) or versions.at(seen) <= KNOWN:
+        return
+    why = f"block {seen.entry.height} is of rules {versions.at(seen)}, this program knows rules up to {KNOWN}"
+    for name in OF_RECORDS:
+        if watched.pop(name, None) is not None:
+            report.say(name, Result.NOT_CHECKED, f"{why}; up to there it held")
 
 
 def _drop(report: Report, name: str, watched: dict[str, Invariant]) -> None:

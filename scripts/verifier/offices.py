@@ -26,6 +26,7 @@ NEEDED = {
     "role.revoke": {OFFICER},
     "roll.confirm": {OFFICER},
     "roll.publish": {OFFICER},
+    "rules.activate": {OFFICER},
 }
 """Who may sign what; other kinds (tickets) are not looked at here."""
 BALLOT_KIND, ROLE_KINDS = "ballot.cast", ("role.grant", "role.revoke")

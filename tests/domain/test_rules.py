@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from drills.next_release import GRANT_MAX, MEASURE
+from drills.next_release import NEXT_RULEBOOK as RULEBOOK
 from server.domain import DERIVED, FINALS, KINDS
 from server.domain import RULEBOOK as OLD_RULEBOOK
 from server.domain.activation import PLAN_KEY, RulesPlan, lacking_support, version_at
@@ -19,8 +21,8 @@ from server.domain.state_root import After, manifest_of, row_line
 from server.record.canonical import Malformed, decode
 from server.record.rows import Row
 from tests.domain.world import World, settled_world
-from tests.next_rules import GRANT_MAX, MEASURE, NEXT, RULEBOOK
 
+NEXT = RULEBOOK.find(2)
 GRANT: dict[str, Any] = {"activity": "watch", "member": "li", "programme": "welcome", "reason": "谢谢"}
 
 
@@ -70,7 +72,7 @@ def test_officers_of_two_organisations_have_the_next_version_begin_at_a_height(l
     assert activate(later, begin) == ["accepted", "accepted"]
     assert later.rows[PLAN_KEY] == RulesPlan("rules", before=1, version=2, height=begin)
     assert later.rules.version == 1
-    assert later.block(grant(later, 90, "a")) == ["accepted"], "the version before still holds"
+    assert later.block(grant(later, GRANT_MAX + 1, "a")) == ["accepted"], "the version before still holds"
     while later.height < begin - 1:
         later.block(grant(later, 1, f"at-{later.height}"))
     assert later.rules.version == 2

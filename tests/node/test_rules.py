@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from drills.next_release import NEXT_RULEBOOK as RULEBOOK
 from server.domain import RULEBOOK as OLD_RULEBOOK
 from server.domain.rules import Rulebook
 from server.node.node import Node, Stopped
@@ -16,7 +17,6 @@ from server.node.parts import RulesUnsupported
 from server.node.pool import Waiting
 from server.record.canonical import Malformed, decode
 from server.storage.reexecution import LogDiffers, Reexecution, blocks_told
-from tests.next_rules import RULEBOOK
 from tests.node.test_state_root import MEMBERS, SCHEDULE, Trio, trio, until
 
 __all__ = ["trio"]

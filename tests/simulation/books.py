@@ -37,6 +37,7 @@ SIGNED_BY: Mapping[str, frozenset[str]] = {
     "role.revoke": frozenset({"officer"}),
     "roll.confirm": frozenset({"officer"}),
     "roll.publish": frozenset({"officer"}),
+    "rules.activate": frozenset({"officer"}),
     "ticket.assign": frozenset({"staff", "committee"}),
     "ticket.complete": frozenset({"staff", "committee"}),
     "ticket.progress": frozenset({"staff", "committee"}),
