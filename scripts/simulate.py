@@ -6,6 +6,7 @@
     python3 scripts/simulate.py --nodes 3 --liar twin --strict       everybody's vote is asked for
     python3 scripts/simulate.py --nodes 3 --seeds 1..20 --skip vote  a broken driver: the oracles must notice
     python3 scripts/simulate.py --nodes 3 --seeds 1..50 --rules      the platform's own rules, and phones that use them
+    python3 scripts/simulate.py --rules --upgrades                   a later release in turn, and its rules begin
     python3 scripts/simulate.py --mixed                              2,000 seeds of every kind, with progress
     python3 scripts/simulate.py --nightly                            50,000 of them
     python3 scripts/simulate.py --mutants                            what the oracles are worth: broken rules they catch
@@ -78,6 +79,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--twins", action="store_const", const="twin", dest="liar", help="the same as --liar twin")
     parser.add_argument("--strict", action="store_true", help="every vote is needed: stop rather than fork")
     parser.add_argument("--rules", action="store_true", help="run the rules of the platform, not a small application")
+    parser.add_argument("--upgrades", action="store_true", help="with --rules: nodes get a later release in turn")
     parser.add_argument("--skip", action="append", default=[], help="leave out one barrier of the sync table")
     parser.add_argument("--mixed", action="store_true", help="the seed chooses nodes, liar, mode and rules as well")
     parser.add_argument("--nightly", action="store_true", help="--mixed with 50,000 seeds")
@@ -99,6 +101,8 @@ def _check_liar(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         parser.error(f"--liar is one of {', '.join(NAMES)}")
     if options.liar and options.nodes == 1:
         parser.error("a liar needs more than one node")
+    if options.upgrades and (options.liar or not options.rules):
+        parser.error("--upgrades goes with --rules, where nobody lies")
     if options.liar not in ("", "twin") and options.rules:
         parser.error("with --rules the only liar is twin: a second copy, which lies in what it proposes")
 
@@ -116,7 +120,8 @@ def _lots(options: argparse.Namespace) -> list["Lot"]:
     if options.mixed:
         return [mixed(seed) for seed in options.seeds]
     skip = frozenset(options.skip)
-    return [Lot(options.nodes, seed, options.liar, options.strict, options.rules, skip) for seed in options.seeds]
+    told = (options.liar, options.strict, options.rules, options.upgrades, skip)
+    return [Lot(options.nodes, seed, *told) for seed in options.seeds]
 
 
 def _run_all(lots: Sequence["Lot"], jobs: int, progress: Callable[[Run], None]) -> Iterator[Run]:

@@ -110,14 +110,9 @@ def _certified(slot: Slot, quorum: int) -> list[Signed[Commit]] | None:
 
 
 def store_committed(state: State) -> None:
-    """Execute the committed block, compare with what a quorum of others executed, and have it stored.
-
-    A block of rules that this release does not know stops it before.
-    """
+    """Execute the committed block, compare with what a quorum of others executed, and have it stored."""
     committed = state.slot.committed
     if committed is None or state.slot.storing or state.phase == "stopped":
-        return
-    if state.stop_if_outdated(committed.block.header.rules, f"block {committed.block.height}"):
         return
     result = state.slot.results.get(committed.block.block_id)
     if result is None:

@@ -49,6 +49,9 @@ class Application(Protocol):
         """The state after the last stored block."""
         ...
 
+    newest: int
+    """The highest version of the rules that the node's release knows."""
+
     def keep(self, ledger: LedgerState) -> None:
         """A block was stored: its state is the state now."""
         ...
@@ -121,6 +124,9 @@ class Errand:
 
 class Scene(Protocol):
     """What one run of a world is about. One for each world: it may remember."""
+
+    estate: str
+    """How records name it."""
 
     def application(self, address: str, held: Mapping[str, bytes]) -> Application:
         """An application at genesis for the node at this address, which holds these attachments."""

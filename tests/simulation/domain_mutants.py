@@ -5,6 +5,7 @@ As with the protocol (mutants.py), what the simulation of the rules is worth is 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -13,12 +14,27 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from server.domain import ballot, check, execute, member, offer, plan, points, state_root, tally, ticket_step
+from server.consensus.state import State
+from server.domain import (
+    activation,
+    ballot,
+    check,
+    execute,
+    member,
+    offer,
+    plan,
+    points,
+    state_root,
+    tally,
+    ticket_step,
+)
+from server.domain.activation import PLAN_KEY
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.ballot import Ballot, CastBallot
 from server.domain.motion import Turnout
 from server.domain.plan import DerivedWork
 from server.domain.rules import Rules
+from server.ledger.block import Header
 from server.record.kind import Context, Trust
 from server.record.rows import Key, Rows, key
 from tests.simulation import domain
@@ -37,10 +53,12 @@ class DomainMutant:
     seeds: range = range(1, 31)
     liars: bool = False
     """Four nodes, one of which lies in what it proposes: for what checking a proposal must notice."""
+    upgrades: bool = False
+    """Nodes get a later release in turn, whose rules are activated."""
 
     def options(self, seed: int) -> Options:
         """What a seed runs."""
-        return days(4 if self.liars else 3, seed, twins=self.liars)
+        return days(4 if self.liars else 3, seed, twins=self.liars, upgrades=self.upgrades)
 
 
 def _move_twice(patch: pytest.MonkeyPatch) -> None:
@@ -248,6 +266,32 @@ def _take_rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(state_root, "sorted", lambda rows, key: list(rows), raising=False)
 
 
+def _ask_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(activation, "lacking_support", lambda body, known: ())
+
+
+def _go_on_with_the_newest_known(patch: pytest.MonkeyPatch) -> None:
+    """What a release does not know it takes for the newest that it knows."""
+
+    def guess(self: domain.DomainApplication, header: Header) -> Rules:
+        return dataclasses.replace(domain.RULEBOOK.find(min(header.rules, self.newest)), version=header.rules)
+
+    patch.setattr(domain.DomainApplication, "_find", guess)
+    patch.setattr(State, "stop_if_outdated", lambda self, version, what: False)
+
+
+def _take_the_own_release_s_version(patch: pytest.MonkeyPatch) -> None:
+    def own(self: domain.DomainApplication, header: Header) -> Rules:
+        return dataclasses.replace(domain.RULEBOOK.find(self.newest), version=header.rules)
+
+    patch.setattr(domain.DomainApplication, "_find", own)
+
+
+def _begin_a_block_late(patch: pytest.MonkeyPatch) -> None:
+    """The version of a block is the one in force for the block before it."""
+    patch.setattr(DomainLedger, "rules", property(lambda self: activation.version_at(self.get(PLAN_KEY), self.height)))
+
+
 DOMAIN_MUTANTS = (
     DomainMutant("points arrive twice", _move_twice),
     DomainMutant("a record may be ordered again", _order_again),
@@ -281,5 +325,9 @@ DOMAIN_MUTANTS = (
     DomainMutant("a state root counts rows that some have forgotten", _count_forgotten_rows),
     DomainMutant("rows stand in a state root as a node happens to hold them", _take_rows_as_they_come),
     DomainMutant("a tally is believed", _count_as_told, range(61, 101), liars=True),
+    DomainMutant("rules begin without every member's support", _ask_nobody, upgrades=True),
+    DomainMutant("unknown rules are taken for the newest known", _go_on_with_the_newest_known, upgrades=True),
+    DomainMutant("the version is the own release's, not the header's", _take_the_own_release_s_version, upgrades=True),
+    DomainMutant("a version begins one block late", _begin_a_block_late, upgrades=True),
     DomainMutant("a seal is believed", _believe_seals, range(91, 131), liars=True),
 )

@@ -32,13 +32,14 @@ class Lot:
     liar: str = ""
     strict: bool = False
     rules: bool = False
+    upgrades: bool = False
     skip: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def options(self) -> Options:
         """Every choice that the seed makes."""
         if self.rules:
-            return days(self.nodes, self.seed, self.liar == "twin", self.skip)
+            return days(self.nodes, self.seed, self.liar == "twin", self.skip, upgrades=self.upgrades)
         return swarm(self.nodes, self.seed, False, self.skip, self.liar, self.strict)
 
     @property
@@ -46,7 +47,8 @@ class Lot:
         """How to see it again, as a story."""
         words = ["python3 scripts/simulate.py", f"--nodes {self.nodes}", f"--seeds {self.seed}..{self.seed}"]
         words += [f"--liar {self.liar}"] if self.liar else []
-        words += [name for name, is_set in (("--strict", self.strict), ("--rules", self.rules)) if is_set]
+        set_words = (("--strict", self.strict), ("--rules", self.rules), ("--upgrades", self.upgrades))
+        words += [name for name, is_set in set_words if is_set]
         words += [f"--skip {name}" for name in sorted(self.skip)]
         return " ".join([*words, "--trace"])
 

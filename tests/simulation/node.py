@@ -100,6 +100,7 @@ class Node:
         for stored in self.disk.blocks:
             ledger, _ = self.application.execute(stored.block)
             self.application.keep(ledger)
+        self.application.newest = self.config.rules
         for evidence in self.disk.evidence.values():
             self.application.accuse(evidence)
         self.world.watch.started(self)
@@ -373,6 +374,8 @@ class Node:
             self._results.clear()
             self.world.watch.admitted(self, block)
             self.world.watch.stored(self, block, boundary, ledger, ids)
+            if self.world.upgrades is not None:
+                self.world.upgrades.stored(self, ledger)
             for record_id in ids:
                 self.pool.pop(record_id, None)
             self.step(events.Stored(block.height, tuple(ids)))

@@ -62,6 +62,8 @@ class Options:
     """Probability that a block which a peer asks for comes from the disk with a bit flipped."""
     restore: float = 0.0
     """Probability that a crashed node's ledger is put back from a copy some blocks old; journal and signer are not."""
+    upgrades: bool = False
+    """Nodes begin with an older release and get a later one in turn, whose rules are then activated."""
     waves: int = 0
     """How often, after everything is done, some days pass and clients come again."""
 
@@ -130,9 +132,11 @@ def _later_faults(options: Options) -> Options:
     return replace(options, crash=0.05) if options.liar == "restored" else options
 
 
-def days(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:
+def days(
+    nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset(), *, upgrades: bool = False
+) -> Options:
     """The options of a seed with leaps of time: for rules that know deadlines."""
     random = Random(f"days {nodes} {seed} {twins}")
     options = swarm(nodes, seed, twins, skip, later=False)
     records, leap, waves = random.choice([30, 45, 60]), random.choice([0, 0.05, 0.15]), random.choice([0, 1, 2])
-    return replace(options, records=records, leap=leap, waves=waves)
+    return replace(options, records=records, leap=leap, waves=waves, upgrades=upgrades)

@@ -26,6 +26,7 @@ class DomainScene:
     def __init__(self, members: Sequence[str], genesis_digest: str, random: Random) -> None:
         self.home = neighbourhood(tuple(members), CLUSTER_ID, EPOCH_MS)
         self.phones = Phones(self.home, Random(random.random()))
+        self.estate = self.home.estate
         self._genesis_digest = genesis_digest
         self._rows: dict[int, Tables] = {}
 

@@ -64,6 +64,7 @@ class SmallApplication:
         self._members = tuple(members)
         self._keyring = HashKeyring("nobody")
         self.ledger = Ledger(digest=genesis_digest)
+        self.newest = 1
         self._evidence: dict[str, str] = {}
         """Culprits by the id of what was proved."""
 
@@ -215,6 +216,7 @@ class SmallScene:
 
     def __init__(self, members: Sequence[str], genesis_digest: str, random: Random) -> None:
         self._members, self._genesis_digest, self._random = tuple(members), genesis_digest, random
+        self.estate = ""
 
     def application(self, address: str, held: Mapping[str, bytes]) -> SmallApplication:
         """See Scene."""

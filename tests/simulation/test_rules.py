@@ -41,6 +41,29 @@ def test_four_nodes_bear_a_member_whose_second_copy_lies_in_what_it_proposes() -
         assert report.forks == 0
 
 
+@pytest.mark.parametrize(("nodes", "first", "count"), [(3, 1, 12), (4, 1, 6), (1, 1, 6)])
+def test_no_oracle_fires_while_nodes_get_a_later_release_in_turn_and_its_rules_begin(
+    nodes: int, first: int, count: int
+) -> None:
+    begun = 0
+    for seed in range(first, first + count):
+        world = World(days(nodes, seed, upgrades=True), make_scene=DomainScene)
+        command = f"python3 scripts/simulate.py --nodes {nodes} --seeds {seed}..{seed} --rules --upgrades --trace"
+        assert world.run().failures == (), command
+        begun += {stored.block.header.rules for stored in world.nodes[0].disk.blocks} == {1, 2}
+    assert begun >= count - 2, "two officers may have lost their keys"
+
+
+def test_a_node_that_is_put_back_to_the_older_release_stops_and_goes_on_with_the_later_one() -> None:
+    outdated = 0
+    for seed in range(21, 33):
+        world = World(days(3, seed, upgrades=True), make_scene=DomainScene)
+        assert world.run().failures == ()
+        assert world.upgrades is not None
+        outdated += world.upgrades.outdated
+    assert outdated > 0
+
+
 @pytest.mark.parametrize("mutant", DOMAIN_MUTANTS, ids=lambda mutant: mutant.name)
 def test_each_broken_rule_is_caught(mutant: DomainMutant, monkeypatch: pytest.MonkeyPatch) -> None:
     World(mutant.options(1), make_scene=DomainScene)  # the neighbourhood moves in under good rules

@@ -261,7 +261,10 @@ class Watch:
             self.fail("evidence", f"{node.address} accuses {evidence.culprit}, who is honest, of {evidence.offence}")
 
     def stopped(self, node: Node, effect: effects.Stop) -> None:
-        """Without a liar nobody ever has a reason to stop."""
+        """Without a liar nobody ever has a reason to stop, but a release that is too old."""
+        upgrades = self._world.upgrades
+        if upgrades is not None and upgrades.may_stop(node, effect.reason):
+            return
         if self._world.expects_agreement and self._world.is_honest(node):
             self.fail("stop", f"{node.address} stops: {effect.reason}: {effect.detail}")
 

@@ -26,6 +26,7 @@ from tests.simulation.node import CLUSTER_ID, EPOCH_MS, Node
 from tests.simulation.options import Options
 from tests.simulation.small import SmallScene
 from tests.simulation.transcript import describe
+from tests.simulation.upgrades import Upgrades
 from tests.simulation.watch import Watch
 
 MEMBERS = {
@@ -103,6 +104,8 @@ class World:
         self.faults = Faults(self)
         self.nodes = [Node(self, member, address) for member, address in addresses]
         self.healed = options.fault_ms == 0
+        self.upgrades = Upgrades(self, self.scene.estate) if options.upgrades else None
+        """Who changes the nodes' releases, where somebody does."""
         self._lasting: dict[str, None] = {}
 
     # -- what nodes ask of the world
@@ -210,7 +213,7 @@ class World:
             else:
                 if brought.lasting:
                     self._lasting[brought.record_id] = None
-                self._submit(brought)
+                self.bring(brought)
 
     def _smuggle(self, brought: Brought) -> None:
         """Hand in what must never be ordered: as a client at one node, and as a careless peer at another."""
@@ -222,7 +225,7 @@ class World:
             frame = encode_frame(RequestMessage(brought.record_id, brought.record, packed))
             target.receive(sender.member, frame, 5)
 
-    def _submit(self, brought: Brought) -> None:
+    def bring(self, brought: Brought) -> None:
         """A phone brings its record to a node; until a node tells that it is done, it comes again, to any node."""
         node = self.random.choice(self.nodes)
         if node.replica is not None and brought.record_id in node.application.ledger.done:
@@ -234,7 +237,7 @@ class World:
                 if each is node or self.random.random() < 0.6:
                     each.disk.held[name] = b""
         node.submit(brought.record, brought.attachments)
-        self.at(self.random.randint(1_000, 2_500), partial(self._submit, brought))
+        self.at(self.random.randint(1_000, 2_500), partial(self.bring, brought))
 
     # -- the run
 
@@ -247,6 +250,8 @@ class World:
         self._add_errands(self.options.records, max(1, self.options.fault_ms * 3 // 4))
         if self.options.fault_ms:
             self.faults.begin()
+        if self.upgrades is not None:
+            self.upgrades.begin()
         self._watch_end()
         while self._heap and self.now <= self._limit and self.events < EVENTS_MAX and not self.watch.failures:
             self.now, _, act = heappop(self._heap)
@@ -344,7 +349,7 @@ class World:
 
     def _is_done(self) -> bool:
         """Every record that did not expire is executed everywhere, what is due too, and everything is sealed."""
-        if self._to_bring:
+        if self._to_bring or not (self.upgrades is None or self.upgrades.are_done):
             return False
         honest = self.standing()
         if len({node.height for node in honest}) != 1 or any(node.replica is None for node in honest):
