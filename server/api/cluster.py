@@ -19,7 +19,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 8.0)
 
 class NodeState(msgspec.Struct, frozen=True):
     """One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind; `rules`: the highest
-    version of the rules that its release is known to know."""
+    version of the rules that its release says that it knows; 1 while nothing is heard of it."""
 
     id: str
     name: str

@@ -27,8 +27,8 @@ GREETING_STATUSES = 2
 """Times in which every peer tells its STATUS: so long one listens, after a quorum was heard, before one signs."""
 FIRST_RULES = 1
 """A release that knows no later version of the rules announces none: so did those before there were announcements."""
-RELEASES_MISSED_MAX = 8
-"""STATUSes without a RELEASE beside them, after which its sender is taken for such a release: frames get lost."""
+RELEASE_AGE_MAX = 40
+"""Intervals of STATUS for which an announcement holds: ten seconds. A quorum must agree on who has announced what."""
 RECORDS_RESENT_MAX = 8
 """Pending records sent again in answer to one STATUS."""
 assert FRAME_BYTES_MAX > 3 * BLOCK_BYTES_MAX

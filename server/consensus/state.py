@@ -112,9 +112,9 @@ class State:
     later: dict[int, Slot] = field(default_factory=dict)
     """By height, what the journal knows of votes above a ledger that was put back from a copy."""
     releases: dict[str, int] = field(default_factory=dict)
-    """The highest version of the rules that each peer has last said to know; silence means the first one."""
-    releases_missed: dict[str, int] = field(default_factory=dict)
-    """How many STATUSes of each peer came since its last RELEASE."""
+    """The highest version of the rules that each peer says that it knows; silence means the first one."""
+    release_ages: dict[str, int] = field(default_factory=dict)
+    """How many own STATUSes ago each peer said so."""
     heard: dict[str, None] = field(default_factory=dict)
     """Peers that have told where they stand since this replica started."""
     greeted_ms: int | None = None

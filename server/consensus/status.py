@@ -7,7 +7,7 @@ lacks it (Fabric #1917: VIEW-CHANGEs that were never sent again left a network d
 from __future__ import annotations
 
 from server.consensus.block import pack_block
-from server.consensus.config import FIRST_RULES, RELEASES_MISSED_MAX
+from server.consensus.config import FIRST_RULES, RELEASE_AGE_MAX
 from server.consensus.cosigning import cosign_message, say_executed
 from server.consensus.effects import NoteRelease
 from server.consensus.messages import EvidenceMessage, Held, PrePrepareMessage, Release, Status
@@ -45,23 +45,23 @@ def tell_status(state: State) -> None:
             voted=_proposal_at_hand(state),
         )
     )
+    _age_releases(state)
     if state.config.rules > FIRST_RULES:
         state.send(Release(rules=state.config.rules))
 
 
 def on_release(state: State, sender: str, release: Release) -> None:
     """A peer tells which rules its release knows."""
-    state.releases_missed[sender] = 0
+    state.release_ages[sender] = 0
     _note_release(state, sender, release.rules)
 
 
-def _miss_release(state: State, sender: str) -> None:
-    """A peer's STATUS came. Who sends many of them and no RELEASE has gone back to a release that sends none."""
-    if state.releases.get(sender, FIRST_RULES) == FIRST_RULES:
-        return
-    state.releases_missed[sender] += 1
-    if state.releases_missed[sender] > RELEASES_MISSED_MAX:
-        _note_release(state, sender, FIRST_RULES)
+def _age_releases(state: State) -> None:
+    """Who has not said so for many intervals is away, or has gone back to a release that sends no RELEASE."""
+    for member in [member for member, rules in state.releases.items() if rules > FIRST_RULES]:
+        state.release_ages[member] += 1
+        if state.release_ages[member] > RELEASE_AGE_MAX:
+            _note_release(state, member, FIRST_RULES)
 
 
 def _note_release(state: State, sender: str, rules: int) -> None:
@@ -86,7 +86,6 @@ def on_status(state: State, sender: str, status: Status) -> None:
     """A peer tells where it stands: send it what it lacks. Nothing it says is believed beyond that."""
     note_height(state, sender, status.height)
     state.note_heard(sender)
-    _miss_release(state, sender)
     _send_evidence(state, sender, status)
     if state.phase == "stopped":
         return _send_transcript(state, sender, status)

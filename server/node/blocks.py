@@ -65,7 +65,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What to propose. `stale`: records that were in the pool although they are ordered; they left it."""
+    """What to propose. `stale`: records that were in the pool although nobody orders them now; they left it."""
 
     items: tuple[bytes, ...]
     attachments: Attachments
@@ -94,7 +94,8 @@ class Blocks:
         derived = (*evidence, *seal, *told, *derived)
         rules = self._parts.rules
         works, rows = await self._plan_items((*derived, *(waiting.item for waiting in picked)), rules)
-        stale = {waiting.record_id: waiting for waiting in picked if _was_ordered(waiting.work, rows)}
+        passed = [one for one in picked if _was_ordered(one.work, rows) or not self._is_supported(one.work)]
+        stale = {waiting.record_id: waiting for waiting in passed}
         for record_id, waiting in stale.items():
             pool.remove(record_id)
             waiting.done.set()
@@ -106,6 +107,14 @@ class Blocks:
         frame = fit_attachments(tuple(openings.items()))
         await self._parts.attachments.hold_rest(_records(works), dict(frame), time_ms)
         return Batch(items, frame, rules.version, tuple(stale))
+
+    def _is_supported(self, work: RecordWork) -> bool:
+        """Not any more, when a member fell silent while an activation waited: peers would not vote for it."""
+        try:
+            self._parts.check_support(work)
+        except RulesUnsupported:
+            return False
+        return True
 
     async def _derive(self, timer: Timer) -> Derived:
         body = await self._parts.derivations.body(timer)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from server.config import Config
 from server.consensus.events import Agenda
-from server.domain.activation import PLAN_KEY, lacking_support, version_at
+from server.domain.activation import PLAN_KEY, ActivateRules, lacking_support, version_at
 from server.domain.agenda import SEALED, Sealed
 from server.domain.evidence import Barred
 from server.domain.plan import RecordWork
@@ -60,7 +60,7 @@ class Parts:
     unsigned: Unsigned = field(default_factory=Unsigned)
     agenda_known: bool = False
     releases: dict[str, int] = field(default_factory=dict)
-    """The highest version of the rules that each peer's release has told to know, since this node started."""
+    """The highest version of the rules that each peer's release says that it knows."""
     plan: Row | None = None
     """The row that says which version of the rules is in force from which height."""
 
@@ -76,7 +76,7 @@ class Parts:
         return version_at(self.plan, self.ledger.tip.height + 1)
 
     def known_rules(self, member: str) -> int:
-        """The highest version that a member's release is known to know; the first one until it has told more."""
+        """The highest version that a member's release says that it knows; the first one for who says nothing now."""
         if member == self.config.node.id:
             return self.rulebook.newest
         return self.releases.get(member, FIRST_VERSION)
@@ -86,6 +86,8 @@ class Parts:
 
         Members that ordered evidence names are left out of "every" (decisions 21).
         """
+        if not isinstance(work.signed.body, ActivateRules):
+            return
         members = [member.id for member in self.genesis.members if member.id not in self.agenda.barred]
         lacking = lacking_support(work.signed.body, {member: self.known_rules(member) for member in members})
         if lacking:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+import replay as replay_script
 from drills.next_release import NEXT_RULEBOOK as RULEBOOK
 from server.domain import RULEBOOK as OLD_RULEBOOK
 from server.domain.rules import Rulebook
@@ -107,6 +108,11 @@ async def test_a_version_begins_at_its_height_on_all_nodes_and_not_before_every_
         for name in MEMBERS[:2]:
             assert (await cluster.nodes[name].ledger.contents(0, 20)) == contents[:20]
     replay(trio, contents, RULEBOOK)
+    genesis = trio.folder / "genesis" / "genesis.json"
+    replayed = replay_script.replay_data(trio.folder / "committee", genesis, SCHEDULE, RULEBOOK)
+    assert replayed.end.height >= begin
+    with pytest.raises(LogDiffers, match="too old"):
+        replay_script.replay_data(trio.folder / "committee", genesis, SCHEDULE)
     with pytest.raises(LogDiffers, match=f"block {begin}.*too old: it knows rules up to 1, not 2"):
         replay(trio, contents, OLD_RULEBOOK)
 
