@@ -368,7 +368,7 @@ export interface NodeAddress {
   readonly url: string
 }
 
-/** One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind; `rules`: the highest version of the rules that its release is known to know. */
+/** One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind; `rules`: the highest version of the rules that its release says that it knows; 1 while nothing is heard of it. */
 export interface NodeState {
   readonly id: string
   readonly name: string
