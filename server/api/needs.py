@@ -17,6 +17,7 @@ from server.node.evidence import EvidenceDesk
 from server.node.keyring import Keys
 from server.node.node import Submission
 from server.node.photo_desk import PhotoDesk
+from server.record.kind import Trust
 from server.storage.attempts import PhoneCodeStore
 from server.storage.ledger import Ledger
 from server.storage.openings import OpeningStore
@@ -59,6 +60,8 @@ class NodeService(Protocol):
     def policy_text(self) -> str: ...
     @property
     def cluster_id(self) -> bytes: ...
+    @property
+    def trust(self) -> Trust: ...
     @property
     def keys(self) -> Keys: ...
     @property

@@ -7,6 +7,7 @@ from server.domain.agenda import Seal, Sealed, SealWait, Timer
 from server.domain.ballot import Ballot, BallotCommitment, CastBallot
 from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import Approval, BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
+from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
 from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
@@ -30,6 +31,7 @@ _KINDS: tuple[type[RecordKind], ...] = (
     OpenMotion, CastBallot,
     ReportTicket, AssignTicket, ProgressTicket, CompleteTicket, ConfirmTicket, ReopenTicket,
     GrantPoints, MakeOffer, RedeemPoints, UndoRedemption,
+    ChangeMembers,
 )  # fmt: skip
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
@@ -38,7 +40,7 @@ _DERIVED: tuple[type[DerivedKind], ...] = (OrderEvidence, Seal, TellStateRoot, T
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
 
-_FINALS: tuple[type[DerivedKind], ...] = (FinalizeMotion,)
+_FINALS: tuple[type[DerivedKind], ...] = (FinalizeMotion, BeginEpoch)
 FINALS = {kind.kind: kind for kind in _FINALS}
 """What happens to rows that waited for a seal; part of the seal's entry."""
 
@@ -47,6 +49,7 @@ _ROWS: tuple[type[Row], ...] = (
     Motion, Turnout, Ballot, BallotCommitment, TallyResult,
     Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,
+    EpochBegun, EpochInForce,
 )  # fmt: skip
 ROWS = {row.table: row for row in _ROWS}
 """Row shapes by table."""

@@ -12,6 +12,7 @@ import msgspec
 from server.domain import FINALS
 from server.domain.agenda import Timer, timer_key
 from server.domain.member import Device, Member, Nonce, usable_roles
+from server.domain.membership import trust_in_force
 from server.domain.plan import DerivedWork, RecordWork, Work
 from server.ledger.block import ACCEPTED, Header, derived_entry, leaf_entry, next_digest, record_entry
 from server.ledger.merkle import Frontier, leaf_hash
@@ -41,8 +42,12 @@ class Executed(msgspec.Struct, frozen=True):
     """What the changed rows were before the block."""
 
 
-def execute_block(header: Header, works: Sequence[Work], rows: Rows, tree: Frontier, trust: Trust) -> Executed:
-    """Execute the work of a block on loaded rows. `tree` is the log before it and is not changed."""
+def execute_block(header: Header, works: Sequence[Work], rows: Rows, tree: Frontier, founding: Trust) -> Executed:
+    """Execute the work of a block on loaded rows. `tree` is the log before it and is not changed.
+
+    `founding`: what genesis has rules trust; in a later epoch the rows say what they trust.
+    """
+    trust = trust_in_force(rows, founding)
     first_index = tree.size
     outcomes: list[str] = []
     entries: list[bytes] = []
@@ -126,7 +131,7 @@ def roles_in_force(signed: Signed, rows: Rows, place: Place, trust: Trust) -> tu
     member, device = rows.get(Member, signed.author), rows.get(Device, signed.kid)
     if member is None or device is None or device.member != member.id:
         return ()
-    return usable_roles(member, device, place.time_ms, trust.attestations)
+    return usable_roles(member, device, place.time_ms, trust)
 
 
 def execute_derived(work: DerivedWork, rows: Rows, place: Place) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from server.domain import DERIVED, FINALS, KINDS
 from server.domain.agenda import Seal, SealWait, timer_key
 from server.domain.member import Device, Member, Nonce
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.ledger.block import Derived
 from server.record.canonical import Malformed, decode
 from server.record.envelope import Envelope, parse_record
@@ -88,8 +89,11 @@ def parse_items(items: Iterable[bytes], estate: str, waits: Sequence[SealWait] =
 
 
 def access_set(works: Iterable[Work]) -> list[Key]:
-    """Every row that the block may touch, sorted, so that storage loads them all before it executes."""
-    return sorted({name for work in works for name in work.keys})
+    """Every row that the block may touch, sorted, so that storage loads them all before it executes.
+
+    The epoch in force is among them: what rules trust follows from it.
+    """
+    return sorted({key(EpochInForce, IN_FORCE), *(name for work in works for name in work.keys)})
 
 
 def _wait_keys(waits: Sequence[SealWait]) -> tuple[Key, ...]:

@@ -13,6 +13,7 @@ from server.consensus import events as ev
 from server.consensus.block import Attachments, Block
 from server.domain.agenda import Sealed, SealWait, Timer
 from server.domain.evidence import Barred
+from server.domain.membership import EpochInForce
 from server.domain.plan import RecordWork
 from server.node.admission import Admission, Unadmitted
 from server.node.attachments import PATIENCE_S, OpeningsLost
@@ -25,7 +26,7 @@ from server.storage.cosignatures import CosignatureLine
 from server.storage.ledger import StoredBlock
 
 log = structlog.get_logger()
-AGENDA_TABLES = {Barred.table, Sealed.table, SealWait.table, Timer.table}
+AGENDA_TABLES = {Barred.table, EpochInForce.table, Sealed.table, SealWait.table, Timer.table}
 Changed = Callable[[Sequence[RecordWork], Sequence[str]], None]
 
 
@@ -131,7 +132,8 @@ class Answers:
         self._changed(works, executed.outcomes)
         if not self._parts.agenda_known or any(name.table in AGENDA_TABLES for name in executed.changed):
             await self._parts.read_agenda()
-        stored = ev.Stored(effect.block.height, tuple(work.envelope.id for work in works))
+        ids = tuple(work.envelope.id for work in works)
+        stored = ev.Stored(effect.block.height, ids, ends_epoch=self._parts.has_epoch_ended)
         return stored, self._parts.agenda
 
     async def read_blocks(self, effect: fx.ReadBlocks) -> ev.Event:
@@ -170,7 +172,8 @@ class Answers:
 
     def stopped(self, effect: fx.Stop) -> None:
         """The replica signs nothing more."""
-        log.error("replica_stopped", reason=effect.reason, detail=effect.detail)
+        say = log.info if effect.reason == "epoch" else log.error
+        say("replica_stopped", reason=effect.reason, detail=effect.detail)
         self._on_stop(effect)
 
 

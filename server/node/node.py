@@ -35,7 +35,7 @@ from server.node.receipts import Receipts
 from server.node.transport import Peers
 from server.node.tries import SharedTries
 from server.record.canonical import b64u_encode
-from server.record.kind import Place
+from server.record.kind import Place, Trust
 from server.record.rows import Rows
 from server.storage.ledger import FoundRecord
 
@@ -87,6 +87,8 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self.changes = Changes()
         self.stop: fx.Stop | None = None
+        self.epoch_ended = asyncio.Event()
+        """Set when the next epoch has begun: close this node, and open it again."""
         self._peers = peers
         self._guard = InstanceGuard(self.me, parts.keyring, peers)
         self._quorum = Quorum(len(parts.genesis.members), parts.genesis.mode)
@@ -105,6 +107,11 @@ class Node:
     def policy_text(self) -> str:
         """The tlog-policy of this log (decisions 11)."""
         return policy_text(self.genesis, self._quorum.quorum)
+
+    @property
+    def trust(self) -> Trust:
+        """What rules trust in the epoch in force."""
+        return self.parts.trust
 
     @property
     def me(self) -> str:
@@ -139,6 +146,8 @@ class Node:
         """Put a record that was not ordered by now into the pool, once."""
         if self.stop is not None:
             raise Stopped(self.stop.detail)
+        if self.parts.replica_config.observes:
+            raise Stopped("this node follows only: bring the record to a member")
         pairs: Attachments = self._admission.pairs(work, openings)
         known = self.parts.pool.get(work.envelope.id)
         if known is not None:
@@ -212,6 +221,8 @@ class Node:
         """(in quorum and caught up, why not)."""
         if self.stop is not None:
             return False, f"stopped: {self.stop.reason}: {self.stop.detail}"
+        if self.parts.replica_config.observes:
+            return False, "follows only: the members do not include this node's keys"
         reached = len(self._peers.connected()) + 1
         if reached < self._quorum.quorum:
             return False, f"only {reached} of {len(self.members())} nodes are reached"
@@ -267,7 +278,7 @@ class Node:
 
     def seek_peers(self) -> list[Coroutine[None, None, None]]:
         """Two endless tasks a peer: one holds the connection to it, one tells it that this process lives."""
-        known = sorted(self.config.peers.items())
+        known = sorted((name, peer) for name, peer in self.config.peers.items() if self._peers.knows(name))
         connections = [self._peers.keep_connected(member, peer.host, peer.port) for member, peer in known]
         return connections + [self._guard.watch(member, self._note_twin) for member, _ in known]
 
@@ -295,8 +306,10 @@ class Node:
         self.changes.publish(sorted({work.signed.kind for work in works}) or ["block"])
 
     def note_stop(self, stop: fx.Stop) -> None:
-        """The replica signs nothing more; the node goes on serving what it stored."""
+        """The replica signs nothing more; the node goes on serving what it stored, or is opened anew for an epoch."""
         self.stop = stop
+        if stop.reason == "epoch":
+            self.epoch_ended.set()
         self.release()
 
     def release(self) -> None:

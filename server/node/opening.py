@@ -11,8 +11,7 @@ import structlog
 
 from server.config import Config
 from server.consensus.certificates import Certifier
-from server.consensus.config import BOUNDARIES_KEPT_MAX, Timeouts
-from server.consensus.config import Config as ReplicaConfig
+from server.consensus.config import BOUNDARIES_KEPT_MAX
 from server.consensus.replica import Replica
 from server.consensus.restored import Boundary, Restored, Tip
 from server.domain.genesis_rows import trust_of
@@ -25,7 +24,7 @@ from server.node.attachments import AttachmentDesk
 from server.node.derivations import Derivations
 from server.node.driver import Driver, Durable, first_failure
 from server.node.evidence import EvidenceDesk
-from server.node.keyring import Keys, NodeKeyring, read_keys
+from server.node.keyring import read_secret
 from server.node.node import Node
 from server.node.outside import open_outside
 from server.node.parts import Parts
@@ -34,9 +33,10 @@ from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
 from server.node.room import check_room
-from server.node.transport import Peers, tls_context
+from server.node.standing import Standing, StartRefused, make_peers, make_replica_config, read_standing
+from server.node.transport import Peers
 from server.node.upkeep import keep_up
-from server.record.canonical import Malformed, b64u_decode
+from server.record.canonical import Malformed
 from server.storage.database import Database
 from server.storage.journal import Journal, replace_file
 from server.storage.ledger import Ledger
@@ -50,10 +50,6 @@ from server.storage.vault import Vault
 log = structlog.get_logger()
 
 
-class StartRefused(Exception):
-    """The node must not start as things are; the message says what its operator should do."""
-
-
 @asynccontextmanager
 async def open_node(config: Config, schedule: Schedule | None = None) -> AsyncIterator[Node]:
     """A node with its replica running and its peers being sought. All nodes of a ledger have one `schedule`.
@@ -61,21 +57,21 @@ async def open_node(config: Config, schedule: Schedule | None = None) -> AsyncIt
     Raises StartRefused, NoRoom, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers; later, into the
     caller's block, NodeFailed.
     """
-    genesis, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
-    keys = read_keys(Path(config.node.keys), genesis, config.node.id)
+    founding, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
+    vault = Vault(read_secret(Path(config.node.keys) / "vault.key"))
     data = _make_folder(Path(config.node.data))
     check_room(data)
     async with _without_groups(), AsyncExitStack() as stack:
         database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
         stack.push_async_callback(database.close)
-        vault = Vault(keys.vault)
-        ledger = await open_ledger(database, genesis, cluster_id, vault, schedule)
-        peers = _make_peers(genesis, keys, config.node.id)
-        private = open_private(database, vault, keys)
-        outside = await stack.enter_async_context(open_outside(config, keys.token))
+        ledger = await open_ledger(database, founding, cluster_id, vault, schedule)
+        standing = await read_standing(config, founding, cluster_id, ledger)
+        peers = make_peers(standing)
+        private = open_private(database, vault, standing.keys)
+        outside = await stack.enter_async_context(open_outside(config, standing.keys.token))
         files, index = PhotoFiles(data / "photos"), PhotoIndex(database)
         photos = PhotoDesk(files, index, peers, config.node.id, outside.clock.now_ms)
-        parts = await _make_parts(config, genesis, cluster_id, keys, ledger, private, peers, photos)
+        parts = await _make_parts(standing, ledger, private, peers, photos)
         node = Node(parts, peers, outside, private, data_bytes)
         stack.push_async_callback(node.finish)
         stack.push_async_callback(parts.attachments.close)
@@ -109,41 +105,25 @@ def _read_genesis(path: Path) -> tuple[Genesis, bytes, bytes]:
     return genesis, cluster_id, data
 
 
-def _make_peers(genesis: Genesis, keys: Keys, me: str) -> Peers:
-    pinned = {member.id: b64u_decode(member.transport_certificate) for member in genesis.members}
-    contexts = (
-        tls_context(keys.transport_certificate, keys.transport_key, pinned, server=True),
-        tls_context(keys.transport_certificate, keys.transport_key, pinned, server=False),
-    )
-    return Peers({member: der for member, der in pinned.items() if member != me}, contexts)
-
-
-async def _make_parts(
-    config: Config,
-    genesis: Genesis,
-    cluster_id: bytes,
-    keys: Keys,
-    ledger: Ledger,
-    private: Private,
-    peers: Peers,
-    photos: PhotoDesk,
-) -> Parts:
+async def _make_parts(standing: Standing, ledger: Ledger, private: Private, peers: Peers, photos: PhotoDesk) -> Parts:
+    config, genesis, cluster_id = standing.config, standing.genesis, standing.cluster_id
     pool = Pool()
     attachments = AttachmentDesk(ledger.openings, photos, peers, pool)
     attachments.serve()
-    keyring = NodeKeyring(keys, genesis, cluster_id, config.node.id)
+    keyring = standing.keyring
     transcripts = TranscriptStore(ledger.database)
-    evidence = EvidenceDesk(
-        transcripts, peers, Certifier(_replica_config(config, genesis, cluster_id), keyring), keyring
-    )
+    replica_config = await make_replica_config(standing, keyring, ledger)
+    evidence = EvidenceDesk(transcripts, peers, Certifier(replica_config, keyring), keyring)
     await evidence.load()
     parts = Parts(
         config=config,
         genesis=genesis,
+        membership=standing.membership,
+        replica_config=replica_config,
         cluster_id=cluster_id,
         estate=estate_of(genesis, cluster_id),
         trust=trust_of(genesis, cluster_id),
-        keys=keys,
+        keys=standing.keys,
         keyring=keyring,
         ledger=ledger,
         attachments=attachments,
@@ -174,7 +154,7 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     admission = Admission(ledger.rows, parts.attachments, parts.estate)
     receipts = Receipts(ledger, parts.checkpoints, parts.genesis.origin, parts.keys.log)
     answers = Answers(parts, admission, receipts, node.now_ms, node.note_changes, node.note_stop)
-    replica = Replica(_replica_config(config, parts.genesis, parts.cluster_id), parts.keyring, restored)
+    replica = Replica(parts.replica_config, parts.keyring, restored)
     driver = Driver(replica, Durable(journal, signer), answers, node.send, node.now_ms)
     parts.evidence.report = driver.put
     node.begin(driver, admission, receipts)
@@ -215,17 +195,6 @@ def _mark_beginning(keys: Path, data: Path) -> None:
             "longer knows. Put the folder back as it was at its end. If that cannot be: make sure that the other nodes "
             "have ordered blocks since, remove the mark, and start again; the ledger is then fetched from them."
         )
-
-
-def _replica_config(config: Config, genesis: Genesis, cluster_id: bytes) -> ReplicaConfig:
-    timing = config.consensus
-    return ReplicaConfig(
-        tuple(member.id for member in genesis.members),
-        config.node.id,
-        cluster_id,
-        mode=genesis.mode,
-        timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
-    )
 
 
 async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile, evidence: EvidenceDesk) -> Restored:

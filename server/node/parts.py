@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from server.config import Config
+from server.consensus.config import Config as ReplicaConfig
 from server.consensus.events import Agenda
 from server.domain.agenda import SEALED, Sealed
 from server.domain.evidence import Barred
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.ledger.genesis import Genesis
+from server.ledger.membership import Membership
 from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
 from server.node.derivations import Derivations
@@ -30,6 +33,9 @@ class Parts:
 
     config: Config
     genesis: Genesis
+    """As if the members of the epoch in force had founded the ledger."""
+    membership: Membership
+    replica_config: ReplicaConfig
     cluster_id: bytes
     estate: str
     trust: Trust
@@ -47,15 +53,22 @@ class Parts:
     agenda: Agenda = field(default_factory=Agenda)
     unsigned: Unsigned = field(default_factory=Unsigned)
     agenda_known: bool = False
+    has_epoch_ended: bool = False
+    """The stored state is of a later epoch than `membership`: all of this is to be made anew."""
 
     async def read_agenda(self) -> None:
         """What the stored state waits for."""
         rows = self.ledger.rows
         name = key(Sealed, SEALED)
-        barred = {member.id: key(Barred, member.id) for member in self.genesis.members}
-        loaded = (await rows.load([name, *barred.values()])).loaded
+        in_force = key(EpochInForce, IN_FORCE)
+        barred = {member: key(Barred, member) for member in self.membership.known_certificates}
+        loaded = (await rows.load([name, in_force, *barred.values()])).loaded
         sealed = loaded[name]
         size = sealed.size if isinstance(sealed, Sealed) else 0
         named = tuple(member for member, row in barred.items() if loaded[row] is not None)
-        self.agenda = Agenda(await rows.next_due_ms(), await rows.awaiting_size(), size, named)
+        standing, leaving = loaded[in_force], ("", 0)
+        if isinstance(standing, EpochInForce):
+            leaving = (standing.leaving, standing.pending_index)
+            self.has_epoch_ended = standing.number > self.membership.current.number
+        self.agenda = Agenda(await rows.next_due_ms(), await rows.awaiting_size(), size, named, *leaving)
         self.agenda_known = True

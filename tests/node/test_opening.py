@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from server.config import TransportSettings
-from server.node.opening import StartRefused, open_node
+from server.node.opening import open_node
+from server.node.standing import StartRefused
 from server.storage.database import DatabaseFault
 from server.storage.journal import JournalCorrupt
 from server.storage.signer import SignerRefused

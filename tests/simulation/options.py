@@ -62,6 +62,8 @@ class Options:
     """Probability that a block which a peer asks for comes from the disk with a bit flipped."""
     restore: float = 0.0
     """Probability that a crashed node's ledger is put back from a copy some blocks old; journal and signer are not."""
+    changes: int = 0
+    """How often operators change who the members are."""
     waves: int = 0
     """How often, after everything is done, some days pass and clients come again."""
 

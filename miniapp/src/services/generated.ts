@@ -99,6 +99,20 @@ export interface Challenge {
   readonly node: string
 }
 
+/** What operators agree to: the epoch that it ends, and the policy and every member of the next one, by their ids. */
+export interface Change {
+  readonly epoch: number
+  readonly kind: "key.rotate" | "node.add" | "node.remove" | "policy.set"
+  readonly members: readonly Organisation[]
+  readonly policy: Policy
+}
+
+/** Another membership of the cluster: a member more or less, new keys of one, or another policy. */
+export interface ChangeMembers {
+  readonly change: Change
+  readonly signatures: readonly OperatorSignature[]
+}
+
 /** What a voter can pick. */
 export interface Choice {
   readonly id: string
@@ -386,6 +400,12 @@ export interface OfferView {
   readonly state: "expired" | "open" | "redeemed" | "undone"
 }
 
+/** A person who signs for an organisation, known from the start. */
+export interface Officer {
+  readonly device_key: DeviceKey
+  readonly member: string
+}
+
 /** All roles but resident, and what waits. `approvals` organisations must sign for a change to hold. */
 export interface Offices {
   readonly approvals: number
@@ -411,6 +431,25 @@ export interface OpenedSession {
   readonly refresh_token: string
   readonly member: string
   readonly roles: readonly string[]
+}
+
+/** Ed25519 by the operator key of the member `node` over `change_message`. */
+export interface OperatorSignature {
+  readonly node: string
+  readonly signature: string
+}
+
+/** A member of the cluster: an organisation that runs one node. */
+export interface Organisation {
+  readonly attest_key: string
+  readonly consensus_key: string
+  readonly cosign_key: string
+  readonly id: string
+  readonly log_key: string
+  readonly name: string
+  readonly officers: readonly Officer[]
+  readonly operator_key?: string
+  readonly transport_certificate: string
 }
 
 /** Items, and the cursor of the next page; no cursor: this was the last. */
@@ -524,6 +563,14 @@ export interface PointsEntry {
   readonly counterpart: string
   readonly shop: string
   readonly reason: string
+}
+
+/** Numbers that genesis fixes. */
+export interface Policy {
+  readonly approvals: number
+  readonly attestations: number
+  readonly final_without_ms: number
+  readonly new_key_vote_delay_ms: number
 }
 
 /** A signed record and the openings of its private fields. */
@@ -884,6 +931,7 @@ export interface RecordBodies {
   readonly "ballot.cast": CastBallot
   readonly "device.bind": BindDevice
   readonly "device.revoke": RevokeDevice
+  readonly "members.change": ChangeMembers
   readonly "motion.open": OpenMotion
   readonly "offer.make": MakeOffer
   readonly "points.grant": GrantPoints
@@ -908,6 +956,7 @@ export interface RecordRefusals {
   readonly "ballot.cast": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_closed" | "question_not_found" | "roll_differs" | "not_on_roll" | "device_not_verified" | "device_too_new" | "ballot_already_cast" | "replaced_ballot_not_found" | "commitment_already_used"
   readonly "device.bind": "nonce_conflict" | "expired" | "not_yet_valid" | "device_revoked" | "key_of_another" | "attestation_invalid" | "attestation_expired" | "too_many_devices"
   readonly "device.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "device_not_found" | "already_revoked"
+  readonly "members.change": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "no_operators" | "change_malformed" | "change_pending" | "epoch_passed" | "not_one_step" | "policy_too_few" | "id_used" | "key_used" | "signatures" | "officer_known"
   readonly "motion.open": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_not_in_force" | "matter_not_found" | "closes_too_soon" | "questions_malformed"
   readonly "offer.make": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_too_long" | "offer_expired" | "offer_exists"
   readonly "points.grant": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "self_grant" | "already_granted" | "member_not_found" | "over_grant_cap"
@@ -965,6 +1014,8 @@ export type Code =
   | "cache_down"
   | "category_unknown"
   | "challenge_unknown"
+  | "change_malformed"
+  | "change_pending"
   | "closes_too_soon"
   | "commitment_already_used"
   | "counter_code_unknown"
@@ -977,15 +1028,18 @@ export type Code =
   | "device_unbound"
   | "device_unknown"
   | "device_unverified"
+  | "epoch_passed"
   | "evidence_mismatch"
   | "evidence_void"
   | "expired"
   | "handler_cannot_confirm"
   | "handler_not_staff"
   | "headers_too_large"
+  | "id_used"
   | "import_unknown"
   | "internal_error"
   | "key_of_another"
+  | "key_used"
   | "malformed"
   | "matter_not_found"
   | "media_type_unsupported"
@@ -995,12 +1049,14 @@ export type Code =
   | "motion_closed"
   | "motion_not_found"
   | "motion_unknown"
+  | "no_operators"
   | "no_quorum"
   | "node_stopped"
   | "nonce_conflict"
   | "not_found"
   | "not_handler"
   | "not_on_roll"
+  | "not_one_step"
   | "not_redeemed"
   | "not_yet_valid"
   | "not_your_offer"
@@ -1012,6 +1068,7 @@ export type Code =
   | "offer_not_found"
   | "offer_too_long"
   | "offer_unknown"
+  | "officer_known"
   | "organisation_unknown"
   | "over_grant_cap"
   | "person_details_bad"
@@ -1025,6 +1082,7 @@ export type Code =
   | "photo_quota"
   | "photo_too_large"
   | "photo_unknown"
+  | "policy_too_few"
   | "proof_invalid"
   | "question_not_found"
   | "questions_malformed"
@@ -1050,6 +1108,7 @@ export type Code =
   | "session_invalid"
   | "session_missing"
   | "signature_invalid"
+  | "signatures"
   | "ticket_not_found"
   | "ticket_state_differs"
   | "ticket_unknown"
