@@ -7,18 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_options
 from itertools import count
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from server.domain import ballot, check, execute, member, offer, plan, points, state_root, tally, ticket_step
+from server.consensus import commit
+from server.consensus.events import Stored
+from server.consensus.state import State
+from server.domain import (
+    ballot,
+    check,
+    execute,
+    member,
+    membership,
+    offer,
+    plan,
+    points,
+    state_root,
+    tally,
+    ticket_step,
+)
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.ballot import Ballot, CastBallot
+from server.domain.membership import IN_FORCE, BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
 from server.domain.motion import Turnout
 from server.domain.plan import DerivedWork
-from server.record.kind import Context, Trust
+from server.ledger import membership as ledger_membership
+from server.record.kind import Context, Place, Trust
 from server.record.rows import Key, Rows, key
 from tests.simulation import domain
 from tests.simulation.domain_ledger import DomainLedger
@@ -36,10 +54,12 @@ class DomainMutant:
     seeds: range = range(1, 31)
     liars: bool = False
     """Four nodes, one of which lies in what it proposes: for what checking a proposal must notice."""
+    changes: int = 0
+    """How often operators change the members."""
 
     def options(self, seed: int) -> Options:
         """What a seed runs."""
-        return days(4 if self.liars else 3, seed, twins=self.liars)
+        return replace_options(days(4 if self.liars else 3, seed, twins=self.liars), changes=self.changes)
 
 
 def _move_twice(patch: pytest.MonkeyPatch) -> None:
@@ -247,6 +267,44 @@ def _take_rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(state_root, "sorted", lambda rows, key: list(rows), raising=False)
 
 
+def _begin_at_commit(patch: pytest.MonkeyPatch) -> None:
+    access = ChangeMembers.access
+
+    def wider(self: ChangeMembers, signed: Any) -> tuple[Key, ...]:
+        return (*access(self, signed), key(EpochBegun, str(self.change.epoch + 1)))
+
+    def at_once(rows: Rows, place: Place, kind: str, name: str) -> None:
+        BeginEpoch().execute(name, rows, place)
+
+    patch.setattr(ChangeMembers, "access", wider)
+    patch.setattr(membership, "wait_for_seal", at_once)
+
+
+def _change_twice(patch: pytest.MonkeyPatch) -> None:
+    change = ChangeMembers.execute
+
+    def hasty(self: ChangeMembers, rows: Rows, context: Context) -> Any:
+        standing = rows.get(EpochInForce, IN_FORCE)
+        if standing is not None and standing.pending:
+            rows.put(replace(standing, pending=""))
+        return change(self, rows, context)
+
+    patch.setattr(ChangeMembers, "execute", hasty)
+
+
+def _change_unsigned(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ledger_membership, "_refuse_signatures", lambda *known: None)
+
+
+def _go_on_in_the_old_epoch(patch: pytest.MonkeyPatch) -> None:
+    stored = commit.on_stored
+
+    def deaf(state: State, event: Stored) -> None:
+        stored(state, replace_options(event, ends_epoch=False))
+
+    patch.setattr(commit, "on_stored", deaf)
+
+
 DOMAIN_MUTANTS = (
     DomainMutant("points arrive twice", _move_twice),
     DomainMutant("a record may be ordered again", _order_again),
@@ -274,11 +332,15 @@ DOMAIN_MUTANTS = (
     DomainMutant("attestations are not verified", _believe_attestations, range(16, 56)),
     DomainMutant("signatures are not verified", _believe_signatures),
     DomainMutant("signatures of a proposal are not verified", _believe_signatures, liars=True),
-    DomainMutant("nobody asks which timers are due", _skip("_check_timers"), range(19, 59), liars=True),
+    DomainMutant("nobody asks which timers are due", _skip("_check_timers"), range(81, 121), liars=True),
     DomainMutant("nobody asks whether a record was ordered before", _skip("_check_once"), range(10, 50), liars=True),
     DomainMutant("a state root is believed", _skip("check_state_root"), liars=True),
     DomainMutant("a state root counts rows that some have forgotten", _count_forgotten_rows),
     DomainMutant("rows stand in a state root as a node happens to hold them", _take_rows_as_they_come),
     DomainMutant("a tally is believed", _count_as_told, range(61, 101), liars=True),
-    DomainMutant("a seal is believed", _believe_seals, range(91, 131), liars=True),
+    DomainMutant("another membership begins as soon as it is ordered", _begin_at_commit, changes=6),
+    DomainMutant("a change is taken while another one waits", _change_twice, changes=6),
+    DomainMutant("a change is taken without everybody's signature", _change_unsigned, changes=6),
+    DomainMutant("the members of an epoch go on after its end", _go_on_in_the_old_epoch, changes=6),
+    DomainMutant("a seal is believed", _believe_seals, range(51, 91), liars=True),
 )

@@ -49,7 +49,7 @@ class Members:
         return None
 
     def change(self, entry: Entry) -> str | None:
-        """An accepted change: nothing waits, it is for this epoch, of one member, signed by all that will be members."""
+        """An accepted change: nothing waits, it is for this epoch, of one member, signed by all who will be members."""
         change = entry.body["change"]
         members = {member["id"]: member for member in change["members"]}
         if self._waiting is not None or self._begins is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import count
 from random import Random
 
@@ -22,6 +21,8 @@ from tests.simulation.estate import Neighbourhood, device, organisation_key, org
 
 JOINERS = ("archive", "district", "owners", "property", "school", "steward", "street")
 FEWEST, MOST = 3, 7
+HASTY, FORGETFUL = 0.3, 0.15
+"""How often a change is brought while another one waits, and how often with a signature too few."""
 
 
 class Operators:
@@ -31,20 +32,22 @@ class Operators:
         self._home, self._random = home, random
         self._numbers = count(1)
         self._left: set[str] = set()
+        self.plan: list[ChangeKind] = []
+        """The kind of change that ends each epoch; after the last of them whatever can be."""
 
     def errands(self, number: int, span_ms: int) -> list[Errand]:
-        """So many changes, at random moments; one that comes while another waits is dropped."""
-        return [Errand(self._random.randint(0, span_ms), partial(self._bring)) for _ in range(number)]
+        """So many changes, at random moments; most that come while another one waits are dropped."""
+        return [Errand(self._random.randint(0, span_ms), self._bring) for _ in range(number)]
 
     def _bring(self, state: LedgerState, now_ms: int) -> Sequence[Brought]:
         assert isinstance(state, DomainLedger)
         standing = state.get(key(EpochInForce, IN_FORCE))
         assert isinstance(standing, EpochInForce)
-        if standing.pending:
+        if standing.pending and self._random.random() > HASTY:
             return ()
         change = self._step(standing.epoch)
         offered = SignedChange(change=change, signatures=())
-        for member in change.members:
+        for member in change.members[self._random.random() < FORGETFUL :]:
             signer = organisation_key(member.id, OPERATOR)
             offered = sign_change(signer, member.id, self._home.trust.cluster_id, offered)
         number = 2**100 + next(self._numbers)
@@ -63,6 +66,7 @@ class Operators:
         kinds += ["node.add"] * 3 if joiners and len(members) < MOST else []
         kinds += ["node.remove"] * 2 if len(members) > FEWEST else []
         kind, policy = random.choice(kinds), epoch.policy
+        kind = self.plan[epoch.number] if epoch.number < len(self.plan) else kind
         if kind == "node.add":
             members.append(organisation_of(random.choice(joiners), with_officer=False))
         elif kind == "node.remove":
