@@ -118,7 +118,10 @@ def _lots(options: argparse.Namespace) -> list["Lot"]:
     if options.mixed:
         return [mixed(seed) for seed in options.seeds]
     skip = frozenset(options.skip)
-    return [Lot(options.nodes, seed, options.liar, options.strict, options.rules, options.changes, skip) for seed in options.seeds]
+    return [
+        Lot(options.nodes, seed, options.liar, options.strict, options.rules, options.changes, skip)
+        for seed in options.seeds
+    ]
 
 
 def _run_all(lots: Sequence["Lot"], jobs: int, progress: Callable[[Run], None]) -> Iterator[Run]:

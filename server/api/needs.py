@@ -12,6 +12,7 @@ from server.gateway.cache import Cache
 from server.gateway.clock import Clock
 from server.gateway.photo_workshop import PhotoWorkshop
 from server.ledger.genesis import Genesis
+from server.ledger.membership import Membership
 from server.node.changes import Changes
 from server.node.evidence import EvidenceDesk
 from server.node.keyring import Keys
@@ -60,6 +61,8 @@ class NodeService(Protocol):
     def policy_text(self) -> str: ...
     @property
     def cluster_id(self) -> bytes: ...
+    @property
+    def membership(self) -> Membership: ...
     @property
     def trust(self) -> Trust: ...
     @property

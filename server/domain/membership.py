@@ -61,6 +61,11 @@ class EpochInForce(Row, frozen=True):
         """The epoch, but for the tree's size when it began: rows do not know it."""
         return Epoch(self.number, _members(self.members), _policy(self.policy), self.first_height)
 
+    @property
+    def pending_kind(self) -> str:
+        """What the change that waits does, or empty."""
+        return parse(Change, decode(self.pending.encode())).kind if self.pending else ""
+
     def excused(self, size: int) -> str:
         """Whose signature a seal of `size` entries does not wait for: whom the change among them puts out; or empty."""
         return self.leaving if size > self.pending_index else ""

@@ -30,7 +30,7 @@ ChangeKind = Literal["node.add", "node.remove", "key.rotate", "policy.set"]
 
 
 class Change(Shape, frozen=True):
-    """What operators agree to: the epoch that it ends, and the policy and every member of the next one, by their ids."""
+    """What operators agree to: the epoch that it ends, the policy of the next one and its members, by their ids."""
 
     epoch: Annotated[int, Meta(ge=0, le=EPOCHS_MAX)]
     kind: ChangeKind

@@ -22,6 +22,7 @@ from server.domain.execute import execute_record
 from server.domain.member import Attestation, attestation_bytes
 from server.domain.plan import RecordWork, access_set
 from server.ledger.block import ACCEPTED
+from server.ledger.membership import Membership
 from server.ledger.policy import policy_text
 from server.node.admission import Admission
 from server.node.changes import Changes
@@ -107,6 +108,11 @@ class Node:
     def policy_text(self) -> str:
         """The tlog-policy of this log (decisions 11)."""
         return policy_text(self.genesis, self._quorum.quorum)
+
+    @property
+    def membership(self) -> Membership:
+        """All epochs so far."""
+        return self.parts.membership
 
     @property
     def trust(self) -> Trust:
@@ -223,7 +229,7 @@ class Node:
             return False, f"stopped: {self.stop.reason}: {self.stop.detail}"
         if self.parts.replica_config.observes:
             return False, "follows only: the members do not include this node's keys"
-        reached = len(self._peers.connected()) + 1
+        reached = len(self._reached())
         if reached < self._quorum.quorum:
             return False, f"only {reached} of {len(self.members())} nodes are reached"
         state = self.driver.replica.state
@@ -233,11 +239,15 @@ class Node:
         behind = max(heights.values(), default=0) - state.tip.height
         return (True, "") if behind <= 1 else (False, f"{behind} blocks behind")
 
+    def _reached(self) -> set[str]:
+        """Members that this node has a connection to, and itself."""
+        return {self.me, *self._peers.connected()}.intersection(self.members())
+
     def cluster_status(self) -> dict[str, Any]:
         """What GET /api/v1/cluster tells: view, heights, grades, and how far each member's signature is behind."""
         state, checkpoints = self.driver.replica.state, self.parts.checkpoints
         tip, sealed = self.ledger.tip, checkpoints.sealed
-        connected = {self.me, *self._peers.connected()}
+        connected = self._reached()
         nodes = []
         for member in self.genesis.members:
             size = checkpoints.newest_of.get(member.id, 0)

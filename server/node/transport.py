@@ -232,8 +232,8 @@ class Peers:
             await asyncio.sleep(_RECONNECT_S[0])
 
     def connected(self) -> list[str]:
-        """Members that we have a connection to."""
-        return sorted(self._callers.intersection(self._outgoing))
+        """Nodes that we have a connection to."""
+        return sorted(self._outgoing)
 
     def knows(self, member: str) -> bool:
         """Whether a connection to this node could be told from one to anybody else."""

@@ -24,7 +24,7 @@ from server.record.signature import DeviceKey
 from tests.simulation.domain import DomainApplication
 from tests.simulation.estate import genesis_of, organisation_key
 from tests.simulation.keyring import HashKeyring
-from tests.simulation.proofs import QUORUMS
+from tests.simulation.annals import QUORUMS
 from tests.simulation.rules import DomainScene
 from verifier.encoding import Rejected
 from verifier.merkle import leaf_hash

@@ -223,6 +223,13 @@ export interface DocumentSeen {
   readonly device_key: DeviceKey
 }
 
+/** An epoch: its members' ids, and the first block that was its own. */
+export interface EpochState {
+  readonly number: number
+  readonly members: readonly string[]
+  readonly first_height: number
+}
+
 /** The estate, and what a phone needs to check everything itself. */
 export interface EstateView {
   readonly id: string
@@ -303,6 +310,16 @@ export interface MatterView {
   readonly clause: string
   readonly text: string
   readonly free_choices: boolean
+}
+
+/** Who the members are, as genesis would spell them, and the kind of the change that waits for a seal, or empty. */
+export interface MembersState {
+  readonly cluster_id: string
+  readonly epoch: number
+  readonly members: readonly Organisation[]
+  readonly policy: Policy
+  readonly pending: string
+  readonly epochs: readonly EpochState[]
 }
 
 /** An offer as its merchant sees it. */
@@ -1180,6 +1197,7 @@ export interface Endpoints {
   readonly "GET /api/v1/evidence": { answer: EvidenceList }
   readonly "POST /api/v1/evidence": { body: BroughtEvidence; answer: TakenEvidence }
   readonly "GET /api/v1/cluster": { answer: ClusterState }
+  readonly "GET /api/v1/members": { answer: MembersState }
   readonly "GET /healthz": { answer: Alive }
   readonly "GET /readyz": { answer: Readiness }
   readonly "GET /metrics": { answer: string }

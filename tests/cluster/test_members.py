@@ -1,0 +1,136 @@
+"""Members join, leave and take new keys while the cluster runs: real processes, the operators' own tool, real peers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import keys
+import members
+from cluster import PEER_PORTS_ABOVE, NodePlace, config_text, find_port_base
+from server.record.signature import NodeSigner
+from tests.cluster.running import PATIENCE_S, Town, running_town
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(400)]
+
+NEWCOMER = "finance"
+
+
+def operator_of(folder: Path) -> NodeSigner:
+    """What lies in an organisation's safe."""
+    return NodeSigner(keys.read_secret(folder / "operator.key"))
+
+
+async def change(town: Town, kind: Any, given: Any, signers: list[str]) -> str:
+    """Draw a change up at the first node, have these operators sign it, bring it. Returns its outcome."""
+    data, url = town.cluster.data, town.cluster.nodes[0].url
+    agreement = members.propose(await asyncio.to_thread(members.fetch_members, url), kind, given)
+    for node in signers:
+        agreement, _ = members.agree(agreement, operator_of(data / node))
+    assert agreement.missing == ()
+    officer = town.voters.officer(0)
+    return await members.bring(agreement, url, officer.member, officer.signer)
+
+
+async def begun(town: Town, epoch: int, *nodes: NodePlace) -> None:
+    """Wait until these nodes are ready in this epoch."""
+
+    async def is_so() -> bool:
+        for node in nodes:
+            status, state = await town.ask(node, "/api/v1/members")
+            ready, _ = await town.ask(node, "/readyz")
+            if (status, state.get("epoch"), ready) != (200, epoch, 200):
+                return False
+        return True
+
+    await town.wait_until(is_so)
+
+
+async def sealed_by(town: Town, *nodes: NodePlace) -> None:
+    """Wait until these nodes hold one log and say that all have signed its end."""
+
+    async def is_so() -> bool:
+        known = {size for node in nodes for size in await town.sizes(node)}
+        return len(known) == 1 and -1 not in known
+
+    await town.wait_until(is_so)
+
+
+def invite(town: Town) -> NodePlace:
+    """A fourth organisation makes its keys; every node is told where it is, and who."""
+    data, port = town.cluster.data, find_port_base()
+    keys.make_organisation(data / NEWCOMER, NEWCOMER, "监督委员会", [], keys.read_secret(data / "owners" / "roll.key"))
+    place = NodePlace(NEWCOMER, data / NEWCOMER, port, port + PEER_PORTS_ABOVE)
+    for node in town.cluster.nodes:
+        with node.config.open("a", encoding="utf-8") as file:
+            file.write(
+                f'\n[peers.{NEWCOMER}]\nhost = "127.0.0.1"\nport = {place.peer_port}\nurl = "{place.url}"\n'
+                f'certificate = "../{NEWCOMER}/transport.crt"\n'
+            )
+    layout = json.loads((data / "cluster.json").read_text())["nodes"]
+    layout.append({"id": NEWCOMER, "port": place.port, "peer_port": place.peer_port})
+    text = config_text(NEWCOMER, layout, {}).replace("[node]\n", "[node]\nobserves = true\n")
+    place.config.write_text(text, "utf-8")
+    return place
+
+
+async def restart_each(town: Town) -> None:
+    """One after the other, so that a quorum always runs."""
+    for node in list(town.cluster.nodes):
+        assert await town.stop(node) == 0
+        await town.start(node)
+
+
+async def join(town: Town) -> NodePlace:
+    """The newcomer follows first, and is a member from the next epoch on."""
+    newcomer = invite(town)
+    await restart_each(town)
+    town.cluster.start(newcomer)
+
+    async def follows() -> bool:
+        size, _ = await town.sizes(newcomer)
+        return size == (await town.sizes(town.cluster.nodes[0]))[0]
+
+    await town.wait_until(follows)
+    status, said = await town.ask(newcomer, "/readyz")
+    assert (status, "follows only" in said["reason"]) == (503, True)
+    public = keys.read_organisation(newcomer.folder / "public.json")
+    assert await change(town, "node.add", public, ["owners", "property", "street", NEWCOMER]) == "accepted"
+    await begun(town, 1, *town.cluster.nodes, newcomer)
+    return newcomer
+
+
+async def test_a_fourth_joins_the_third_leaves_unasked_and_another_takes_new_keys(tmp_path: Path) -> None:
+    async with running_town(tmp_path, 8) as town:
+        owners, property_, street = town.cluster.nodes
+        first = await town.cast()
+        newcomer = await join(town)
+        try:
+            second = await town.cast()
+            await sealed_by(town, owners, property_, street, newcomer)
+            assert second["index"] > first["index"]
+
+            await town.stop(street)
+            assert await change(town, "node.remove", "street", ["owners", "property", NEWCOMER]) == "accepted"
+            await begun(town, 2, owners, property_, newcomer)
+            await town.cast()
+            await sealed_by(town, owners, property_, newcomer)
+            town.cluster.start(street)
+            async with asyncio.timeout(PATIENCE_S):
+                while town.cluster.runs(street):
+                    await asyncio.sleep(0.1)
+            assert "street is no member any more: epoch 2 began without it" in street.log.read_text()
+
+            renewed = await asyncio.to_thread(keys.renew_keys, property_.folder)
+            assert await change(town, "key.rotate", renewed, ["owners", "property", NEWCOMER]) == "accepted"
+            await begun(town, 3, owners, property_, newcomer)
+            last = await town.cast()
+            await sealed_by(town, owners, property_, newcomer)
+            for answer in (first, second, last):
+                assert (await town.state_of(owners, answer["id"]))["outcome"] == "accepted"
+        finally:
+            await town.stop(newcomer)
