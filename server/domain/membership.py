@@ -42,6 +42,8 @@ class EpochBegun(Row, frozen=True):
     members: tuple[str, ...]
     policy: str
     first_height: int
+    change_index: int = 0
+    """Where the change stands by which it began."""
 
 
 class EpochInForce(Row, frozen=True):
@@ -82,7 +84,9 @@ class EpochInForce(Row, frozen=True):
 
 def epoch_of_row(row: EpochBegun, first_size: int) -> Epoch:
     """An epoch with the size of the tree when it began."""
-    return Epoch(int(row.id), _members(row.members), _policy(row.policy), row.first_height, first_size)
+    return Epoch(
+        int(row.id), _members(row.members), _policy(row.policy), row.first_height, first_size, row.change_index
+    )
 
 
 def founding_rows(genesis: Genesis) -> list[Row]:
@@ -203,7 +207,7 @@ class BeginEpoch(DerivedKind, frozen=True):
         policy = encode(change.policy).decode()
         used = tuple(sorted({*before.used, *names_of(change.members)}))
         first_height = place.height + 1
-        rows.put(EpochBegun(key_, members, policy, first_height))
+        rows.put(EpochBegun(key_, members, policy, first_height, before.pending_index))
         rows.put(EpochInForce(IN_FORCE, int(key_), members, policy, first_height, used))
 
 

@@ -81,6 +81,8 @@ class Epoch(msgspec.Struct, frozen=True):
     policy: Policy
     first_height: int = 1
     first_size: int = 0
+    change_index: int = 0
+    """Where the change stands by which it began."""
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from server.domain.plan import RecordWork, access_set
 from server.ledger.block import ACCEPTED
 from server.ledger.membership import Membership
 from server.ledger.policy import policy_text
+from server.ledger.succession import Link
 from server.node.admission import Admission
 from server.node.changes import Changes
 from server.node.driver import Driver
@@ -33,6 +34,7 @@ from server.node.parts import Parts
 from server.node.pool import PoolFull, Waiting
 from server.node.private import Private
 from server.node.receipts import Receipts
+from server.node.successions import make_links
 from server.node.transport import Peers
 from server.node.tries import SharedTries
 from server.record.canonical import b64u_encode
@@ -214,6 +216,11 @@ class Node:
         """Block time under the newest checkpoint; 0 before the first."""
         committed = self.parts.checkpoints.committed
         return self._receipts.time_at(committed.size) if committed else 0
+
+    async def succession(self) -> list[Link] | None:
+        """The links from genesis to the members in force; None while the epoch has no checkpoint of its own."""
+        committed = self.parts.checkpoints.committed
+        return await make_links(self.ledger, self.parts.membership, self.genesis.origin, committed)
 
     async def entries(self, begin: int, count: int) -> list[bytes]:
         """Log entries from an index on."""

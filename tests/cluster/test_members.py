@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,17 @@ import pytest
 import keys
 import members
 from cluster import PEER_PORTS_ABOVE, NodePlace, config_text, find_port_base
+from replay import replay_data
+from server.consensus.quorum import Quorum
+from server.ledger.genesis import parse_genesis
+from server.ledger.succession import Link, follow_links
 from server.record.signature import NodeSigner
 from tests.cluster.running import PATIENCE_S, Town, running_town
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(400)]
 
 NEWCOMER = "finance"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def operator_of(folder: Path) -> NodeSigner:
@@ -85,6 +92,27 @@ async def restart_each(town: Town) -> None:
         await town.start(node)
 
 
+async def links_of(town: Town, node: NodePlace) -> tuple[Any, ...]:
+    """What `follow_links` takes: genesis, and what a node shows."""
+    genesis, cluster_id = parse_genesis((town.cluster.data / "genesis.json").read_bytes())
+    _, shown = await town.ask(node, "/succession.json")
+    links = [Link(**link) for link in shown["links"]]
+    return genesis, cluster_id, town.voters.estate, links, lambda n: Quorum(n, genesis.mode).quorum
+
+
+async def check_receipt(town: Town, node: NodePlace, receipt: str) -> bool:
+    """Whether the verifier that knows genesis only, and what a node shows of the members, finds all in order."""
+    data = town.cluster.data
+    (data / "receipt.txt").write_text(receipt, "utf-8")
+    (data / "succession.json").write_text(json.dumps((await town.ask(node, "/succession.json"))[1]), "utf-8")
+    words = ["receipt", "receipt.txt", "--policy", "policy.txt", "--genesis", "genesis.json"]
+    words += ["--members", "succession.json", "--require", "committed"]
+    command = [sys.executable, str(ROOT / "scripts" / "verify.py"), *words]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=data, capture_output=True, text=True, check=False)
+    print(done.stdout, done.stderr)
+    return done.returncode == 0
+
+
 async def join(town: Town) -> NodePlace:
     """The newcomer follows first, and is a member from the next epoch on."""
     newcomer = invite(town)
@@ -131,6 +159,12 @@ async def test_a_fourth_joins_the_third_leaves_unasked_and_another_takes_new_key
             last = await town.cast()
             await sealed_by(town, owners, property_, newcomer)
             for answer in (first, second, last):
-                assert (await town.state_of(owners, answer["id"]))["outcome"] == "accepted"
+                found = await town.state_of(owners, answer["id"])
+                assert await check_receipt(town, newcomer, found["receipt"])
+            assert follow_links(*await links_of(town, newcomer)).current.ids == (NEWCOMER, "owners", "property")
+            await town.stop(owners)
+            replayed = await asyncio.to_thread(replay_data, owners.folder / "data", town.cluster.data / "genesis.json")
+            assert replayed.standing is not None
+            assert replayed.standing.number == 3
         finally:
             await town.stop(newcomer)

@@ -21,10 +21,10 @@ from server.ledger.policy import policy_text
 from server.ledger.receipt import proof_text
 from server.record.canonical import b64u_decode
 from server.record.signature import DeviceKey
+from tests.simulation.annals import QUORUMS
 from tests.simulation.domain import DomainApplication
 from tests.simulation.estate import genesis_of, organisation_key
 from tests.simulation.keyring import HashKeyring
-from tests.simulation.annals import QUORUMS
 from tests.simulation.rules import DomainScene
 from verifier.encoding import Rejected
 from verifier.merkle import leaf_hash

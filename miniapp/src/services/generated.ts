@@ -99,7 +99,7 @@ export interface Challenge {
   readonly node: string
 }
 
-/** What operators agree to: the epoch that it ends, and the policy and every member of the next one, by their ids. */
+/** What operators agree to: the epoch that it ends, the policy of the next one and its members, by their ids. */
 export interface Change {
   readonly epoch: number
   readonly kind: "key.rotate" | "node.add" | "node.remove" | "policy.set"
@@ -292,6 +292,12 @@ export interface KnownEvidence {
   readonly statements: readonly SignedStatement[]
   readonly height: number
   readonly packed: string
+}
+
+/** From one epoch to the next: two tlog-proofs. */
+export interface Link {
+  readonly change: string
+  readonly end: string
 }
 
 /** A merchant offers to take an amount of points for a code that he shows. */
@@ -829,6 +835,11 @@ export interface SignedStatement {
   readonly signature: string
 }
 
+/** Links from genesis to the members in force, oldest first; none while they are those of genesis. */
+export interface Succession {
+  readonly links: readonly Link[]
+}
+
 /** What the two checkpoints prove: ids of the evidence, one a member. */
 export interface TakenEvidence {
   readonly ids: readonly string[]
@@ -1190,6 +1201,7 @@ export interface Endpoints {
   readonly "GET /checkpoint/witnessed": { answer: string }
   readonly "GET /genesis.json": { answer: string }
   readonly "GET /policy.txt": { answer: string }
+  readonly "GET /succession.json": { answer: Succession }
   readonly "GET /api/v1/consistency": { query: { from: number; to: number }; answer: Consistency }
   readonly "GET /api/v1/log": { query: { begin?: number; end?: number }; answer: string }
   readonly "GET /tile/entries/{place}": { path: { place: string }; answer: string }
