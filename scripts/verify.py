@@ -42,6 +42,7 @@ if __name__ == "__main__":
     find_ecdsa()
 
 from verifier import ledger, receipt, split
+from verifier.checkpoint import size_of
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis
 from verifier.policy import GRADES, parse_policy
@@ -71,7 +72,7 @@ def _examine_receipt(options: argparse.Namespace) -> Report:
     genesis = parse_genesis(read_file(options.genesis)) if options.genesis else None
     text = _read_text(options.file)
     if genesis and options.members:
-        genesis = era_of(follow(genesis, read_file(options.members)), receipt.size_of(text)).genesis
+        genesis = era_of(follow(genesis, read_file(options.members)), size_of(text)).genesis
         policy = genesis.policy
     return receipt.examine(text, policy, genesis, options.require)
 

@@ -98,6 +98,12 @@ def _check_line(key: Key, blob: bytes, text: str) -> int:
     return time
 
 
+def size_of(text: str) -> int:
+    """The size of the log that a checkpoint says, or the first one of a receipt; 0 for none. Nothing is checked."""
+    found = re.search(r"(?:^|\n\n)[^\n]+\n([0-9]{1,16})\n", text)
+    return int(found[1]) if found else 0
+
+
 def open_cosigned(note: str, origin: str, witnesses: dict[str, Key]) -> tuple[int, bytes, set[str]]:
     """Size, root and the witnesses that signed; no log's own line is asked for. Rejected."""
     text, blank, lines = note.rpartition("\n\n")

@@ -67,7 +67,12 @@ def genesis_with(genesis: Genesis, organisations: list[Any], policy: Any) -> Gen
     said = _organisations(organisations)
     after = _genesis(genesis.cluster_id, genesis.estate, genesis.origin, genesis.mode, said, policy)
     # Who was a member attested keys that are in use still; ids and these keys are never used again.
-    return replace(after, attest_keys={**genesis.attest_keys, **after.attest_keys})
+    return replace(
+        after,
+        attest_keys={**genesis.attest_keys, **after.attest_keys},
+        officers={**genesis.officers, **after.officers},
+        organisations={**genesis.organisations, **after.organisations},
+    )
 
 
 def _genesis(

@@ -54,12 +54,6 @@ def split(text: str) -> list[str]:
     return [part + "\n" for part in parts[:-1]] + parts[-1:]
 
 
-def size_of(text: str) -> int:
-    """The size of the log that the first proof says; 0 where it says none. Nothing is checked."""
-    found = re.search(r"\n\n[^\n]+\n([0-9]{1,16})\n", text)
-    return int(found[1]) if found else 0
-
-
 def check_proof(text: str, policy: Policy) -> Proof:
     """Check one tlog-proof; Rejected with the code of schemas/vectors, of a checkpoint as `checkpoint.<code>`."""
     head, blank, note = text.partition("\n\n")

@@ -16,11 +16,13 @@ from verifier.genesis import Genesis, genesis_with
 from verifier.merkle import check_inclusion, leaf_hash
 from verifier.policy import Policy
 from verifier.record import ACCEPTED, Entry, parse_entry, parse_record
+from verifier.report import Result
+from verifier.seen import LEAF_KIND, Seen
 from verifier.signatures import is_member_signature
 
 FAULT = "succession"
 LINKS_MAX = 1_000
-CHANGE_KIND, LEAF_KIND = "members.change", "block.leaf"
+CHANGE_KIND = "members.change"
 ROTATED = ("consensus_key", "cosign_key")
 
 
@@ -30,6 +32,8 @@ class Era:
 
     genesis: Genesis
     first_size: int = 0
+    change_index: int = -1
+    """Where the change stands by which it began."""
 
     @property
     def policy(self) -> Policy:
@@ -52,13 +56,45 @@ def follow(genesis: Genesis, data: bytes) -> list[Era]:
             eras.append(_next(eras[-1], number, used, change, end))
         except Rejected as error:
             raise Rejected(FAULT, f"from epoch {number}: {error.detail}") from None
+        except (KeyError, TypeError, AttributeError):
+            raise Rejected(FAULT, f"from epoch {number}: the change is not of its form") from None
         used.update(_names(eras[-1].genesis.organisations_said))
     return eras
 
 
 def era_of(eras: list[Era], size: int) -> Era:
-    """The epoch whose members sign trees of this size."""
+    """The epoch whose members sign trees of this size; also the one of the entry at this index."""
     return next(era for era in reversed(eras) if era.first_size <= size)
+
+
+class Changes:
+    """The members changed where the links say that they did, and every block says the epoch that it is of."""
+
+    def __init__(self, eras: list[Era]) -> None:
+        self._eras = eras
+        self._due = [era.change_index for era in eras[1:]]
+
+    def see(self, seen: Seen) -> None:
+        """Look at the next entry."""
+        if seen.is_leaf:
+            now = self._eras.index(era_of(self._eras, seen.entry.index))
+            if seen.entry.system["body"].get("epoch") != now:
+                raise seen.reject(f"a block that does not say that it is of epoch {now}")
+        if seen.is_accepted and seen.kind == CHANGE_KIND:
+            if self._due[:1] != [seen.entry.index]:
+                # The newest one may still wait for its seal.
+                self._due = [*self._due, seen.entry.index]
+                if len(self._due) > 1:
+                    raise seen.reject("a change of members that the links leave out")
+                return
+            self._due = self._due[1:]
+
+    def conclude(self) -> tuple[Result, str]:
+        """The result at the end."""
+        if any(index in self._due for index in (era.change_index for era in self._eras[1:])):
+            raise Rejected("log", "the links tell a change of members that is not in the log")
+        waiting = "; one more waits for its seal" if self._due else ""
+        return Result.OK, f"{len(self._eras)} epochs, {len(self._eras[-1].policy.witnesses)} members now{waiting}"
 
 
 def _next(before: Era, number: int, used: set[str], change_text: str, end_text: str) -> Era:
@@ -79,7 +115,7 @@ def _next(before: Era, number: int, used: set[str], change_text: str, end_text: 
     body = last.system["body"] if last.system and last.system["kind"] == LEAF_KIND else {}
     if body.get("epoch") != number or not size <= last.index < end_size:
         raise Rejected(FAULT, "not the last entry of the epoch")
-    return Era(after, last.index + 1)
+    return Era(after, last.index + 1, entry.index)
 
 
 def _open(text: str, genesis: Genesis) -> tuple[Entry, int, set[str]]:

@@ -14,12 +14,14 @@ import pytest
 import keys
 import members
 from cluster import PEER_PORTS_ABOVE, NodePlace, config_text, find_port_base
+from export import export
 from replay import replay_data
 from server.consensus.quorum import Quorum
 from server.ledger.genesis import parse_genesis
 from server.ledger.succession import Link, follow_links
 from server.record.signature import NodeSigner
 from tests.cluster.running import PATIENCE_S, Town, running_town
+from verifier.ledger import CHECKS as LOG_CHECKS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(400)]
 
@@ -107,9 +109,24 @@ async def check_receipt(town: Town, node: NodePlace, receipt: str) -> bool:
     (data / "succession.json").write_text(json.dumps((await town.ask(node, "/succession.json"))[1]), "utf-8")
     words = ["receipt", "receipt.txt", "--policy", "policy.txt", "--genesis", "genesis.json"]
     words += ["--members", "succession.json", "--require", "committed"]
+    done = await asyncio.to_thread(run_verifier, *words, folder=data)
+    return done.returncode == 0
+
+
+def run_verifier(*words: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """scripts/verify.py to its end."""
     command = [sys.executable, str(ROOT / "scripts" / "verify.py"), *words]
-    done = await asyncio.to_thread(subprocess.run, command, cwd=data, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     print(done.stdout, done.stderr)
+    return done
+
+
+async def check_log(town: Town, node: NodePlace) -> bool:
+    """Whether the whole log holds, read as an officer may; openings of ballots are not asked for."""
+    officer = town.voters.officer(0)
+    folder = town.cluster.data / "export"
+    await export(node.url, folder, officer.signer)
+    done = await asyncio.to_thread(run_verifier, "log", str(folder), "--only", ",".join(set(LOG_CHECKS) - {"tallies"}))
     return done.returncode == 0
 
 
@@ -162,6 +179,7 @@ async def test_a_fourth_joins_the_third_leaves_unasked_and_another_takes_new_key
                 found = await town.state_of(owners, answer["id"])
                 assert await check_receipt(town, newcomer, found["receipt"])
             assert follow_links(*await links_of(town, newcomer)).current.ids == (NEWCOMER, "owners", "property")
+            assert await check_log(town, owners)
             await town.stop(owners)
             replayed = await asyncio.to_thread(replay_data, owners.folder / "data", town.cluster.data / "genesis.json")
             assert replayed.standing is not None

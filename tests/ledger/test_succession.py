@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.vector_files import read_vectors, vector_cases
 
 from server.consensus.quorum import Quorum
 from server.ledger.genesis import parse_genesis
 from server.ledger.membership import genesis_of_epoch
 from server.ledger.policy import policy_text
 from server.ledger.succession import Link, SuccessionError, follow_links
+from tests.vector_files import read_vectors, vector_cases
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis as parse_verifiers_genesis
 from verifier.policy import parse_policy
