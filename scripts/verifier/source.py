@@ -2,8 +2,8 @@
 
 A folder holds `genesis.json`, `policy.txt`, `checkpoint`, `entries.jsonl` and, where members have changed since
 genesis, `succession.json` (`scripts/export.py` makes one). A node serves all but the entries under the same names, and
-the entries at `/api/v1/log?begin=N&end=M`. A line is `{"index": N, "entry": "<the entry's text>"}`, as a node writes it,
-or the entry's text itself.
+the entries at `/api/v1/log?begin=N&end=M`. A line is `{"index": N, "entry": "<the entry's text>"}`, as a node writes
+it, or the entry's text itself.
 """
 
 from __future__ import annotations
