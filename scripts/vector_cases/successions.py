@@ -78,7 +78,7 @@ class Story:
         index = self._record(plan, signed, epoch)
         self._leaf(epoch)
         size = len(self.entries)
-        staying = [node for node in before if node in plan.after]
+        staying = [node for node, member in before.items() if plan.after.get(node) == member]
         sealed_by = plan.sealed_by if plan.sealed_by is not None else staying
         change = self._proof(index, size, before, sealed_by)
         last = self._leaf(epoch if plan.leaf_epoch is None else plan.leaf_epoch)
@@ -172,7 +172,8 @@ def _good() -> list[Case]:
         "nothing has changed": Story(),
         "a fourth joins": _told(added),
         "a third leaves and signs nothing": _told(removed),
-        "new keys": _told(rotated),
+        "new keys, for which the old ones signed nothing": _told(rotated),
+        "new keys, for which the old ones signed too": _told(lambda story: replace(rotated(story), sealed_by=MEMBERS)),
         "another policy": _told(other_policy),
         "one change after the other": _told(added, removed, rotated, other_policy),
         "new keys twice": _told(rotated, lambda story: rotated(story, label="newer")),
@@ -217,6 +218,7 @@ def _bad() -> list[Case]:
         "who stays has not sealed it": spoiled(added, sealed_by=["owners", "property"]),
         "a removal that who stays has not sealed": spoiled(removed, sealed_by=["owners", "street"]),
         "a quorum of the new members has not signed the end": spoiled(added, ended_by=["owners", "tenants"]),
+        "new keys that who stays has not sealed": spoiled(rotated, sealed_by=["owners", "property"]),
         "the end is of another epoch": spoiled(added, leaf_epoch=1),
         "the end lies before the change": spoiled(added, ends_early=True),
         "the change was refused": spoiled(added, outcome="signatures"),

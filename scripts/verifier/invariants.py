@@ -195,7 +195,8 @@ class ExactlyOnce:
 class Seals:
     """Every seal carries the cosignatures of all members over the root that the log really had at that size.
 
-    But for members that an earlier entry of evidence bars, and whom a change below the seal puts out. The statements
+    But for members that an earlier entry of evidence bars, and whom a change below the seal puts out or gives
+    other keys. The statements
     behind that entry of evidence lie beside the log: whoever asks a node for its evidence can verify them.
     """
 
@@ -236,10 +237,10 @@ class Seals:
             raise seen.reject(f"a seal without the cosignature of {', '.join(sorted(missing))}")
 
     def _leaving(self, era: Era, size: int) -> set[str]:
-        """Whom the change that ends this epoch puts out, where the seal covers that change."""
+        """Whom the change that ends this epoch puts out or gives other keys, where the seal covers that change."""
         later = self._eras[self._eras.index(era) + 1 :][:1]
-        covered = [after for after in later if size > after.change_index]
-        return {name for after in covered for name in era.policy.witnesses.keys() - after.policy.witnesses.keys()}
+        after = [one for era_ in later if size > era_.change_index for one in era_.genesis.organisations_said]
+        return {str(one["id"]) for one in era.genesis.organisations_said if after and one not in after}
 
     def conclude(self) -> tuple[Result, str]:
         """The result at the end."""

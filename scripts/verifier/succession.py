@@ -1,7 +1,7 @@
 """Who the members were, epoch after epoch: links from genesis that operators, members and proofs vouch for (D26).
 
-A link holds two tlog-proofs. The first: the change, under a checkpoint that everybody who stays has cosigned, with the
-operators' signatures in it. The second: the last entry of the epoch, cosigned by a quorum of the next one.
+A link holds two tlog-proofs. The first: the change, under a checkpoint that everybody who stays as it is has cosigned,
+with the operators' signatures in it. The second: the last entry of the epoch, cosigned by a quorum of the next one.
 """
 
 from __future__ import annotations
@@ -103,8 +103,7 @@ def _next(before: Era, number: int, used: set[str], change_text: str, end_text: 
     change = _change_of(entry, number)
     _check_step(genesis, change, used)
     _check_operators(genesis, change, entry)
-    said = {member["id"]: member for member in change["members"]}
-    unsigned = (said.keys() & genesis.policy.witnesses.keys()) - signers
+    unsigned = {member["id"] for member in genesis.organisations_said if member in change["members"]} - signers
     if unsigned:
         raise Rejected(FAULT, f"membership changed without {', '.join(sorted(unsigned))}'s signature")
     after = genesis_with(genesis, change["members"], change["policy"])

@@ -69,17 +69,16 @@ class EpochInForce(Row, frozen=True):
         return parse(Change, decode(self.pending.encode())).kind if self.pending else ""
 
     def excused(self, size: int) -> str:
-        """Whose signature a seal of `size` entries does not wait for: whom the change among them puts out; or empty."""
+        """Whose signature a seal of `size` entries does not wait for: `leaving`, where the change is among them."""
         return self.leaving if size > self.pending_index else ""
 
     @property
     def leaving(self) -> str:
-        """Whom the change that waits puts out, or empty."""
+        """Whom the change that waits puts out, or gives other keys; or empty. The old ones may be lost."""
         if not self.pending:
             return ""
-        staying = parse(Change, decode(self.pending.encode())).members
-        gone = {member.id for member in _members(self.members)} - {member.id for member in staying}
-        return next(iter(gone), "")
+        after = parse(Change, decode(self.pending.encode())).members
+        return next((member.id for member in _members(self.members) if member not in after), "")
 
 
 def epoch_of_row(row: EpochBegun, first_size: int) -> Epoch:
@@ -188,8 +187,8 @@ class ChangeMembers(RecordKind, frozen=True):
 
 
 class BeginEpoch(DerivedKind, frozen=True):
-    """Everybody who stays has signed the change: the next block is the first of the next epoch, whose number is the
-    key. Part of the seal's entry."""
+    """Everybody who stays as it is has signed the change: the next block is the first of the next epoch, whose number
+    is the key. Part of the seal's entry."""
 
     kind: ClassVar[str] = "epoch.begin"
     timed: ClassVar[bool] = False

@@ -1,8 +1,9 @@
 """How one membership follows from the one before: proofs that a phone checks with nothing but genesis (DESIGN.md D26).
 
 Each link holds two tlog-proofs. The first shows that the change was ordered, under a checkpoint that everybody who
-stays has signed; the operators' signatures are in it. The second shows the last entry of the epoch, signed by a quorum
-of the next one: it says for which sizes of the log each membership is good. It must not know where links are kept.
+stays as it is has signed; the operators' signatures are in it. The second shows the last entry of the epoch, signed by
+a quorum of the next one: it says for which sizes of the log each membership is good. It must not know where links are
+kept.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _next_epoch(
     refusal = refuse_change(before, used, cluster_id, change)
     if refusal is not None:
         raise SuccessionError(f"the change cannot be: {refusal.value}")
-    unsealed = {member.id for member in change.change.members} & set(before.ids) - signers
+    unsealed = {member.id for member in before.members if member in change.change.members} - signers
     if unsealed:
         raise SuccessionError(f"membership changed without {', '.join(sorted(unsealed))}'s signature")
     after = Epoch(before.number + 1, change.change.members, change.change.policy)

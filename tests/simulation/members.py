@@ -79,9 +79,10 @@ class Members:
         return {line["node"] for line in lines} == set(members)
 
     def seal(self, body: Mapping[str, Any], size: int) -> str | None:
-        """A seal: every member has signed, but who is barred or put out by a change that the seal covers."""
+        """A seal: all have signed but who is barred, and whom a change that the seal covers puts out or gives other keys."""
         covers = self._waiting is not None and body["size"] > self._waiting.index
-        leaving = set(self.now) - set(self._waiting.members) if self._waiting is not None and covers else set()
+        after = self._waiting.members if self._waiting is not None and covers else self.now
+        leaving = {name for name, member in self.now.items() if after.get(name) != member}
         root = _unb64u(body["root"])
         for name, line in zip(sorted(self.now), body["signatures"], strict=True):
             excused = not line and name in self.barred | leaving

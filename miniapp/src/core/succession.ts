@@ -1,6 +1,7 @@
 /**
  * Who the members are today: links from genesis, each a change that all operators signed, sealed by everybody who
- * stayed, and the end of that epoch, signed by a quorum of the next one (DESIGN.md D26). Nothing else is believed.
+ * stayed as it was, and the end of that epoch, signed by a quorum of the next one (DESIGN.md D26). Nothing else is
+ * believed.
  */
 
 import { decodeBase64Url, encodeBase64, encodeBase64Url } from './base64'
@@ -80,7 +81,8 @@ function nextOf(founding: Founding, before: Standing, used: ReadonlySet<string>,
   const members = change['members'] as readonly JsonObject[]
   checkStep(before, change, used)
   checkOperators(founding, before, change, payload.body['signatures'])
-  const staying = members.map(idOf).filter((id) => policy.witnesses.has(id))
+  const after = members.map(textOf)
+  const staying = before.members.filter((member) => after.includes(textOf(member))).map(idOf)
   const unsigned = staying.filter((id) => !sealed.cosigned.has(id))
   if (unsigned.length > 0 || index >= sealed.size) throw new SuccessionError(`without ${unsigned.join()}'s signature`)
   const firstSize = endOf(founding, before, members, link.end, sealed.size)
