@@ -79,7 +79,7 @@ class Members:
         return {line["node"] for line in lines} == set(members)
 
     def seal(self, body: Mapping[str, Any], size: int) -> str | None:
-        """A seal: all have signed but who is barred, and whom a change that the seal covers puts out or gives other keys."""
+        """A seal: all have signed but who is barred, or is put out or has new keys by a change that the seal covers."""
         covers = self._waiting is not None and body["size"] > self._waiting.index
         after = self._waiting.members if self._waiting is not None and covers else self.now
         leaving = {name for name, member in self.now.items() if after.get(name) != member}
