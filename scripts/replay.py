@@ -35,6 +35,7 @@ from server.domain import RULEBOOK
 from server.domain.rules import Rulebook
 from server.domain.state_root import Schedule
 from server.ledger.genesis import Genesis, parse_genesis
+from server.ledger.membership import genesis_of_epoch
 from server.ledger.merkle import ProofError
 from server.ledger.policy import parse_policy, policy_text, verify_checkpoint
 from server.record.canonical import Malformed, b64u_encode, encode
@@ -60,7 +61,9 @@ def replay_log(source: Source, rulebook: Rulebook = RULEBOOK) -> Reexecution:
     note = source.read("checkpoint").decode("utf-8", "replace")
     replayed = _execute(genesis, cluster_id, source.entries(), rulebook)
     try:
-        policy = parse_policy(policy_text(genesis, Quorum(len(genesis.members), genesis.mode).quorum))
+        standing = replayed.standing
+        now = genesis_of_epoch(genesis, standing.epoch) if standing is not None else genesis
+        policy = parse_policy(policy_text(now, Quorum(len(now.members), now.mode).quorum))
         checkpoint = verify_checkpoint(note, policy).checkpoint
     except ProofError as error:
         raise LogDiffers(replayed.end.height, replayed.end.size, f"the checkpoint does not hold: {error}") from None

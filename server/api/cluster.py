@@ -11,7 +11,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from server.api.call import Call
 from server.api.errors import Handler, route_of
 from server.api.route import PUBLIC, Answer, Media, Routes
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.gateway.clock import Clock
+from server.ledger.genesis import Organisation, Policy
+from server.record.canonical import b64u_encode
 
 routes = Routes()
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 8.0)
@@ -63,6 +66,35 @@ class Alive(msgspec.Struct, frozen=True):
 async def show_cluster(call: Call) -> ClusterState:
     """Nodes, view, heights and grades."""
     return msgspec.convert(call.node.cluster_status(), ClusterState)
+
+
+class EpochState(msgspec.Struct, frozen=True):
+    """An epoch: its members' ids, and the first block that was its own."""
+
+    number: int
+    members: tuple[str, ...]
+    first_height: int
+
+
+class MembersState(msgspec.Struct, frozen=True):
+    """Who the members are, as genesis would spell them, and the kind of the change that waits for a seal, or empty."""
+
+    cluster_id: str
+    epoch: int
+    members: tuple[Organisation, ...]
+    policy: Policy
+    pending: str
+    epochs: tuple[EpochState, ...]
+
+
+@routes.route("GET", "/api/v1/members", access=PUBLIC)
+async def show_members(call: Call) -> MembersState:
+    """The members in force, and all epochs so far: what operators look at before they sign another membership."""
+    node, membership = call.node, call.node.membership
+    standing = await node.queries.get(EpochInForce, IN_FORCE)
+    epochs = tuple(EpochState(each.number, each.ids, each.first_height) for each in membership.epochs)
+    now, pending = membership.current, standing.pending_kind if standing is not None else ""
+    return MembersState(b64u_encode(node.cluster_id), now.number, now.members, now.policy, pending, epochs)
 
 
 @routes.route("GET", "/healthz", access=PUBLIC)

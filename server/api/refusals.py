@@ -123,4 +123,36 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "That block is past or too far ahead; please choose another height.",
     ),
     "member_differs": ("住户与兑换记录不一致。", "The resident differs from the redemption's."),
+    # members.change
+    "no_operators": (
+        "本账本创立时没有登记操作密钥，成员单位不能变更。",
+        "Genesis names no operator keys: the members of this ledger cannot change.",
+    ),
+    "change_malformed": (
+        "变更文件内容不正确，请用工具重新起草。",
+        "The change is not drawn up correctly; make it with the tool.",
+    ),
+    "change_pending": (
+        "上一次成员变更还没有完成，请稍后再提交。",
+        "The change before has not begun yet; please wait for it.",
+    ),
+    "epoch_passed": (
+        "这份变更是为另一届成员签的，请重新起草并签名。",
+        "This was signed for another set of members; draw it up and sign it anew.",
+    ),
+    "not_one_step": (
+        "一次只能增加、移除或更换一个单位。",
+        "One change adds one member, removes one, or gives one new keys.",
+    ),
+    "policy_too_few": ("剩下的单位太少，不够规定的核实人数。", "Too few organisations would be left for the policy."),
+    "id_used": ("这个单位代号以前用过，请换一个。", "This id was a member's before; take another one."),
+    "key_used": ("这把密钥已经用过，请生成新的密钥。", "This key is or was in use; make a new one."),
+    "signatures": (
+        "签名不齐或不正确，需要全部留任单位和新单位的操作密钥签名。",
+        "Every member that stays or joins must sign with its operator key, and nobody else.",
+    ),
+    "officer_known": (
+        "新单位的负责人已经是本小区的成员，请先不带负责人加入，再授予职务。",
+        "An officer of the new member is known here already: let it join without officers, and grant the role after.",
+    ),
 }

@@ -14,7 +14,8 @@ from typing import Literal
 from server.consensus.block import Attachments, Block
 from server.consensus.evidence import Evidence
 
-StopReason = Literal["fork", "diverged", "twin", "outdated", "halted"]
+StopReason = Literal["fork", "diverged", "twin", "outdated", "halted", "epoch"]
+"""`epoch` is no accident: the next epoch has begun, and the replica is to be built again from what is durable."""
 
 
 class Entry(IntEnum):

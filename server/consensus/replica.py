@@ -70,6 +70,8 @@ class Replica:
             restored.signer,
             Statements(config.members),
         )
+        if restored.tip.height == config.base_height:
+            self._state.tip_certificate = b""
         for boundary in restored.recent:
             self._state.extend(boundary)
         self._state.truncated_height = restored.tip.height
@@ -185,7 +187,7 @@ def _on_rejected(state: State, event: events.Rejected) -> None:
 def _on_agenda(state: State, event: events.Agenda) -> None:
     state.agenda = event
     state.stop_if_outdated(event.rules, f"block {state.height}")
-    state.checkpoints.excused = event.barred
+    state.checkpoints.agenda = event
     state.slot.nothing_to_build = False
     suspicion.note_wants(state)
 
@@ -220,6 +222,8 @@ def _on_received(state: State, event: events.Received) -> None:
 
 
 def _handle(state: State, carrier: str, message: Message) -> None:
+    if carrier not in state.config.members:
+        return status.serve_guest(state, carrier, message)
     if isinstance(message, EvidenceMessage):
         return accusation.on_evidence(state, message)
     accusation.observe(state, message)

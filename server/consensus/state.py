@@ -115,6 +115,8 @@ class State:
     """The highest version of the rules that each peer says that it knows; silence means the first one."""
     release_ages: dict[str, int] = field(default_factory=dict)
     """How many own STATUSes ago each peer said so."""
+    ahead: list[JournalEntry] = field(default_factory=list)
+    """Entries of the journal from a later epoch: the ledger was put back from a copy. They are kept until it begins."""
     heard: dict[str, None] = field(default_factory=dict)
     """Peers that have told where they stand since this replica started."""
     greeted_ms: int | None = None
@@ -156,7 +158,7 @@ class State:
     @property
     def may_sign(self) -> bool:
         """Whether what this member signed before is known, by its own files and by what the peers hold of it."""
-        return not self.is_forgetful and not self.is_greeting
+        return not (self.config.observes or self.is_forgetful or self.is_greeting)
 
     @property
     def is_greeting(self) -> bool:
@@ -211,7 +213,7 @@ class State:
 
     def send_frame(self, frame: bytes, to: str | None = None) -> None:
         """Send a frame, new or kept as it was first sent, to one member or to all others."""
-        if to is not None or len(self.config.members) > 1:
+        if to is not None or self.config.others:
             self.emit(Send(to, frame))
 
     def sign(self, body: B) -> Signed[B]:

@@ -9,6 +9,7 @@ from server.domain.agenda import Seal, Sealed, SealWait, Timer
 from server.domain.ballot import Ballot, BallotCommitment, CastBallot
 from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import Approval, BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
+from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
 from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
@@ -34,6 +35,7 @@ _KINDS: tuple[type[RecordKind], ...] = (
     ReportTicket, AssignTicket, ProgressTicket, CompleteTicket, ConfirmTicket, ReopenTicket,
     GrantPoints, MakeOffer, RedeemPoints, UndoRedemption,
     ActivateRules,
+    ChangeMembers,
 )  # fmt: skip
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
@@ -42,7 +44,7 @@ _DERIVED: tuple[type[DerivedKind], ...] = (OrderEvidence, Seal, TellStateRoot, T
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
 
-_FINALS: tuple[type[DerivedKind], ...] = (FinalizeMotion,)
+_FINALS: tuple[type[DerivedKind], ...] = (FinalizeMotion, BeginEpoch)
 FINALS = {kind.kind: kind for kind in _FINALS}
 """What happens to rows that waited for a seal; part of the seal's entry."""
 
@@ -52,6 +54,7 @@ _ROWS: tuple[type[Row], ...] = (
     Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,
     RulesApproval, RulesPlan,
+    EpochBegun, EpochInForce,
 )  # fmt: skip
 ROWS = {row.table: row for row in _ROWS}
 """Row shapes by table."""

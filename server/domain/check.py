@@ -13,6 +13,7 @@ from server.domain.activation import PLAN_KEY, version_at
 from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_order
 from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import BindDevice, Device, Nonce
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work
 from server.domain.rules import Rules
 from server.domain.state_root import TellStateRoot
@@ -58,6 +59,7 @@ def check_batch(
     check_version(header, rows)
     assert rules.version == header.rules, "a block is checked by the version that its header names"
     _check_sizes(header, items)
+    _check_epoch(header, rows)
     evidence, seals, roots, timers, records = _split(works)
     _check_evidence(evidence, rows)
     _check_seal(seals, rows)
@@ -89,6 +91,12 @@ def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
         raise BatchInvalid("the batch is too large")
     if (header.entries_bytes, header.entries_root) != (total, entries_root(items)):
         raise BatchInvalid("the header is not of these items")
+
+
+def _check_epoch(header: Header, rows: Rows) -> None:
+    standing = rows.loaded.get(key(EpochInForce, IN_FORCE))
+    if header.epoch != (standing.number if isinstance(standing, EpochInForce) else 0):
+        raise BatchInvalid("it is not of the epoch in force")
 
 
 def _split(

@@ -11,6 +11,7 @@ import msgspec
 
 from server.domain.agenda import Timer, timer_key
 from server.domain.member import Device, Member, Nonce, usable_roles
+from server.domain.membership import trust_in_force
 from server.domain.plan import DerivedWork, RecordWork, Work
 from server.domain.rules import Rules
 from server.ledger.block import ACCEPTED, Header, derived_entry, leaf_entry, next_digest, record_entry
@@ -42,13 +43,15 @@ class Executed(msgspec.Struct, frozen=True):
 
 
 def execute_block(
-    header: Header, works: Sequence[Work], rows: Rows, tree: Frontier, trust: Trust, rules: Rules
+    header: Header, works: Sequence[Work], rows: Rows, tree: Frontier, founding: Trust, rules: Rules
 ) -> Executed:
     """Execute the work of a block on loaded rows. `tree` is the log before it and is not changed.
 
-    `rules` are those of the version that the header names, by which the works were parsed.
+    `founding`: what genesis has rules trust; in a later epoch the rows say what they trust. `rules` are those of the
+    version that the header names, by which the works were parsed.
     """
     assert rules.version == header.rules, "a block is executed by the version that its header names"
+    trust = trust_in_force(rows, founding)
     first_index = tree.size
     outcomes: list[str] = []
     entries: list[bytes] = []
@@ -132,7 +135,7 @@ def roles_in_force(signed: Signed, rows: Rows, place: Place, trust: Trust) -> tu
     member, device = rows.get(Member, signed.author), rows.get(Device, signed.kid)
     if member is None or device is None or device.member != member.id:
         return ()
-    return usable_roles(member, device, place.time_ms, trust.attestations)
+    return usable_roles(member, device, place.time_ms, trust)
 
 
 def execute_derived(work: DerivedWork, rows: Rows, place: Place, rules: Rules) -> str:

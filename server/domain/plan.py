@@ -13,6 +13,7 @@ import msgspec
 from server.domain.activation import PLAN_KEY
 from server.domain.agenda import SEALED, Seal, Sealed, SealWait, timer_key
 from server.domain.member import Device, Member, Nonce
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.rules import Rules
 from server.ledger.block import Derived
 from server.record.canonical import Malformed, decode
@@ -91,8 +92,12 @@ def parse_items(items: Iterable[bytes], estate: str, waits: Sequence[SealWait], 
 
 
 def access_set(works: Iterable[Work]) -> list[Key]:
-    """Every row that the block may touch or is checked against, sorted, so that storage loads them all before."""
-    return sorted({PLAN_KEY, key(Sealed, SEALED), *(name for work in works for name in work.keys)})
+    """Every row that the block may touch or is checked against, sorted, so that storage loads them all before.
+
+    The epoch in force is among them: what rules trust follows from it.
+    """
+    checked = {PLAN_KEY, key(EpochInForce, IN_FORCE), key(Sealed, SEALED)}
+    return sorted({*checked, *(name for work in works for name in work.keys)})
 
 
 def _wait_keys(waits: Sequence[SealWait], rules: Rules) -> tuple[Key, ...]:

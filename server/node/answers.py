@@ -14,6 +14,7 @@ from server.consensus.block import Attachments, Block
 from server.domain.activation import RulesPlan
 from server.domain.agenda import Sealed, SealWait, Timer
 from server.domain.evidence import Barred
+from server.domain.membership import EpochInForce
 from server.domain.plan import RecordWork, parse_signed
 from server.domain.rules import RulesUnknown
 from server.node.admission import Admission, Unadmitted
@@ -28,7 +29,9 @@ from server.storage.cosignatures import CosignatureLine
 from server.storage.ledger import StoredBlock
 
 log = structlog.get_logger()
-AGENDA_TABLES = {Barred.table, RulesPlan.table, Sealed.table, SealWait.table, Timer.table}
+AGENDA_TABLES = {
+    Barred.table, EpochInForce.table, RulesPlan.table, Sealed.table, SealWait.table, Timer.table,
+}  # fmt: skip
 Changed = Callable[[Sequence[RecordWork], Sequence[str]], None]
 
 
@@ -134,7 +137,8 @@ class Answers:
         await self._parts.photos.await_named(photo.sha256 for work in works for photo in work.signed.body.photo_refs())
         self._changed(works, executed.outcomes)
         unfit = await self._follow(executed.changed)
-        stored = ev.Stored(effect.block.height, tuple(work.envelope.id for work in works))
+        ids = tuple(work.envelope.id for work in works)
+        stored = ev.Stored(effect.block.height, ids, ends_epoch=self._parts.has_epoch_ended)
         return stored, self._parts.agenda, *map(ev.Rejected, unfit)
 
     async def _follow(self, changed: Iterable[Key]) -> list[str]:
@@ -199,7 +203,8 @@ class Answers:
 
     def stopped(self, effect: fx.Stop) -> None:
         """The replica signs nothing more."""
-        log.error("replica_stopped", reason=effect.reason, detail=effect.detail)
+        say = log.info if effect.reason == "epoch" else log.error
+        say("replica_stopped", reason=effect.reason, detail=effect.detail)
         self._on_stop(effect)
 
 

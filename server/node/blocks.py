@@ -226,7 +226,8 @@ class Blocks:
     async def _check_seal(self, seal: Seal) -> None:
         parts = self._parts
         root = await parts.ledger.root_at(seal.size)
-        if seal.size <= parts.agenda.sealed_size or root is None or b64u_encode(root) != seal.root:
+        oldest = max(parts.agenda.sealed_size + 1, parts.membership.current.first_size)
+        if seal.size < oldest or root is None or b64u_encode(root) != seal.root:
             raise BatchInvalid("the seal is not of our log")
         members = [member.id for member in parts.genesis.members]
         lines = dict(zip(members, seal.signatures, strict=False))
@@ -235,7 +236,8 @@ class Blocks:
             for member in members
             if not parts.keyring.verify_cosignature(member, seal.size, root, lines.get(member, ""))
         ]
-        excused = all(lines.get(member) == "" and member in parts.agenda.barred for member in unsigned)
+        names = parts.agenda.excused(seal.size)
+        excused = all(lines.get(member) == "" and member in names for member in unsigned)
         if len(seal.signatures) != len(members) or not excused:
             raise BatchInvalid("the seal is not signed by all members")
 

@@ -11,8 +11,7 @@ import structlog
 
 from server.config import Config
 from server.consensus.certificates import Certifier
-from server.consensus.config import BOUNDARIES_KEPT_MAX, Timeouts
-from server.consensus.config import Config as ReplicaConfig
+from server.consensus.config import BOUNDARIES_KEPT_MAX
 from server.consensus.replica import Replica
 from server.consensus.restored import Boundary, Restored, Tip
 from server.domain import RULEBOOK
@@ -27,7 +26,7 @@ from server.node.attachments import AttachmentDesk
 from server.node.derivations import Derivations
 from server.node.driver import Driver, Durable, first_failure
 from server.node.evidence import EvidenceDesk
-from server.node.keyring import Keys, NodeKeyring, read_keys
+from server.node.keyring import read_secret
 from server.node.node import Node
 from server.node.outside import open_outside
 from server.node.parts import Parts
@@ -36,9 +35,10 @@ from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
 from server.node.room import check_room
-from server.node.transport import Peers, tls_context
+from server.node.standing import Standing, StartRefused, make_peers, make_replica_config, read_standing
+from server.node.transport import Peers
 from server.node.upkeep import keep_up
-from server.record.canonical import Malformed, b64u_decode
+from server.record.canonical import Malformed, b64u_encode
 from server.storage.database import Database
 from server.storage.journal import Journal, replace_file
 from server.storage.ledger import Ledger
@@ -52,10 +52,6 @@ from server.storage.vault import Vault
 log = structlog.get_logger()
 
 
-class StartRefused(Exception):
-    """The node must not start as things are; the message says what its operator should do."""
-
-
 @asynccontextmanager
 async def open_node(
     config: Config, schedule: Schedule | None = None, rulebook: Rulebook = RULEBOOK
@@ -67,21 +63,21 @@ async def open_node(
     Raises StartRefused, NoRoom, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers; later, into the
     caller's block, NodeFailed.
     """
-    genesis, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
-    keys = read_keys(Path(config.node.keys), genesis, config.node.id)
+    founding, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
+    vault = Vault(read_secret(Path(config.node.keys) / "vault.key"))
     data = _make_folder(Path(config.node.data))
     check_room(data)
     async with _without_groups(), AsyncExitStack() as stack:
         database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
         stack.push_async_callback(database.close)
-        vault = Vault(keys.vault)
-        ledger = await open_ledger(database, genesis, cluster_id, vault, schedule, rulebook)
-        peers = _make_peers(genesis, keys, config.node.id)
-        private = open_private(database, vault, keys)
-        outside = await stack.enter_async_context(open_outside(config, keys.token))
+        ledger = await open_ledger(database, founding, cluster_id, vault, schedule, rulebook)
+        standing = await read_standing(config, founding, cluster_id, ledger)
+        peers = make_peers(standing)
+        private = open_private(database, vault, standing.keys)
+        outside = await stack.enter_async_context(open_outside(config, standing.keys.token))
         files, index = PhotoFiles(data / "photos"), PhotoIndex(database)
         photos = PhotoDesk(files, index, peers, config.node.id, outside.clock.now_ms)
-        parts = await _make_parts(config, (genesis, cluster_id), rulebook, keys, ledger, private, peers, photos)
+        parts = await _make_parts(standing, rulebook, ledger, private, peers, photos)
         node = Node(parts, peers, outside, private, data_bytes)
         stack.push_async_callback(node.finish)
         stack.push_async_callback(parts.attachments.close)
@@ -115,42 +111,27 @@ def _read_genesis(path: Path) -> tuple[Genesis, bytes, bytes]:
     return genesis, cluster_id, data
 
 
-def _make_peers(genesis: Genesis, keys: Keys, me: str) -> Peers:
-    pinned = {member.id: b64u_decode(member.transport_certificate) for member in genesis.members}
-    contexts = (
-        tls_context(keys.transport_certificate, keys.transport_key, pinned, server=True),
-        tls_context(keys.transport_certificate, keys.transport_key, pinned, server=False),
-    )
-    return Peers({member: der for member, der in pinned.items() if member != me}, contexts)
-
-
 async def _make_parts(
-    config: Config,
-    founded: tuple[Genesis, bytes],
-    rulebook: Rulebook,
-    keys: Keys,
-    ledger: Ledger,
-    private: Private,
-    peers: Peers,
-    photos: PhotoDesk,
+    standing: Standing, rulebook: Rulebook, ledger: Ledger, private: Private, peers: Peers, photos: PhotoDesk
 ) -> Parts:
-    genesis, cluster_id = founded
+    config, genesis, cluster_id = standing.config, standing.genesis, standing.cluster_id
     pool = Pool()
     attachments = AttachmentDesk(ledger.openings, photos, peers, pool)
     attachments.serve()
-    keyring = NodeKeyring(keys, genesis, cluster_id, config.node.id)
+    keyring = standing.keyring
     transcripts = TranscriptStore(ledger.database)
-    evidence = EvidenceDesk(
-        transcripts, peers, Certifier(_replica_config(config, genesis, cluster_id, rulebook), keyring), keyring
-    )
+    replica_config = await make_replica_config(standing, rulebook, keyring, ledger)
+    evidence = EvidenceDesk(transcripts, peers, Certifier(replica_config, keyring), keyring)
     await evidence.load()
     parts = Parts(
         config=config,
         genesis=genesis,
+        membership=standing.membership,
+        replica_config=replica_config,
         cluster_id=cluster_id,
         estate=estate_of(genesis, cluster_id),
         trust=trust_of(genesis, cluster_id),
-        keys=keys,
+        keys=standing.keys,
         keyring=keyring,
         ledger=ledger,
         attachments=attachments,
@@ -171,8 +152,8 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     parts, config = node.parts, node.config
     ledger = parts.ledger
     has_blocks = ledger.tip.height > 0
-    if not has_blocks:
-        _mark_beginning(Path(config.node.keys), data)
+    if parts.keyring.is_member:
+        _mark_beginning(Path(config.node.keys), parts.keys.consensus.public, data, is_empty=not has_blocks)
     journal = await asyncio.to_thread(Journal.open, data / "journal", expected=has_blocks)
     stack.callback(journal.close)
     # Blocks alone do not say that it has signed: it may have ended between storing its first one and signing that.
@@ -182,8 +163,7 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     admission = Admission(ledger.rows, parts.attachments, parts.estate, lambda: parts.rules)
     receipts = Receipts(ledger, parts.checkpoints, parts.genesis.origin, parts.keys.log)
     answers = Answers(parts, admission, receipts, node.now_ms, node.note_changes, node.note_stop)
-    known = _replica_config(config, parts.genesis, parts.cluster_id, parts.rulebook)
-    replica = Replica(known, parts.keyring, restored)
+    replica = Replica(parts.replica_config, parts.keyring, restored)
     driver = Driver(replica, Durable(journal, signer), answers, node.send, node.now_ms)
     parts.evidence.report = driver.put
     node.begin(driver, admission, receipts)
@@ -210,32 +190,22 @@ async def _listen(node: Node) -> None:
         raise StartRefused(f"cannot listen for peers on {transport.host}:{transport.port}: {error.strerror}") from None
 
 
-def _mark_beginning(keys: Path, data: Path) -> None:
-    """Note beside the keys that they vote from now on; refuse an empty folder when they did before.
+def _mark_beginning(keys: Path, own: bytes, data: Path, *, is_empty: bool) -> None:
+    """Note beside the keys that this one votes from now on; refuse an empty folder when it did before.
 
     The ledger cannot tell: it was lost with the journal. Keys and data are seldom lost together. Raises StartRefused.
     """
-    mark = keys / "voted"
-    if not mark.exists():
-        replace_file(mark, b"The keys in this folder vote. Without the journal of their votes they must not go on.\n")
-    elif not (data / "journal").exists():
+    mark, name = keys / "voted", b64u_encode(own)
+    known = mark.read_text("ascii").split() if mark.exists() else []
+    if name not in known:
+        replace_file(mark, "\n".join([*known, name, ""]).encode())
+    elif is_empty and not (data / "journal").exists():
         raise StartRefused(
             f"{data} holds no journal, but this node has voted before ({mark} says so), and may have voted what it no "
-            "longer knows. Put the folder back as it was at its end. If that cannot be: make sure that the other nodes "
-            "have ordered blocks since, remove the mark, and start again; the ledger is then fetched from them."
+            "longer knows. Put the folder back as it was at its end. If that cannot be, let the operators agree on new "
+            "keys (docs/members.md). Where there are none: make sure that the other nodes have ordered blocks since, "
+            "remove the mark, and start again; the ledger is then fetched from them."
         )
-
-
-def _replica_config(config: Config, genesis: Genesis, cluster_id: bytes, rulebook: Rulebook) -> ReplicaConfig:
-    timing = config.consensus
-    return ReplicaConfig(
-        tuple(member.id for member in genesis.members),
-        config.node.id,
-        cluster_id,
-        rules=rulebook.newest,
-        mode=genesis.mode,
-        timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
-    )
 
 
 async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile, evidence: EvidenceDesk) -> Restored:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from server.config import Config
+from server.consensus.config import Config as ReplicaConfig
 from server.consensus.events import Agenda
 from server.domain.activation import PLAN_KEY, ActivateRules, lacking_support, version_at
 from server.domain.agenda import SEALED, Sealed
 from server.domain.evidence import Barred
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import RecordWork
 from server.domain.rules import FIRST_VERSION, Rulebook, Rules
 from server.ledger.genesis import Genesis
+from server.ledger.membership import Membership
 from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
 from server.node.derivations import Derivations
@@ -41,6 +44,9 @@ class Parts:
 
     config: Config
     genesis: Genesis
+    """As if the members of the epoch in force had founded the ledger."""
+    membership: Membership
+    replica_config: ReplicaConfig
     cluster_id: bytes
     estate: str
     trust: Trust
@@ -59,6 +65,8 @@ class Parts:
     agenda: Agenda = field(default_factory=Agenda)
     unsigned: Unsigned = field(default_factory=Unsigned)
     agenda_known: bool = False
+    has_epoch_ended: bool = False
+    """The stored state is of a later epoch than `membership`: all of this is to be made anew."""
     releases: dict[str, int] = field(default_factory=dict)
     """The highest version of the rules that each peer's release says that it knows."""
     plan: Row | None = None
@@ -97,11 +105,17 @@ class Parts:
         """What the stored state waits for."""
         rows = self.ledger.rows
         name = key(Sealed, SEALED)
-        barred = {member.id: key(Barred, member.id) for member in self.genesis.members}
-        loaded = (await rows.load([name, PLAN_KEY, *barred.values()])).loaded
+        in_force = key(EpochInForce, IN_FORCE)
+        barred = {member: key(Barred, member) for member in self.membership.known_certificates}
+        loaded = (await rows.load([name, in_force, PLAN_KEY, *barred.values()])).loaded
         sealed = loaded[name]
         size = sealed.size if isinstance(sealed, Sealed) else 0
         named = tuple(member for member, row in barred.items() if loaded[row] is not None)
+        standing, leaving = loaded[in_force], ("", 0)
+        if isinstance(standing, EpochInForce):
+            leaving = (standing.leaving, standing.pending_index)
+            self.has_epoch_ended = standing.number > self.membership.current.number
         self.plan = loaded[PLAN_KEY]
-        self.agenda = Agenda(await rows.next_due_ms(), await rows.awaiting_size(), size, named, self.next_rules)
+        due_ms, awaiting = await rows.next_due_ms(), await rows.awaiting_size()
+        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving)
         self.agenda_known = True

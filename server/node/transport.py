@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import cast
 
@@ -158,7 +158,14 @@ class Connection(asyncio.Protocol):
 class Peers:
     """Mutable. All connections of one node."""
 
-    def __init__(self, certificates: Mapping[str, bytes], contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        certificates: Mapping[str, bytes],
+        contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+        callers: Collection[str] | None = None,
+    ) -> None:
+        """`certificates`: DER, of everybody who may connect. `callers`: whose calls are answered; all by default."""
+        self._callers = frozenset(certificates if callers is None else callers)
         self._members = {der: member for member, der in certificates.items()}
         self._server_context, self._client_context = contexts
         self.on_message: Receive = lambda member, frame: None
@@ -225,8 +232,12 @@ class Peers:
             await asyncio.sleep(_RECONNECT_S[0])
 
     def connected(self) -> list[str]:
-        """Members that we have a connection to."""
+        """Nodes that we have a connection to."""
         return sorted(self._outgoing)
+
+    def knows(self, member: str) -> bool:
+        """Whether a connection to this node could be told from one to anybody else."""
+        return member in self._running
 
     def send(self, member: str, frame: bytes) -> bool:
         """Send a frame to a member; False when it was dropped."""
@@ -280,6 +291,8 @@ class Peers:
         handler = self._handlers.get(method)
         head = _ANSWER_HEAD.pack(number)
         try:
+            if connection.member not in self._callers:
+                raise CallFailed("only members are answered")
             if handler is None:
                 raise CallFailed("no such call")
             connection.send(_ANSWER, head, await handler(connection.member, frame[begin:]))

@@ -21,6 +21,7 @@ from server.domain.check import BatchInvalid, SignatureCheck, check_batch, signa
 from server.domain.evidence import Barred
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items
 from server.domain.rules import Rulebook, Rules, RulesUnknown
 from server.domain.state_root import After, Manifest, Schedule, TellStateRoot, manifest_of
@@ -179,6 +180,12 @@ class Reexecution:
         """The root at every block boundary, by size."""
         self.records = 0
 
+    @property
+    def standing(self) -> EpochInForce | None:
+        """Who the members are; None where genesis names no operators."""
+        row = self.rows.by_key.get(key(EpochInForce, IN_FORCE))
+        return row if isinstance(row, EpochInForce) else None
+
     def take(self, told: BlockTold) -> End:
         """Check and execute the next block. Raises LogDiffers; the ledger then stands where it stood."""
         header, items = self._header(told)
@@ -252,11 +259,13 @@ class Reexecution:
             raise LogDiffers(
                 told.height, told.first_index, f"the seal at size {seal.size} is of another root than ours"
             )
-        members = self._genesis.members
+        standing = self.standing
+        members = standing.epoch.members if standing is not None else self._genesis.members
+        excused = standing.excused(seal.size) if standing is not None else ""
         if len(seal.signatures) != len(members):
             raise LogDiffers(told.height, told.first_index, "the seal has not one line for each member")
         for member, line in zip(members, seal.signatures, strict=True):
-            if not line and self.rows.is_barred(member.id):
+            if not line and (self.rows.is_barred(member.id) or member.id == excused):
                 continue
             public = b64u_decode(member.cosign_key)
             if not verify_cosign_line(public, self._genesis.origin, member.id, seal.size, root, line):

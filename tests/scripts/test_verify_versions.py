@@ -14,7 +14,9 @@ from verifier import ledger
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis
 from verifier.invariants import invariants
+from verifier.offices import Offices
 from verifier.report import Report, Result
+from verifier.succession import Era
 from verifier.versions import Versions
 
 
@@ -32,9 +34,12 @@ def crossed() -> tuple[World, int]:
 
 
 def see_all(entries: Iterable[bytes]) -> Versions:
-    versions = Versions(parse_genesis(encode(make_genesis())))
+    offices = Offices([Era(parse_genesis(encode(make_genesis())))])
+    versions = Versions(offices)
     for index, data in enumerate(entries):
-        versions.see(ledger._parse(data, index))
+        seen = ledger._parse(data, index)
+        offices.see(seen)
+        versions.see(seen)
     return versions
 
 
@@ -48,6 +53,14 @@ def test_versions_are_those_that_officers_have_had_begin() -> None:
     world, begin = crossed()
     assert see_all(world.entries).conclude() == (Result.OK, f"rules 1, rules 2 from block {begin} on")
     assert see_all(settled_world().entries).conclude() == (Result.OK, "rules 1")
+
+
+def test_what_officers_sign_under_unknown_rules_is_not_checked() -> None:
+    world, begin = crossed()
+    world.do("officer-street", "rules.activate", {"height": world.height + 9, "version": 3})
+    result, said = see_all(world.entries).conclude()
+    assert result is Result.NOT_CHECKED
+    assert said == f"rules 1, rules 2 from block {begin} on; what officers signed under rules 2 is not known here"
 
 
 def test_a_block_of_another_version_than_the_one_in_force_is_rejected() -> None:
@@ -84,7 +97,7 @@ def test_what_records_mean_under_unknown_rules_is_not_checked_and_all_else_is() 
     world, begin = crossed()
     genesis = parse_genesis(encode(make_genesis()))
     report = Report(ledger.CHECKS)
-    watched = invariants(genesis, world.tree.size, world.tree.root(), None, 1, {})
+    watched = invariants([Era(genesis)], world.tree.size, world.tree.root(), None, 1, {})
     del watched["seals"]  # no lines of members in this world
     assert ledger._walk(report, iter(world.entries), watched)
     for name, invariant in watched.items():

@@ -16,6 +16,7 @@ from server.consensus.events import Agenda
 from server.consensus.evidence import Evidence
 from server.ledger.block import Header
 from server.ledger.merkle import Frontier
+from tests.simulation.annals import Seen
 
 
 class OpeningsMissing(LookupError):
@@ -35,6 +36,11 @@ class LedgerState(Protocol):
     """Root of the log at every block boundary."""
     done: dict[str, str]
     """Outcome of every record, by id."""
+
+    @property
+    def epoch(self) -> Seen | None:
+        """The epoch in force; None where members never change."""
+        ...
 
     def agenda(self) -> Agenda:
         """What the state waits for."""
@@ -134,6 +140,10 @@ class Scene(Protocol):
 
     def errands(self, count: int, span_ms: int, now_ms: int) -> list[Errand]:
         """What clients do within a span of time."""
+        ...
+
+    def changes(self, count: int, span_ms: int) -> list[Errand]:
+        """Other memberships that operators want within a span of time; none where members never change."""
         ...
 
     def stored(self, address: str, height: int, ledger: LedgerState) -> list[str]:

@@ -34,10 +34,11 @@ from server.record.kind import private_fields_of
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import open_private
 from server.record.signature import verify
+from tests.simulation.annals import Seen
 from tests.simulation.application import LedgerState, OpeningsMissing
 from tests.simulation.domain_ledger import SCHEDULE, DomainLedger, Tables
 from tests.simulation.estate import Neighbourhood
-from tests.simulation.keyring import HashKeyring
+from tests.simulation.keyring import is_line_of
 
 BATCH = 12
 RULEBOOK = make_rulebook(grant_max=50)
@@ -58,9 +59,9 @@ class DomainApplication:
 
     def __init__(self, home: Neighbourhood, genesis_digest: str, address: str, held: Mapping[str, bytes]) -> None:
         self._home, self._address, self._held = home, address, held
-        self.newest, self.releases = RULEBOOK.newest, dict.fromkeys(home.organisations, FIRST_VERSION)
-        """What this node's release knows, and what the members' releases are known to know."""
-        self._keyring, self._member = HashKeyring("nobody"), address.rstrip("'")
+        self.newest, self.releases = RULEBOOK.newest, dict[str, int]()
+        """What this node's release knows, and what the other members' releases are known to know."""
+        self._member = address.rstrip("'")
         self.entries: dict[str, tuple[bytes, ...]] = {}
         """What each executed block adds to the log."""
         self._evidence: dict[str, Evidence] = {}
@@ -175,7 +176,7 @@ class DomainApplication:
         if (
             seal is None
             or not seal.sealed
-            or seal.size <= self.ledger.sealed_size
+            or seal.size < max(self.ledger.sealed_size + 1, self._seen.first_size)
             or seal.size not in self.ledger.roots
         ):
             return []
@@ -183,7 +184,7 @@ class DomainApplication:
         if not other_content and (awaited is None or awaited > seal.size):
             return []
         signed = dict(seal.lines)
-        signatures = [signed.get(member, "") for member in self._home.organisations]
+        signatures = [signed.get(member, "") for member in self._members]
         body = {"root": b64u_encode(seal.root), "signatures": signatures, "size": seal.size}
         return [encode(Derived(body, 0, str(seal.size), Seal.kind))]
 
@@ -231,7 +232,8 @@ class DomainApplication:
             raise OpeningsMissing(sorted(lacking))
 
     def _lacking(self, work: RecordWork) -> tuple[str, ...]:
-        known = {member: rules for member, rules in self.releases.items() if member not in self.ledger.barred}
+        members = [member for member in self._members if member not in self.ledger.barred]
+        known = {member: self.releases.get(member, FIRST_VERSION) for member in members}
         return activation.lacking_support(work.signed.body, {**known, self._member: self.newest})
 
     def _plan(self, items: Sequence[bytes], rules: Rules) -> tuple[list[Work], Rows]:
@@ -257,13 +259,23 @@ class DomainApplication:
             raise BatchInvalid("the entry is not of this evidence")
 
     def _check_seal(self, seal: Seal) -> None:
-        root, members = self.ledger.roots.get(seal.size), self._home.organisations
+        root, members = self.ledger.roots.get(seal.size), self._members
+        secrets, excused = self._seen.secrets, self.ledger.agenda().excused(seal.size)
         if root is None or b64u_encode(root) != seal.root or len(seal.signatures) != len(members):
             raise BatchInvalid("the seal is not of our log")
         for member, line in zip(members, seal.signatures, strict=True):
-            excused = not line and member in self.ledger.barred
-            if not excused and not self._keyring.verify_cosignature(member, seal.size, root, line):
+            if not (line == "" and member in excused) and not is_line_of(secrets[member], seal.size, root, line):
                 raise BatchInvalid("the seal is not signed by all members")
+
+    @property
+    def _seen(self) -> Seen:
+        seen = self.ledger.epoch
+        assert seen is not None, "this estate's genesis names operators"
+        return seen
+
+    @property
+    def _members(self) -> tuple[str, ...]:
+        return self._seen.members
 
     def _check_records(self, records: Sequence[RecordWork], rows: Rows) -> None:
         unknown = [work for work in records if work.envelope.jws.encode() not in self._admitted]
@@ -290,7 +302,10 @@ class DomainApplication:
             {**before.done, **done},
             before.state,
             header.height,
+            before.first_size,
         )
+        if ledger.epoch != before.epoch:
+            ledger.first_size = executed.size
         if header.height % SCHEDULE.every == 0:
             ledger.state = self._hash_state(ledger, block, executed)
         self._forget(ledger, block)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_options
 from itertools import count
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from server.consensus import commit
+from server.consensus.events import Stored
 from server.consensus.state import State
 from server.domain import (
     activation,
@@ -21,6 +24,7 @@ from server.domain import (
     check,
     execute,
     member,
+    membership,
     offer,
     plan,
     points,
@@ -31,11 +35,13 @@ from server.domain import (
 from server.domain.activation import PLAN_KEY
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.ballot import Ballot, CastBallot
+from server.domain.membership import IN_FORCE, BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
 from server.domain.motion import Turnout
 from server.domain.plan import DerivedWork
 from server.domain.rules import Rules
+from server.ledger import membership as ledger_membership
 from server.ledger.block import Header
-from server.record.kind import Context, Trust
+from server.record.kind import Context, Place, Trust
 from server.record.rows import Key, Rows, key
 from tests.simulation import domain
 from tests.simulation.domain_ledger import DomainLedger
@@ -55,10 +61,13 @@ class DomainMutant:
     """Four nodes, one of which lies in what it proposes: for what checking a proposal must notice."""
     upgrades: bool = False
     """Nodes get a later release in turn, whose rules are activated."""
+    changes: int = 0
+    """How often operators change the members."""
 
     def options(self, seed: int) -> Options:
         """What a seed runs."""
-        return days(4 if self.liars else 3, seed, twins=self.liars, upgrades=self.upgrades)
+        many = days(4 if self.liars else 3, seed, twins=self.liars, upgrades=self.upgrades)
+        return replace_options(many, changes=self.changes)
 
 
 def _move_twice(patch: pytest.MonkeyPatch) -> None:
@@ -292,6 +301,44 @@ def _begin_a_block_late(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DomainLedger, "rules", property(lambda self: activation.version_at(self.get(PLAN_KEY), self.height)))
 
 
+def _begin_at_commit(patch: pytest.MonkeyPatch) -> None:
+    access = ChangeMembers.access
+
+    def wider(self: ChangeMembers, signed: Any) -> tuple[Key, ...]:
+        return (*access(self, signed), key(EpochBegun, str(self.change.epoch + 1)))
+
+    def at_once(rows: Rows, place: Place, kind: str, name: str) -> None:
+        BeginEpoch().execute(name, rows, place)
+
+    patch.setattr(ChangeMembers, "access", wider)
+    patch.setattr(membership, "wait_for_seal", at_once)
+
+
+def _change_twice(patch: pytest.MonkeyPatch) -> None:
+    change = ChangeMembers.execute
+
+    def hasty(self: ChangeMembers, rows: Rows, context: Context) -> Any:
+        standing = rows.get(EpochInForce, IN_FORCE)
+        if standing is not None and standing.pending:
+            rows.put(replace(standing, pending=""))
+        return change(self, rows, context)
+
+    patch.setattr(ChangeMembers, "execute", hasty)
+
+
+def _change_unsigned(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ledger_membership, "_refuse_signatures", lambda *known: None)
+
+
+def _go_on_in_the_old_epoch(patch: pytest.MonkeyPatch) -> None:
+    stored = commit.on_stored
+
+    def deaf(state: State, event: Stored) -> None:
+        stored(state, replace_options(event, ends_epoch=False))
+
+    patch.setattr(commit, "on_stored", deaf)
+
+
 DOMAIN_MUTANTS = (
     DomainMutant("points arrive twice", _move_twice),
     DomainMutant("a record may be ordered again", _order_again),
@@ -319,7 +366,7 @@ DOMAIN_MUTANTS = (
     DomainMutant("attestations are not verified", _believe_attestations, range(16, 56)),
     DomainMutant("signatures are not verified", _believe_signatures),
     DomainMutant("signatures of a proposal are not verified", _believe_signatures, liars=True),
-    DomainMutant("nobody asks which timers are due", _skip("_check_timers"), range(19, 59), liars=True),
+    DomainMutant("nobody asks which timers are due", _skip("_check_timers"), range(81, 121), liars=True),
     DomainMutant("nobody asks whether a record was ordered before", _skip("_check_once"), range(10, 50), liars=True),
     DomainMutant("a state root is believed", _skip("check_state_root"), liars=True),
     DomainMutant("a state root counts rows that some have forgotten", _count_forgotten_rows),
@@ -329,5 +376,9 @@ DOMAIN_MUTANTS = (
     DomainMutant("unknown rules are taken for the newest known", _go_on_with_the_newest_known, upgrades=True),
     DomainMutant("the version is the own release's, not the header's", _take_the_own_release_s_version, upgrades=True),
     DomainMutant("a version begins one block late", _begin_a_block_late, upgrades=True),
-    DomainMutant("a seal is believed", _believe_seals, range(91, 131), liars=True),
+    DomainMutant("another membership begins as soon as it is ordered", _begin_at_commit, changes=6),
+    DomainMutant("a change is taken while another one waits", _change_twice, changes=6),
+    DomainMutant("a change is taken without everybody's signature", _change_unsigned, changes=6),
+    DomainMutant("the members of an epoch go on after its end", _go_on_in_the_old_epoch, changes=6),
+    DomainMutant("a seal is believed", _believe_seals, range(51, 131), liars=True),
 )

@@ -22,7 +22,7 @@ from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.member import attestation_bytes
 from server.domain.plan import parse_signed
 from server.ledger.block import ACCEPTED
-from server.ledger.genesis import Estate, Genesis, Officer, Organisation, Policy, estate_of
+from server.ledger.genesis import OPERATOR, ROLES, Estate, Genesis, Officer, Organisation, Policy, estate_of
 from server.ledger.merkle import root_of
 from server.limits import DAY_MS, HOUR_MS
 from server.record.canonical import b64u_encode, digest, encode
@@ -157,7 +157,7 @@ def _genesis(organisations: tuple[str, ...], created_ms: int) -> Genesis:
     return Genesis(
         created_ms=created_ms,
         estate=Estate(id="xiangshanyuan", name="香山苑"),
-        members=tuple(map(_organisation, organisations)),
+        members=tuple(map(organisation_of, organisations)),
         mode="available",
         origin="linli.example/xiangshanyuan",
         policy=policy,
@@ -165,14 +165,21 @@ def _genesis(organisations: tuple[str, ...], created_ms: int) -> Genesis:
     )
 
 
-def _organisation(name: str) -> Organisation:
-    keys = {f"{role}_key": organisation_key(name, role).public for role in ("attest", "consensus", "cosign", "log")}
+def secret_of(member: Organisation) -> str:
+    """What stands for a member's keys in cheap signatures: its id, and another word once its keys are other ones."""
+    founding = b64u_encode(organisation_key(member.id, "consensus").public)
+    return member.id if member.consensus_key == founding else f"{member.id} {member.consensus_key}"
+
+
+def organisation_of(name: str, *, with_officer: bool = True) -> Organisation:
+    """A member of this name, with the keys that it had first."""
+    keys = {f"{role}_key": organisation_key(name, role).public for role in (*ROLES, OPERATOR)}
     officer = Officer(device_key=device(f"officer-{name}").public, member=f"officer-{name}")
     return Organisation(
         **{role: b64u_encode(public) for role, public in keys.items()},
         id=name,
         name=name,
-        officers=(officer,),
+        officers=(officer,) if with_officer else (),
         transport_certificate="",
     )
 

@@ -64,6 +64,8 @@ class Options:
     """Probability that a crashed node's ledger is put back from a copy some blocks old; journal and signer are not."""
     upgrades: bool = False
     """Nodes begin with an older release and get a later one in turn, whose rules are then activated."""
+    changes: int = 0
+    """How often operators change who the members are."""
     waves: int = 0
     """How often, after everything is done, some days pass and clients come again."""
 

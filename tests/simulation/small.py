@@ -51,6 +51,10 @@ class Ledger:
             list(self.waiting), self.sealed_size, self.barred, dict(self.roots),
         )  # fmt: skip
 
+    @property
+    def epoch(self) -> None:
+        """See LedgerState."""
+
     def agenda(self) -> Agenda:
         """What the state waits for."""
         due = min(self.timers)[0] if self.timers else None
@@ -235,6 +239,10 @@ class SmallScene:
             record = f"{kind} r{index:03} {expires_ms} {account} {amount}".encode()
             found.append(Errand(due, partial(_bring, _brought(f"r{index:03}", record, expires_ms, short))))
         return found
+
+    def changes(self, count: int, span_ms: int) -> list[Errand]:
+        """See Scene: who the members are never changes."""
+        return []
 
     def stored(self, address: str, height: int, ledger: LedgerState) -> list[str]:
         """See Scene."""

@@ -2,6 +2,7 @@
 
 import enum
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import pytest
@@ -9,13 +10,14 @@ import pytest
 from server.consensus import accusation
 from server.domain import KINDS
 from server.domain.activation import ActivateRules
+from server.domain.membership import ChangeMembers
 from server.domain.ticket import Ticket
 from server.record.kind import Context, RecordKind, Role, Signed
 from server.record.rows import Key, Rows, key
 from server.record.shape import Digest, Line, Opens, RecordId
 from tests.simulation.domain_mutants import DOMAIN_MUTANTS, DomainMutant
 from tests.simulation.hash_seeds import differing_outputs
-from tests.simulation.options import days
+from tests.simulation.options import Options, days
 from tests.simulation.rules import DomainScene
 from tests.simulation.world import World, run
 
@@ -64,6 +66,27 @@ def test_a_node_that_is_put_back_to_the_older_release_stops_and_goes_on_with_the
     assert outdated > 0
 
 
+@pytest.mark.parametrize(("nodes", "first", "count"), [(3, 1, 9), (3, 10, 9), (4, 1, 6)])
+def test_no_oracle_fires_while_members_join_leave_and_take_new_keys(nodes: int, first: int, count: int) -> None:
+    changes = 0
+    for seed in range(first, first + count):
+        report = run(replace(days(nodes, seed), changes=8), DomainScene)
+        command = f"python3 scripts/simulate.py --nodes {nodes} --seeds {seed}..{seed} --rules --changes 8 --trace"
+        assert report.failures == (), command
+        changes += report.epochs - 1
+    assert changes > 2
+
+
+def test_three_become_seven_and_three_again_one_at_a_time() -> None:
+    calm = Options(3, 1, records=60, fault_ms=90_000, changes=120)
+    world = World(calm, make_scene=DomainScene)
+    assert isinstance(world.scene, DomainScene)
+    world.scene.operators.plan = [*["node.add"] * 4, *["node.remove"] * 4]
+    assert world.run().failures == ()
+    counts = [len(seen.members) for seen in world.annals.epochs]
+    assert counts[:9] == [3, 4, 5, 6, 7, 6, 5, 4, 3]
+
+
 @pytest.mark.parametrize("mutant", DOMAIN_MUTANTS, ids=lambda mutant: mutant.name)
 def test_each_broken_rule_is_caught(mutant: DomainMutant, monkeypatch: pytest.MonkeyPatch) -> None:
     World(mutant.options(1), make_scene=DomainScene)  # the neighbourhood moves in under good rules
@@ -76,13 +99,16 @@ def test_each_broken_rule_is_caught(mutant: DomainMutant, monkeypatch: pytest.Mo
 def test_every_kind_takes_effect_and_many_are_refused() -> None:
     """What the oracles see is worth something: every declared kind, and rivals, latecomers and liars."""
     outcomes: Counter[tuple[str, str]] = Counter()
-    for seed in range(41, 54):
+    for seed in range(41, 62):
         world = World(days(3, seed), make_scene=DomainScene)
         assert world.run().failures == ()
         done = world.nodes[0].application.ledger.done
         assert isinstance(world.scene, DomainScene)
         outcomes.update((kind, done[record]) for record, kind in world.scene.phones.kinds.items() if record in done)
-    assert {kind for kind, outcome in outcomes if outcome == "accepted"} == {*KINDS} - {ActivateRules.kind}
+    assert {kind for kind, outcome in outcomes if outcome == "accepted"} == {*KINDS} - {
+        ActivateRules.kind,
+        ChangeMembers.kind,
+    }, "those are the operators'"
     wanted = {
         ("ballot.cast", "ballot_already_cast"),
         ("ballot.cast", "motion_closed"),

@@ -6,7 +6,6 @@ member has had a release that knows it, and in the end all run the later one und
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ class Upgrades:
     def are_done(self) -> bool:
         """Whether every node runs the later release, under its rules, if officers are left who can activate them."""
         nodes = self._world.standing()
-        return all(node.config.rules == NEW and self._is_settled(node.application.ledger) for node in nodes)
+        return all(node.rules == NEW and self._is_settled(node.application.ledger) for node in nodes)
 
     def _is_settled(self, ledger: LedgerState) -> bool:
         assert isinstance(ledger, DomainLedger)
@@ -78,13 +77,13 @@ class Upgrades:
         """End a node's program and start another release of it."""
         self._world.note(node, f"gets the release that knows rules up to {rules}")
         node.crash()
-        node.config, node.stopped = replace(node.config, rules=rules), ""
+        node.rules, node.stopped = rules, ""
         self._known[node.member] = max(self._known[node.member], rules)
         node.boot()
 
     def _put_back(self) -> None:
         node = self._random.choice(self._world.nodes)
-        if node.config.rules == NEW:
+        if node.rules == NEW:
             self._give(node, OLD)
             self._world.at(self._random.randint(*BACK_MS), lambda: self._give(node, NEW))
 
@@ -125,7 +124,7 @@ class Upgrades:
 
     def may_stop(self, node: Node, reason: str) -> bool:
         """A node of the older release stops where the new rules begin, and has no other reason to."""
-        is_due = reason == "outdated" and node.config.rules == OLD
+        is_due = reason == "outdated" and node.rules == OLD
         self.outdated += is_due
         return is_due
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush
@@ -16,6 +16,7 @@ from server.consensus.frames import encode_frame
 from server.consensus.messages import RequestMessage
 from server.ledger.block import genesis_digest
 from server.limits import DAY_MS, HOUR_MS
+from tests.simulation.annals import Annals
 from tests.simulation.application import Brought, Errand, SceneMaker
 from tests.simulation.deceit import Liar
 from tests.simulation.faults import Faults
@@ -35,6 +36,7 @@ MEMBERS = {
     4: ("owners", "property", "steward", "street"),
     7: ("archive", "district", "owners", "property", "school", "steward", "street"),
 }
+EPOCHS_MAX = 1_000
 HEALED_WITHIN_MS = 45_000
 """After healing everything must be done within this: the longest patience, 2^5 T, and some more."""
 EVENTS_MAX = 2_000_000
@@ -66,6 +68,7 @@ class Report:
     views: int
     forks: int
     fingerprint: str
+    epochs: int = 1
 
 
 class World:
@@ -80,7 +83,8 @@ class World:
         self.options = options
         self.random = Random(f"world {options.nodes} {options.seed} {options.twins}")
         self.members = MEMBERS[options.nodes]
-        self.keyring = HashKeyring("nobody")
+        self.annals = Annals(self.members, strict=options.mode == "strict")
+        self.keyring = HashKeyring("nobody", annals=self.annals, epoch=EPOCHS_MAX)
         self.now = 0
         self.leapt_ms = 0
         self.events = 0
@@ -99,7 +103,8 @@ class World:
         self._lies = Random(f"lies {options.nodes} {options.seed} {options.liar}")
         self.liar = self.twin or (self._lies.choice(self.members) if options.liar else "")
         self.watch = Watch(self)
-        addresses = [(member, member) for member in self.members]
+        candidates = [member for member in MEMBERS[7] if member not in self.members] if options.changes else []
+        addresses = [(member, member) for member in (*self.members, *candidates)]
         addresses += [(self.twin, self.twin + "'")] if self.twin else []
         self.faults = Faults(self)
         self.nodes = [Node(self, member, address) for member, address in addresses]
@@ -134,8 +139,9 @@ class World:
         self.watch.fail(oracle, detail)
 
     def standing(self) -> list[Node]:
-        """Honest nodes that have not lost their journal."""
-        return [node for node in self.nodes if self.is_honest(node) and not node.is_lost]
+        """Honest nodes of members that have not lost their journal."""
+        members = self.annals.epochs[-1].secrets
+        return [node for node in self.nodes if self.is_honest(node) and not node.is_lost and node.member in members]
 
     def liar_at(self, node: Node) -> Liar | None:
         """The liar that speaks for a node, if it is a liar's."""
@@ -165,7 +171,7 @@ class World:
         if self.options.mute and not self.healed and self.faults.loses_all(effect.frame):
             return
         for target in self.nodes:
-            wanted = target.member != source.member if effect.to is None else target.member == effect.to
+            wanted = target.member in source.config.others if effect.to is None else target.member == effect.to
             if wanted and not (self.options.lone and not self.healed and self.faults.keeps_from(target, effect.frame)):
                 for delay in self.network.arrivals(source.address, target.address, self.now):
                     target.receive(source.member, effect.frame, delay)
@@ -199,7 +205,10 @@ class World:
     # -- clients
 
     def _add_errands(self, count: int, span_ms: int) -> None:
-        for errand in self.scene.errands(count, span_ms, self.time_ms):
+        self._add(self.scene.errands(count, span_ms, self.time_ms))
+
+    def _add(self, errands: Sequence[Errand]) -> None:
+        for errand in errands:
             self._to_bring += 1
             self.at(errand.due_ms, partial(self._run_errand, errand))
 
@@ -247,7 +256,9 @@ class World:
             self.tell(f"{self.liar} lies: {self.options.liar}")
         for node in self.nodes:
             node.boot()
-        self._add_errands(self.options.records, max(1, self.options.fault_ms * 3 // 4))
+        span_ms = max(1, self.options.fault_ms * 3 // 4)
+        self._add_errands(self.options.records, span_ms)
+        self._add(self.scene.changes(self.options.changes, span_ms))
         if self.options.fault_ms:
             self.faults.begin()
         if self.upgrades is not None:
@@ -269,6 +280,7 @@ class World:
             self.watch.max_view,
             self.watch.forks,
             self.watch.fingerprint,
+            len(self.annals.epochs),
         )
 
     def _do(self, act: Callable[[], None]) -> None:
