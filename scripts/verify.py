@@ -1,10 +1,13 @@
 """Check what is said, whoever says it: a receipt, a log, evidence of two histories. Standard library and `ecdsa` only.
 
-    python3 scripts/verify.py receipt FILE --policy POLICY [--genesis GENESIS] [--require GRADE] [--only CHECKS]
+    python3 scripts/verify.py receipt FILE --policy POLICY [--genesis GENESIS [--members SUCCESSION]]
+                                              [--require GRADE] [--only CHECKS]
     python3 scripts/verify.py split FILE --policy POLICY
     python3 scripts/verify.py log URL_OR_DIR [--sample N [--seed S]] [--fingerprint F] [--token FILE] [--openings FILE]
                                               [--only CHECKS]
 
+A node gives the files at /policy.txt, /genesis.json and /succession.json; the last one only matters where members have
+changed since genesis: then it says whose signatures count for the receipt.
 Prints one line a check. Exits 0 only when every check named was made and held, 1 when one failed, 2 when one was NOT
 CHECKED or nothing could be read. `--only` names the checks that decide (comma-separated); all are printed in any case.
 The choices of ballots are not in a log: `tallies` is NOT CHECKED where their openings are not given with --openings.
@@ -39,11 +42,13 @@ if __name__ == "__main__":
     find_ecdsa()
 
 from verifier import ledger, receipt, split
+from verifier.checkpoint import size_of
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis
 from verifier.policy import GRADES, parse_policy
 from verifier.report import EXIT_FAILED, EXIT_NOT_CHECKED, Report
 from verifier.source import SourceError, open_source, read_file
+from verifier.succession import era_of, follow
 from verifier.tallies import parse_openings
 
 
@@ -65,7 +70,11 @@ def main(arguments: Sequence[str]) -> int:
 def _examine_receipt(options: argparse.Namespace) -> Report:
     policy = parse_policy(_read_text(options.policy))
     genesis = parse_genesis(read_file(options.genesis)) if options.genesis else None
-    return receipt.examine(_read_text(options.file), policy, genesis, options.require)
+    text = _read_text(options.file)
+    if genesis and options.members:
+        genesis = era_of(follow(genesis, read_file(options.members)), size_of(text)).genesis
+        policy = genesis.policy
+    return receipt.examine(text, policy, genesis, options.require)
 
 
 def _examine_log(options: argparse.Namespace) -> Report:
@@ -95,6 +104,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     one.add_argument("file", type=Path, metavar="FILE")
     one.add_argument("--policy", type=Path, required=True, help="policy.txt: whose signatures count")
     one.add_argument("--genesis", type=Path, help="genesis.json: checks attestations, and owners that it names")
+    one.add_argument("--members", type=Path, help="succession.json: later memberships, with --genesis")
     one.add_argument("--require", choices=GRADES, default="", help="the grade it must have")
     pair = commands.add_parser("split", help="check evidence that members signed two histories")
     pair.add_argument("file", type=Path, metavar="FILE", help="what a phone exported")

@@ -12,11 +12,14 @@ from server.gateway.cache import Cache
 from server.gateway.clock import Clock
 from server.gateway.photo_workshop import PhotoWorkshop
 from server.ledger.genesis import Genesis
+from server.ledger.membership import Membership
+from server.ledger.succession import Link
 from server.node.changes import Changes
 from server.node.evidence import EvidenceDesk
 from server.node.keyring import Keys
 from server.node.node import Submission
 from server.node.photo_desk import PhotoDesk
+from server.record.kind import Trust
 from server.storage.attempts import PhoneCodeStore
 from server.storage.ledger import Ledger
 from server.storage.openings import OpeningStore
@@ -59,6 +62,10 @@ class NodeService(Protocol):
     def policy_text(self) -> str: ...
     @property
     def cluster_id(self) -> bytes: ...
+    @property
+    def membership(self) -> Membership: ...
+    @property
+    def trust(self) -> Trust: ...
     @property
     def keys(self) -> Keys: ...
     @property
@@ -104,6 +111,7 @@ class NodeService(Protocol):
     def checkpoint_time_ms(self) -> int: ...
     def cluster_status(self) -> dict[str, Any]: ...
     def ready(self) -> tuple[bool, str]: ...
+    async def succession(self) -> list[Link] | None: ...
     async def entries(self, begin: int, count: int) -> list[bytes]: ...
 
     async def share_tries(self, name: str, forget_ms: int) -> int:

@@ -14,7 +14,8 @@ from typing import Literal
 from server.consensus.block import Attachments, Block
 from server.consensus.evidence import Evidence
 
-StopReason = Literal["fork", "diverged", "twin", "halted"]
+StopReason = Literal["fork", "diverged", "twin", "outdated", "halted", "epoch"]
+"""`epoch` is no accident: the next epoch has begun, and the replica is to be built again from what is durable."""
 
 
 class Entry(IntEnum):
@@ -149,6 +150,14 @@ class PublishCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteRelease:
+    """A peer's release knows the rules up to this version; told when it is another one than before."""
+
+    member: str
+    rules: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReadBlocks:
     """Read stored blocks from this height on for a peer, within both bounds; answer BlocksRead."""
 
@@ -163,7 +172,8 @@ class Stop:
     """This replica signs nothing more. It goes on serving what it stored; the operator must look.
 
     fork: a certified block does not extend the own chain. diverged: a quorum of others executed to another state.
-    twin: something else signs with this member's key. halted: the driver said so.
+    twin: something else signs with this member's key. outdated: the next block, or a certified one, is of a version of
+    the rules that this release does not know. halted: the driver said so.
     """
 
     reason: StopReason
@@ -184,6 +194,7 @@ Effect = (
     | KeepTranscript
     | KeepEvidence
     | PublishCheckpoint
+    | NoteRelease
     | ReadBlocks
     | Stop
 )

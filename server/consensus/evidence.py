@@ -173,7 +173,7 @@ def _read_signed(statement: Statement, certifier: Certifier) -> Signed[Any]:
     if shape is None:
         raise Malformed("a statement of this type is no evidence")
     signed = read_body(shape, statement.raw, statement.signature)
-    if not certifier.signed(signed):
+    if not certifier.signed_once(signed):
         raise Malformed("a statement is not signed by the member")
     return signed
 

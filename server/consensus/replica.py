@@ -38,6 +38,7 @@ from server.consensus.messages import (
     NewViewMessage,
     Prepare,
     PrePrepareMessage,
+    Release,
     RequestMessage,
     Signed,
     Status,
@@ -69,6 +70,8 @@ class Replica:
             restored.signer,
             Statements(config.members),
         )
+        if restored.tip.height == config.base_height:
+            self._state.tip_certificate = b""
         for boundary in restored.recent:
             self._state.extend(boundary)
         self._state.truncated_height = restored.tip.height
@@ -183,7 +186,8 @@ def _on_rejected(state: State, event: events.Rejected) -> None:
 
 def _on_agenda(state: State, event: events.Agenda) -> None:
     state.agenda = event
-    state.checkpoints.excused = event.barred
+    state.stop_if_outdated(event.rules, f"block {state.height}")
+    state.checkpoints.agenda = event
     state.slot.nothing_to_build = False
     suspicion.note_wants(state)
 
@@ -218,12 +222,14 @@ def _on_received(state: State, event: events.Received) -> None:
 
 
 def _handle(state: State, carrier: str, message: Message) -> None:
+    if carrier not in state.config.members:
+        return status.serve_guest(state, carrier, message)
     if isinstance(message, EvidenceMessage):
         return accusation.on_evidence(state, message)
     accusation.observe(state, message)
     if accusation.voter_of(message) in state.culprits:
         return state.count("culprit")
-    if state.phase == "stopped" and not isinstance(message, SyncRequest | Status):
+    if state.phase == "stopped" and not isinstance(message, SyncRequest | Status | Release):
         return
     if isinstance(message, PrePrepareMessage | Signed | CommitMessage) and _keep_early(state, carrier, message):
         return
@@ -279,6 +285,7 @@ _MESSAGES: dict[type, Callable[[State, str, Any], None]] = {
     NewViewMessage: lambda state, _carrier, message: view_change.on_new_view(state, message),
     Cosign: lambda state, _carrier, message: cosigning.on_cosign(state, message),
     Status: status.on_status,
+    Release: status.on_release,
     RequestMessage: _on_request,
     Fetch: sync.on_fetch,
     BatchMessage: lambda state, _carrier, message: sync.on_batch(state, message),

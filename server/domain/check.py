@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from server.domain.activation import PLAN_KEY, version_at
 from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_order
 from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import BindDevice, Device, Nonce
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work
+from server.domain.rules import Rules
 from server.domain.state_root import TellStateRoot
 from server.ledger.block import Derived, Header, entries_root
 from server.limits import BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, BLOCK_TIMERS_MAX, NONCE_KEPT_MS, RECORD_BYTES_MAX
@@ -42,16 +45,21 @@ def check_batch(
     works: Sequence[Work],
     rows: Rows,
     due: Sequence[Timer],
+    rules: Rules,
     told: Derived | None = None,
 ) -> None:
     """Raise BatchInvalid unless an honest node could have proposed this.
 
+    `rules` are those of the header's version, which must be the one in force at its height as the rows say.
     `works` are the parsed `items`, in order; `rows` hold their access set and the sealed size; `due` are the timers not
     done with due_ms <= header.time_ms, at least the earliest BLOCK_TIMERS_MAX of them; `told` is the root of the state
     that this very block must tell (`Schedule.told_at`), as it was computed from own rows.
     """
     assert len(items) == len(works)
+    check_version(header, rows)
+    assert rules.version == header.rules, "a block is checked by the version that its header names"
     _check_sizes(header, items)
+    _check_epoch(header, rows)
     evidence, seals, roots, timers, records = _split(works)
     _check_evidence(evidence, rows)
     _check_seal(seals, rows)
@@ -60,6 +68,17 @@ def check_batch(
     _check_once(header, records, rows)
     for record in records:
         _device_point(record, rows)
+    for check in rules.checks:
+        check(header, works, rows)
+
+
+def check_version(header: Header, rows: Rows) -> None:
+    """Raise BatchInvalid unless the header names the version in force at its height (decisions 8).
+
+    `rows` hold the plan as the blocks before left it, so that every replica knows the version before it parses."""
+    wanted = version_at(rows.loaded[PLAN_KEY], header.height)
+    if header.rules != wanted:
+        raise BatchInvalid(f"it is of rules {header.rules}, at its height rules {wanted} are in force")
 
 
 def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
@@ -72,6 +91,12 @@ def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
         raise BatchInvalid("the batch is too large")
     if (header.entries_bytes, header.entries_root) != (total, entries_root(items)):
         raise BatchInvalid("the header is not of these items")
+
+
+def _check_epoch(header: Header, rows: Rows) -> None:
+    standing = rows.loaded.get(key(EpochInForce, IN_FORCE))
+    if header.epoch != (standing.number if isinstance(standing, EpochInForce) else 0):
+        raise BatchInvalid("it is not of the epoch in force")
 
 
 def _split(

@@ -18,9 +18,12 @@ from msgspec import Meta
 
 from server.domain import ROWS
 from server.domain.plan import RecordWork, parse_signed
+from server.domain.rules import Rulebook, Rules, RulesUnknown
 from server.domain.state_root import Manifest, Schedule, TellStateRoot
 from server.ledger.block import ACCEPTED, LEAF_KIND, Header, block_id, genesis_digest, genesis_tip
+from server.ledger.genesis import MEMBERS_MAX
 from server.ledger.merkle import Frontier, ProofError, leaf_hash, verify_consistency, verify_inclusion
+from server.ledger.succession import Link
 from server.limits import BLOCK_ITEMS_MAX, HISTORY_BLOCKS_MAX, INTEGER_MAX, OPENINGS_MAX
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 from server.record.rows import Row
@@ -28,7 +31,7 @@ from server.record.shape import Digest, NodeId, Shape
 from server.record.signature import commitment_of
 
 T = TypeVar("T")
-_MEMBERS_MAX = 16
+_LINKS_MAX = 1_000
 _PROOF_MAX = 128
 """An inclusion proof in a tree of 2^53 leaves has 53 hashes, a consistency proof some 106."""
 VerifyLine = Callable[[str, int, bytes, str], bool]
@@ -53,7 +56,9 @@ class Snapshot(Shape, frozen=True):
 
     entry: str
     index: Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
-    lines: Annotated[tuple[CheckpointLine, ...], Meta(max_length=_MEMBERS_MAX)]
+    lines: Annotated[tuple[CheckpointLine, ...], Meta(max_length=MEMBERS_MAX)]
+    links: Annotated[tuple[Link, ...], Meta(max_length=_LINKS_MAX)]
+    """From genesis to the members who have signed (`ledger/succession.py`)."""
     manifest: str
     proof: Proof
     root: Digest
@@ -110,8 +115,8 @@ def read_json(data: bytes, shape: type[T]) -> T:
 def check_snapshot(shown: Snapshot, quorum: int, verify: VerifyLine, schedule: Schedule, rules: int) -> Manifest:
     """The manifest of a snapshot that a quorum of members stands for. Raises JoinRefused, saying what does not hold.
 
-    Args: `quorum` of distinct members that must have cosigned (consensus.md 1.4, *committed*); `rules`: the newest
-    version of the rules that this program knows.
+    Args: `quorum` of distinct members of that time that must have cosigned (consensus.md 1.4, *committed*), whom the
+    snapshot's links prove; `rules`: the newest version of the rules that this program knows.
     """
     root = _digest(shown.root)
     signers = dict.fromkeys(line.member for line in shown.lines if verify(line.member, shown.size, root, line.text))
@@ -158,7 +163,10 @@ def check_chunk(manifest: Manifest, number: int, chunk: bytes) -> None:
 
 
 def read_rows(chunk: bytes) -> list[Row]:
-    """The rows of a chunk that was checked. Raises JoinRefused: this program has no such rows."""
+    """The rows of a chunk that was checked; members that its version of the rules had not yet have their defaults.
+
+    Raises JoinRefused: this program has no such rows.
+    """
     rows = list[Row]()
     for line in chunk.splitlines():
         try:
@@ -175,6 +183,7 @@ class History:
 
     cluster_id: bytes
     estate: str
+    rulebook: Rulebook
     manifest: Manifest
     height: int
     block_id: str
@@ -182,9 +191,9 @@ class History:
     tree: Frontier = field(default_factory=Frontier)
 
     @classmethod
-    def from_genesis(cls, cluster_id: bytes, estate: str, manifest: Manifest) -> History:
+    def from_genesis(cls, cluster_id: bytes, estate: str, rulebook: Rulebook, manifest: Manifest) -> History:
         """Of a node that has no blocks."""
-        return cls(cluster_id, estate, manifest, 0, genesis_tip(cluster_id), genesis_digest(cluster_id))
+        return cls(cluster_id, estate, rulebook, manifest, 0, genesis_tip(cluster_id), genesis_digest(cluster_id))
 
     @property
     def is_whole(self) -> bool:
@@ -234,16 +243,23 @@ class History:
         )  # fmt: skip
         if block_id(self.cluster_id, header) != leaf["block_id"]:
             raise JoinRefused(f"block {height + 1} is not the one that its leaf names")
-        works = tuple(self._work(entry) for entry in entries)
+        rules = self._find(leaf["rules"])
+        works = tuple(self._work(entry, rules) for entry in entries)
         first, nodes = tree.size, [node for content in contents for node in tree.append(leaf_hash(content))]
         return PastBlock(
             header, leaf["block_id"], _bytes(old.certificate), contents, works, _given(old.openings, works), first,
             tree.size, tree.root(), tuple(tree.peaks), leaf["state_digest"], tuple(nodes),
         )  # fmt: skip
 
-    def _work(self, entry: Mapping[str, Any]) -> RecordWork | None:
+    def _find(self, version: int) -> Rules:
         try:
-            return parse_signed(entry["record"], self.estate) if "record" in entry else None
+            return self.rulebook.find(version)
+        except RulesUnknown as error:
+            raise JoinRefused(str(error)) from None
+
+    def _work(self, entry: Mapping[str, Any], rules: Rules) -> RecordWork | None:
+        try:
+            return parse_signed(entry["record"], self.estate, rules) if "record" in entry else None
         except Malformed as error:
             raise JoinRefused(f"not a record: {error}") from None
 

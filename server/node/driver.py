@@ -50,6 +50,7 @@ class Questions(Protocol):
     async def keep_transcript(self, effect: fx.KeepTranscript) -> None: ...
     async def keep_evidence(self, effect: fx.KeepEvidence) -> None: ...
     def publish(self, effect: fx.PublishCheckpoint) -> None: ...
+    def note_release(self, effect: fx.NoteRelease) -> None: ...
     def refused(self, record_id: str) -> None: ...
     def stopped(self, effect: fx.Stop) -> None: ...
 
@@ -170,8 +171,16 @@ class Driver:
                     self._spawn(self._answer(self._questions.admit(effect)), "admit")
             case fx.ReadBlocks():
                 self._spawn(self._answer(self._questions.read_blocks(effect)), "read-blocks")
+            case _:
+                self._tell(effect)
+
+    def _tell(self, effect: fx.Effect) -> None:
+        """What needs no answer."""
+        match effect:
             case fx.PublishCheckpoint():
                 self._questions.publish(effect)
+            case fx.NoteRelease():
+                self._questions.note_release(effect)
             case fx.Refused(record_id):
                 self._questions.refused(record_id)
             case fx.Stop():

@@ -12,27 +12,32 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from server.config import Config
 from server.consensus.certificates import Certifier, read_certificate
+from server.consensus.config import Config as ReplicaConfig
 from server.consensus.messages import Commit
+from server.consensus.quorum import Quorum
 from server.domain.joining import (
     History,
     JoinRefused,
     Page,
     PastBlock,
     Snapshot,
-    VerifyLine,
     check_chunk,
     check_snapshot,
     read_json,
     whole_chunks,
 )
+from server.domain.rules import Rulebook
 from server.domain.state_root import Manifest
-from server.node.blocks import RULES
+from server.ledger.genesis import Genesis, estate_of
+from server.ledger.membership import Membership
+from server.ledger.succession import Link, SuccessionError, follow_links
+from server.node.keyring import Keys, NodeKeyring
 from server.node.snapshot_desk import CHUNK, HISTORY, SNAPSHOT, AskChunk, AskHistory
 from server.node.transport import CallFailed, Peers
 from server.record.canonical import encode
@@ -56,14 +61,67 @@ class NobodyGives(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What a joining node stands on: genesis' keys, in the forms that are asked."""
+class Members:
+    """Everybody who was a member, as links from genesis prove: who could sign what when."""
 
+    membership: Membership
+    keyring: NodeKeyring
+    certifiers: tuple[Certifier, ...]
+    """By epoch."""
+    quorum_of: Callable[[int], int]
+
+    def quorum_at(self, size: int) -> int:
+        """How many must have signed a tree of this size."""
+        return self.quorum_of(len(self.membership.epoch_of_size(size).ids))
+
+    def committed(self, past: PastBlock) -> bool:
+        """Whether the members of its epoch committed this block."""
+        epoch, height = past.header.epoch, past.header.height
+        is_known = 0 <= epoch < len(self.certifiers)
+        return is_known and self.certifiers[epoch].committed(past.certificate, height, past.block_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a joining node stands on: genesis, its own keys, and the rules that its release knows."""
+
+    genesis: Genesis
     cluster_id: bytes
-    estate: str
-    quorum: int
-    certifier: Certifier
-    verify: VerifyLine
+    rulebook: Rulebook
+    keys: Keys
+    node: str
+
+    @property
+    def estate(self) -> str:
+        """As records name it."""
+        return estate_of(self.genesis, self.cluster_id)
+
+    def quorum_of(self, members: int) -> int:
+        """How many of so many members decide."""
+        return Quorum(members, self.genesis.mode).quorum
+
+    def follow(self, links: Sequence[Link]) -> Members:
+        """All members that links prove. Raises JoinRefused."""
+        genesis, cluster_id = self.genesis, self.cluster_id
+        try:
+            membership = follow_links(genesis, cluster_id, self.estate, links, self.quorum_of)
+        except SuccessionError as error:
+            raise JoinRefused(f"the members are not proven: {error}") from None
+        keyring = NodeKeyring(self.keys, membership, genesis.origin, cluster_id, self.node)
+        certifiers = tuple(
+            Certifier(
+                ReplicaConfig(epoch.ids, self.node, cluster_id, epoch.number, observes=True, mode=genesis.mode), keyring
+            )
+            for epoch in membership.epochs
+        )
+        return Members(membership, keyring, certifiers, self.quorum_of)
+
+
+class Target(NamedTuple):
+    """The state to take, and who stands for it."""
+
+    manifest: Manifest
+    members: Members
 
 
 @dataclass(slots=True)
@@ -86,14 +144,14 @@ class Joining:
             return False
         async with self._connected():
             for _ in range(ROUNDS_MAX):
-                manifest = await self._choose()
-                if manifest is None:
+                target = await self._choose()
+                if target is None:
                     break
                 try:
-                    await self._fetch(manifest)
-                    await self._load(manifest)
+                    await self._fetch(target)
+                    await self._load(target)
                 except (NobodyGives, JoinRefused) as error:
-                    log.warning("snapshot_not_joined", height=manifest.height, reason=str(error))
+                    log.warning("snapshot_not_joined", height=target.manifest.height, reason=str(error))
                     continue
                 return True
         return False
@@ -113,46 +171,49 @@ class Joining:
 
     # -- which snapshot
 
-    async def _choose(self) -> Manifest | None:
+    async def _choose(self) -> Target | None:
         """The state to take; its proof lies in the folder. One of which something has come is gone on with."""
         held = self._held()
         shown = {member: each for member, each in (await self._seek()).items() if each is not None}
-        for member, (_, manifest) in shown.items():
-            if held is not None and manifest == held:
-                log.info("snapshot_gone_on_with", height=held.height, member=member)
+        for member, (_, target) in shown.items():
+            if held is not None and target.manifest == held.manifest:
+                log.info("snapshot_gone_on_with", height=held.manifest.height, member=member)
                 return held
         if not shown:
             return held
-        member, (raw, manifest) = max(shown.items(), key=lambda each: each[1][1].height)
+        member, (raw, target) = max(shown.items(), key=lambda each: each[1][1].manifest.height)
         await asyncio.to_thread(self.folder.begin, raw)
-        log.info("snapshot_chosen", height=manifest.height, member=member, chunks=len(manifest.chunks))
-        return manifest
+        log.info("snapshot_chosen", height=target.manifest.height, member=member, chunks=len(target.manifest.chunks))
+        return target
 
-    def _held(self) -> Manifest | None:
+    def _held(self) -> Target | None:
         """The state that was being fetched when the node ended, unless it has become useless."""
         raw = self.folder.shown()
         if raw is None:
             return None
         try:
-            manifest = self._check(raw)
+            target = self._check(raw)
         except JoinRefused as error:
             log.warning("snapshot_in_folder_refused", reason=str(error))
-            manifest = None
-        if manifest is None:
+            target = None
+        if target is None:
             self.folder.clear()
-        return manifest
+        return target
 
-    def _check(self, raw: bytes) -> Manifest | None:
-        """The manifest of a shown snapshot; None when it is too near to be worth it. Raises JoinRefused."""
-        ground, schedule = self.ground, self.ledger.rows.schedule
-        manifest = check_snapshot(read_json(raw, Snapshot), ground.quorum, ground.verify, schedule, RULES)
+    def _check(self, raw: bytes) -> Target | None:
+        """What a peer shows and who stands for it; None when it is too near to be worth it. Raises JoinRefused."""
+        shown, ground = read_json(raw, Snapshot), self.ground
+        members = ground.follow(shown.links)
+        quorum, verify = members.quorum_at(shown.size), members.keyring.verify_cosignature
+        manifest = check_snapshot(shown, quorum, verify, self.ledger.rows.schedule, ground.rulebook.newest)
         ahead = manifest.height - self.ledger.tip.height
-        return manifest if ahead >= self.config.consensus.join_behind else None
+        return Target(manifest, members) if ahead >= self.config.consensus.join_behind else None
 
-    async def _seek(self) -> dict[str, tuple[bytes, Manifest] | None]:
+    async def _seek(self) -> dict[str, tuple[bytes, Target] | None]:
         """What peers show that is far enough ahead, by member; waits for some of them, but not for long."""
-        asked: dict[str, tuple[bytes, Manifest] | None] = {}
-        wanted = len(self.config.peers) if self.ledger.tip.height == 0 else self.ground.quorum - 1
+        asked: dict[str, tuple[bytes, Target] | None] = {}
+        others = len(self.config.peers)
+        wanted = others if self.ledger.tip.height == 0 else self.ground.quorum_of(others + 1) - 1
         loop = asyncio.get_running_loop()
         end_s = loop.time() + SEEK_S
         while loop.time() < end_s and len(asked) < wanted:
@@ -164,17 +225,17 @@ class Joining:
             await asyncio.sleep(SEEK_AGAIN_S)
         return asked
 
-    async def _ask_shown(self, member: str) -> tuple[bytes, Manifest] | None:
+    async def _ask_shown(self, member: str) -> tuple[bytes, Target] | None:
         try:
             raw = await self.peers.call(member, SNAPSHOT, b"")
-            manifest = self._check(raw) if raw else None
+            target = self._check(raw) if raw else None
         except CallFailed as error:
             log.info("snapshot_not_shown", member=member, reason=str(error))
             return None
         except JoinRefused as error:
             self._note_lie(member, error)
             return None
-        return None if manifest is None else (raw, manifest)
+        return None if target is None else (raw, target)
 
     def _givers(self) -> list[str]:
         return [member for member in self.peers.connected() if member not in self._liars]
@@ -185,13 +246,13 @@ class Joining:
 
     # -- its pieces
 
-    async def _fetch(self, manifest: Manifest) -> None:
+    async def _fetch(self, target: Target) -> None:
         """Get what has not come yet: the state's chunks, then the log below it. Raises NobodyGives, OSError."""
-        for number in range(len(manifest.chunks)):
-            await self._fetch_chunk(manifest, number)
-        history = self._history(manifest)
+        for number in range(len(target.manifest.chunks)):
+            await self._fetch_chunk(target.manifest, number)
+        history = self._history(target.manifest)
         while not history.is_whole:
-            await self._fetch_page(history)
+            await self._fetch_page(history, target.members)
 
     async def _fetch_chunk(self, manifest: Manifest, number: int) -> None:
         held = await asyncio.to_thread(self.folder.chunk, number)
@@ -201,13 +262,13 @@ class Joining:
         chunk, _ = await self._ask(CHUNK, question, lambda answer: check_chunk(manifest, number, answer))
         await asyncio.to_thread(self.folder.keep_chunk, number, chunk)
 
-    async def _fetch_page(self, history: History) -> None:
+    async def _fetch_page(self, history: History, members: Members) -> None:
         begin = history.height + 1
         held = await asyncio.to_thread(self.folder.page, begin)
-        if held is not None and _holds(lambda: self._take(history, held)):
+        if held is not None and _holds(lambda: _take(history, members, held)):
             return
         question = encode(AskHistory(begin=begin, end=history.manifest.height))
-        page, _ = await self._ask(HISTORY, question, lambda answer: self._take(history, answer))
+        page, _ = await self._ask(HISTORY, question, lambda answer: _take(history, members, answer))
         await asyncio.to_thread(self.folder.keep_page, begin, page)
 
     async def _ask(self, method: str, question: bytes, check: Callable[[bytes], T]) -> tuple[bytes, T]:
@@ -228,39 +289,42 @@ class Joining:
 
     def _history(self, manifest: Manifest) -> History:
         tip, ground = self.ledger.tip, self.ground
-        tree = tip.frontier()
-        return History(ground.cluster_id, ground.estate, manifest, tip.height, tip.block_id, tip.state_digest, tree)
+        return History(
+            ground.cluster_id, ground.estate, ground.rulebook, manifest, tip.height, tip.block_id, tip.state_digest,
+            tip.frontier(),
+        )  # fmt: skip
 
-    def _take(self, history: History, raw: bytes) -> list[Committed]:
-        """The blocks of the next page, each with a certificate that holds. Raises JoinRefused."""
-        before = history.height, history.block_id, history.state_digest, history.tree
-        blocks = history.take(read_json(raw, Page))
-        try:
-            return [self._certified(past) for past in blocks]
-        except JoinRefused:
-            history.height, history.block_id, history.state_digest, history.tree = before
-            raise
-
-    def _certified(self, past: PastBlock) -> Committed:
-        height = past.header.height
-        if not self.ground.certifier.committed(past.certificate, height, past.block_id):
-            raise JoinRefused(f"block {height} has no certificate that holds")
-        first = read_certificate(Commit, past.certificate)[0].body
-        return Committed(past, first.view, first.new_view)
-
-    def _pages(self, manifest: Manifest) -> Iterator[Sequence[Committed]]:
+    def _pages(self, target: Target) -> Iterator[Sequence[Committed]]:
         """The log as it lies in the folder, checked once more."""
-        history = self._history(manifest)
+        history = self._history(target.manifest)
         while not history.is_whole:
-            yield self._take(history, self.folder.page(history.height + 1) or b"")
+            yield _take(history, target.members, self.folder.page(history.height + 1) or b"")
 
-    async def _load(self, manifest: Manifest) -> None:
+    async def _load(self, target: Target) -> None:
         """All of it into the database at once. Raises JoinRefused when the disk has changed a file since it came."""
-        ledger = self.ledger
+        ledger, manifest = self.ledger, target.manifest
         state = whole_chunks(manifest, lambda number: self.folder.chunk(number) or b"")
-        await load_snapshot(ledger.database, ledger.openings, ledger.tip, self._pages(manifest), state)
+        await load_snapshot(ledger.database, ledger.openings, ledger.tip, self._pages(target), state)
         log.info("snapshot_joined", height=manifest.height, size=manifest.size, rows=manifest.rows)
         await asyncio.to_thread(self.folder.clear)
+
+
+def _take(history: History, members: Members, raw: bytes) -> list[Committed]:
+    """The blocks of the next page, each with a certificate that holds. Raises JoinRefused."""
+    before = history.height, history.block_id, history.state_digest, history.tree
+    blocks = history.take(read_json(raw, Page))
+    try:
+        return [_certified(past, members) for past in blocks]
+    except JoinRefused:
+        history.height, history.block_id, history.state_digest, history.tree = before
+        raise
+
+
+def _certified(past: PastBlock, members: Members) -> Committed:
+    if not members.committed(past):
+        raise JoinRefused(f"block {past.header.height} has no certificate that holds")
+    first = read_certificate(Commit, past.certificate)[0].body
+    return Committed(past, first.view, first.new_view)
 
 
 def _holds(check: Callable[[], object]) -> bool:

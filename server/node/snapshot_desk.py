@@ -28,7 +28,8 @@ from server.limits import (
     SNAPSHOT_CALLS_MAX,
 )
 from server.node.parts import Parts
-from server.node.transport import CallFailed, Handler
+from server.node.successions import make_links
+from server.node.transport import CallFailed, Handler, Peers
 from server.record.canonical import b64u_encode, decode, encode
 from server.record.shape import Shape, parse
 from server.storage.stored import StoredBlock
@@ -63,14 +64,20 @@ class SnapshotDesk:
         self._free_s: dict[str, float] = {}
         """By peer, when it has been given less than its rate again (the loop's clock)."""
 
-    def serve(self, handle: Callable[[str, Handler], None]) -> None:
-        """Answer the peers' calls."""
-        handle(SNAPSHOT, lambda member, _: self._bounded(member, self._show))
-        handle(CHUNK, lambda member, payload: self._bounded(member, partial(self._chunk, payload)))
-        handle(HISTORY, lambda member, payload: self._bounded(member, partial(self._history, payload)))
+    def serve(self, peers: Peers) -> None:
+        """Answer the calls of members, and of who follows to become one."""
+        handlers: dict[str, Handler] = {
+            SNAPSHOT: lambda member, _: self._bounded(member, self._show),
+            CHUNK: lambda member, payload: self._bounded(member, partial(self._chunk, payload)),
+            HISTORY: lambda member, payload: self._bounded(member, partial(self._history, member, payload)),
+        }
+        for method, handler in handlers.items():
+            peers.handle(method, handler, for_guests=True)
 
     async def _bounded(self, member: str, find: Callable[[], Awaitable[bytes]]) -> bytes:
         """Few answers at a time, and each waits until the peer's rate allows it. Raises CallFailed."""
+        if self._parts.membership.last_height_of(member) is not None:
+            raise CallFailed("the log goes on without this member")
         if self._running[member] >= SNAPSHOT_CALLS_MAX:
             raise CallFailed("too many questions about snapshots at a time")
         self._running[member] += 1
@@ -101,10 +108,15 @@ class SnapshotDesk:
             return None
         manifest = await self._parts.snapshots.read_manifest(height)
         proof = await ledger.inclusion_proof(told.index, signed.size)
+        parts = self._parts
+        links = await make_links(ledger, parts.membership, parts.genesis.origin, parts.checkpoints.committed)
+        if links is None:
+            return None
         return Snapshot(
             entry=told.content.decode(),
             index=told.index,
             lines=tuple(CheckpointLine(member=member, text=line) for member, line in signed.lines),
+            links=tuple(links),
             manifest=manifest.decode(),
             proof=tuple(map(b64u_encode, proof)),
             root=b64u_encode(signed.root),
@@ -115,8 +127,9 @@ class SnapshotDesk:
         asked = parse(AskChunk, decode(payload))
         return await self._parts.snapshots.read_chunk(asked.height, asked.number)
 
-    async def _history(self, payload: bytes) -> bytes:
-        """A page of the log: as many blocks as fit, one at least. Raises CallFailed when they are not here."""
+    async def _history(self, member: str, payload: bytes) -> bytes:
+        """A page of the log: as many blocks as fit, one at least; openings are for members. Raises CallFailed when the
+        blocks are not here."""
         asked, ledger = parse(AskHistory, decode(payload)), self._parts.ledger
         limit = min(HISTORY_BLOCKS_MAX, asked.end - asked.begin + 1)
         end = await ledger.block(asked.end)
@@ -124,8 +137,9 @@ class SnapshotDesk:
         if end is None or not found or found[0].header.height != asked.begin:
             raise CallFailed("no such blocks here")
         blocks, room = list[OldBlock](), OPENINGS_ROOM
+        is_member = member in self._parts.membership.current.ids
         for stored in found:
-            old = await self._old_block(stored)
+            old = await self._old_block(stored, with_openings=is_member)
             room -= sum(map(len, old.openings.values()))
             if room < 0 and blocks:
                 break
@@ -133,9 +147,10 @@ class SnapshotDesk:
         proof = await ledger.consistency_proof(found[len(blocks) - 1].size, end.size)
         return encode_page(Page(blocks=tuple(blocks), proof=tuple(map(b64u_encode, proof))))
 
-    async def _old_block(self, stored: StoredBlock) -> OldBlock:
+    async def _old_block(self, stored: StoredBlock, *, with_openings: bool) -> OldBlock:
         entries = await self._parts.ledger.entries(range(stored.first_index, stored.size))
-        openings = await self._parts.attachments.read_openings([entry.record for entry in entries if entry.author])
+        records = [entry.record for entry in entries if entry.author and with_openings]
+        openings = await self._parts.attachments.read_openings(records)
         return OldBlock(
             certificate=b64u_encode(stored.certificate),
             entries=tuple(entry.content.decode() for entry in entries),

@@ -96,11 +96,18 @@ async def load_snapshot(
     and nothing has happened. Raises JoinRefused when the database no longer ends at `tip`.
     """
     tree = TreeStore(database)
-    await tree.load_edge(tip.size)
     try:
+        await database.run(partial(_expect_end, tip))
+        await tree.load_edge(tip.size)
         await database.run(partial(_load, openings, tree, tip, log, state))
     except Unexpected:
         raise JoinRefused("the database no longer ends where this node left it") from None
+
+
+async def _expect_end(tip: Tip, connection: Connection) -> None:
+    expected = Batch()
+    expected.expect(_LAST_BLOCK, tip.block_id)
+    await expected.run(connection)
 
 
 async def _load(
@@ -111,9 +118,7 @@ async def _load(
     state: Iterable[Sequence[Row]],
     connection: Connection,
 ) -> None:
-    expected = Batch()
-    expected.expect(_LAST_BLOCK, tip.block_id)
-    await expected.run(connection)
+    await _expect_end(tip, connection)
     for blocks in log:
         for batch in _log_batches(openings, tree, blocks):
             await batch.run(connection)

@@ -16,6 +16,8 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from server.domain import RULEBOOK
+from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import After, Manifest, is_forgotten, make_manifest
 from server.ledger.block import Derived
 from server.limits import SNAPSHOT_CHUNK_BYTES
@@ -58,8 +60,8 @@ class _Cutter:
 class Snapshots:
     """Mutable. Hashes the states that the log tells, and keeps the newest of them in `folder`."""
 
-    def __init__(self, ledger: Ledger, folder: Path) -> None:
-        self._ledger, self._folder = ledger, folder
+    def __init__(self, ledger: Ledger, folder: Path, rulebook: Rulebook = RULEBOOK) -> None:
+        self._ledger, self._folder, self._rulebook = ledger, folder, rulebook
         self._schedule = ledger.rows.schedule
         self._running: tuple[int, asyncio.Task[Manifest]] | None = None
 
@@ -110,7 +112,7 @@ class Snapshots:
         part = self._folder / f"{height}{_PART}"
         await asyncio.to_thread(_make_empty, part)
         cutter, hashes = _Cutter(), list[bytes]()
-        async for lines in self._pages(after.time_ms):
+        async for lines in self._pages(after.time_ms, self._rulebook.find(after.rules)):
             for chunk in cutter.take(lines):
                 hashes.append(await asyncio.to_thread(_write_chunk, part, len(hashes), chunk))
         if cutter.lines:
@@ -125,14 +127,15 @@ class Snapshots:
         header = block.header
         return After(height, block.block_id, block.size, block.root, block.state_digest, header.time_ms, header.rules)
 
-    async def _pages(self, time_ms: int) -> AsyncIterator[list[bytes]]:
-        """The lines of the state, a page at a time, in the order of (table, id)."""
+    async def _pages(self, time_ms: int, rules: Rules) -> AsyncIterator[list[bytes]]:
+        """The lines of the state, a page at a time, in the order of (table, id), in the form of its block's version."""
         for table in sorted(ROW_TABLES):
             forgets, last = ROW_TABLES[table].forgets, ""
             while True:
                 page = partial(read_lines, table=table, after=last, limit=PAGE_ROWS)
                 lines, next_ = await self._ledger.database.read(page)
-                yield [line for line in lines if not (forgets and is_forgotten(line, time_ms))]
+                kept = [line for line in lines if not (forgets and is_forgotten(line, time_ms))]
+                yield [rules.line_of(line) for line in kept] if table in rules.forms else kept
                 if next_ is None:
                     break
                 last = next_

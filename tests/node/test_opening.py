@@ -12,7 +12,11 @@ import msgspec
 import pytest
 
 from server.config import TransportSettings
-from server.node.opening import StartRefused, open_node
+from server.node.keyring import read_secret
+from server.node.opening import open_node
+from server.node.standing import StartRefused
+from server.record.canonical import b64u_encode
+from server.record.signature import NodeSigner
 from server.storage.database import DatabaseFault
 from server.storage.journal import JournalCorrupt
 from server.storage.signer import SignerRefused
@@ -67,6 +71,15 @@ async def test_keys_that_have_voted_do_not_start_with_an_empty_folder(tmp_path: 
         await run_once(alone)
     (alone.keys / "voted").unlink()
     await run_once(alone)
+
+
+async def test_keys_that_have_voted_nowhere_start_with_an_empty_folder(tmp_path: Path) -> None:
+    """New keys of a node that lost its disk, beside the mark of the old ones."""
+    alone = Alone(tmp_path)
+    (alone.keys / "voted").write_text(f"{'A' * 43}\n")
+    await run_once(alone)
+    own = b64u_encode(NodeSigner(read_secret(alone.keys / "consensus.key")).public)
+    assert (alone.keys / "voted").read_text().split() == ["A" * 43, own]
 
 
 async def test_without_its_signers_file_a_node_that_has_signed_does_not_start(tmp_path: Path) -> None:

@@ -37,11 +37,12 @@ class Durable:
 
     votes: dict[tuple[int, int], str] = field(default_factory=dict)
     prepared: dict[tuple[int, int], str] = field(default_factory=dict)
-    changes: dict[int, bytes] = field(default_factory=dict)
-    new_views: dict[int, bytes] = field(default_factory=dict)
+    changes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """By epoch and view."""
+    new_views: dict[tuple[int, int], bytes] = field(default_factory=dict)
     headers: dict[str, Header] = field(default_factory=dict)
     """Of the blocks voted for."""
-    named: dict[int, tuple[int, str]] = field(default_factory=dict)
+    named: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     """Base height and block of each NEW-VIEW."""
 
     def note(self, entry: JournalEntry) -> None:
@@ -57,11 +58,12 @@ class Durable:
         else:
             message = decode_frame(entry.data)
             if isinstance(message, ViewChangeMessage):
-                self.changes[message.change.body.view] = message.change.raw
+                change = message.change.body
+                self.changes[change.epoch, change.view] = message.change.raw
             elif isinstance(message, NewViewMessage):
                 body = message.new_view.body
-                self.new_views[body.view] = message.new_view.raw
-                self.named[body.view] = (body.base_height, body.block_id)
+                self.new_views[body.epoch, body.view] = message.new_view.raw
+                self.named[body.epoch, body.view] = (body.base_height, body.block_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,16 @@ way, and the oracles see whether it matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
+from drills.next_release import make_rulebook
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
 from server.consensus.evidence import Evidence
-from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_item
+from server.domain import activation
+from server.domain.agenda import Seal, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.check import BatchInvalid, check_batch, signature_checks
 from server.domain.evidence import OrderEvidence, evidence_item
@@ -23,6 +25,7 @@ from server.domain.joining import PastBlock
 from server.domain.member import Nonce
 from server.domain.motion import TALLY, Motion
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items, parse_signed
+from server.domain.rules import FIRST_VERSION, Rules, RulesUnknown
 from server.domain.state_root import After, Manifest, manifest_of
 from server.domain.tally import tally_body
 from server.ledger.block import Derived, Header
@@ -32,19 +35,22 @@ from server.record.kind import private_fields_of
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import open_private
 from server.record.signature import verify
+from tests.simulation.annals import Seen
 from tests.simulation.application import LedgerState, OpeningsMissing
 from tests.simulation.domain_ledger import SCHEDULE, DomainLedger, Tables
 from tests.simulation.estate import Neighbourhood
-from tests.simulation.keyring import HashKeyring
+from tests.simulation.keyring import is_line_of
 
 BATCH = 12
+RULEBOOK = make_rulebook(grant_max=50)
+"""What the later release knows; the older one knows the first version only. People grant up to 90 points."""
 
 
 @lru_cache(maxsize=1_024)
-def _parse(record: bytes, estate: str) -> RecordWork | None:
+def _parse(record: bytes, estate: str, version: int) -> RecordWork | None:
     """A record as nodes parse it; None for what is malformed. Every node asks for the same ones."""
     try:
-        return parse_signed(record.decode("ascii", "replace"), estate)
+        return parse_signed(record.decode("ascii", "replace"), estate, RULEBOOK.find(version))
     except Malformed:
         return None
 
@@ -54,7 +60,9 @@ class DomainApplication:
 
     def __init__(self, home: Neighbourhood, genesis_digest: str, address: str, held: Mapping[str, bytes]) -> None:
         self._home, self._address, self._held = home, address, held
-        self._keyring = HashKeyring("nobody")
+        self.newest, self.releases = RULEBOOK.newest, dict[str, int]()
+        """What this node's release knows, and what the other members' releases are known to know."""
+        self._member = address.rstrip("'")
         self.entries: dict[str, tuple[bytes, ...]] = {}
         """What each executed block adds to the log."""
         self._evidence: dict[str, Evidence] = {}
@@ -73,7 +81,12 @@ class DomainApplication:
     # -- records
 
     def _parse(self, record: bytes) -> RecordWork | None:
-        return self._admitted.get(record) or _parse(record, self._home.estate)
+        return self._admitted.get(record) or _parse(record, self._home.estate, self.rules)
+
+    @property
+    def rules(self) -> int:
+        """See Application. A node whose release does not know them has stopped, and only looks for what it stored."""
+        return min(self.ledger.agenda().rules, self.newest)
 
     def record_id(self, record: bytes) -> str | None:
         """The id of a well-formed record."""
@@ -97,7 +110,7 @@ class DomainApplication:
     def admits(self, record: bytes, attachments: Attachments, now_ms: int) -> bool:
         """Shape, known key, signature, openings that fit; never a rule (decisions 14)."""
         work = self._parse(record)
-        if work is None or not self._fits(work, dict(attachments), complete=True):
+        if work is None or not self._fits(work, dict(attachments), complete=True) or self._lacking(work):
             return False
         try:
             checks = signature_checks([work], self.ledger.load(work.keys))
@@ -138,6 +151,10 @@ class DomainApplication:
         """See Application."""
         self._evidence[evidence.id] = evidence
 
+    def note_release(self, member: str, rules: int) -> None:
+        """See Application."""
+        self.releases[member] = rules
+
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
         """Evidence, a seal, every due timer, records."""
         timers = [due_item(timer, self._body(timer)) for timer in self.ledger.due(time_ms)]
@@ -160,7 +177,7 @@ class DomainApplication:
         if (
             seal is None
             or not seal.sealed
-            or seal.size <= self.ledger.sealed_size
+            or seal.size < max(self.ledger.sealed_size + 1, self._seen.first_size)
             or seal.size not in self.ledger.roots
         ):
             return []
@@ -168,7 +185,7 @@ class DomainApplication:
         if not other_content and (awaited is None or awaited > seal.size):
             return []
         signed = dict(seal.lines)
-        signatures = [signed.get(member, "") for member in self._home.organisations]
+        signatures = [signed.get(member, "") for member in self._members]
         body = {"root": b64u_encode(seal.root), "signatures": signatures, "size": seal.size}
         return [encode(Derived(body, 0, str(seal.size), Seal.kind))]
 
@@ -192,18 +209,37 @@ class DomainApplication:
     def check(self, header: Header, items: Sequence[bytes]) -> bool:
         """What `Blocks.check` asks of a proposal, but for attachments, which the driver looks for."""
         try:
-            works, rows = self._plan(items)
+            rules = self._find(header)
+            works, rows = self._plan(items, rules)
             timers = self.ledger.due(header.time_ms)
-            check_batch(header, items, works, rows, timers, self._told(header.height))
+            check_batch(header, items, works, rows, timers, rules, self._told(header.height))
+            self._check_support(works)
             self._check_derived(works, timers)
             self._check_records([work for work in works if isinstance(work, RecordWork)], rows)
-        except (Malformed, BatchInvalid):
+        except (Malformed, BatchInvalid, RulesUnknown):
             return False
         return True
 
-    def _plan(self, items: Sequence[bytes]) -> tuple[list[Work], Rows]:
-        works = parse_items(items, self._home.estate, self.ledger.waits())
-        return works, self.ledger.load([*access_set(works), key(Sealed, SEALED)])
+    def _find(self, header: Header) -> Rules:
+        """The rules of a block, if this node's release knows them. Raises RulesUnknown."""
+        if header.rules > self.newest:
+            raise RulesUnknown(header.rules, self.newest)
+        return RULEBOOK.find(header.rules)
+
+    def _check_support(self, works: Sequence[Work]) -> None:
+        """What a node does not know to be supported it does not vote for now; later it may."""
+        lacking = {name for work in works if isinstance(work, RecordWork) for name in self._lacking(work)}
+        if lacking:
+            raise OpeningsMissing(sorted(lacking))
+
+    def _lacking(self, work: RecordWork) -> tuple[str, ...]:
+        members = [member for member in self._members if member not in self.ledger.barred]
+        known = {member: self.releases.get(member, FIRST_VERSION) for member in members}
+        return activation.lacking_support(work.signed.body, {**known, self._member: self.newest})
+
+    def _plan(self, items: Sequence[bytes], rules: Rules) -> tuple[list[Work], Rows]:
+        works = parse_items(items, self._home.estate, self.ledger.waits(), rules)
+        return works, self.ledger.load(access_set(works))
 
     def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
         derived = [work for work in works if isinstance(work, DerivedWork)]
@@ -224,13 +260,23 @@ class DomainApplication:
             raise BatchInvalid("the entry is not of this evidence")
 
     def _check_seal(self, seal: Seal) -> None:
-        root, members = self.ledger.roots.get(seal.size), self._home.organisations
+        root, members = self.ledger.roots.get(seal.size), self._members
+        secrets, excused = self._seen.secrets, self.ledger.agenda().excused(seal.size)
         if root is None or b64u_encode(root) != seal.root or len(seal.signatures) != len(members):
             raise BatchInvalid("the seal is not of our log")
         for member, line in zip(members, seal.signatures, strict=True):
-            excused = not line and member in self.ledger.barred
-            if not excused and not self._keyring.verify_cosignature(member, seal.size, root, line):
+            if not (line == "" and member in excused) and not is_line_of(secrets[member], seal.size, root, line):
                 raise BatchInvalid("the seal is not signed by all members")
+
+    @property
+    def _seen(self) -> Seen:
+        seen = self.ledger.epoch
+        assert seen is not None, "this estate's genesis names operators"
+        return seen
+
+    @property
+    def _members(self) -> tuple[str, ...]:
+        return self._seen.members
 
     def _check_records(self, records: Sequence[RecordWork], rows: Rows) -> None:
         unknown = [work for work in records if work.envelope.jws.encode() not in self._admitted]
@@ -242,8 +288,9 @@ class DomainApplication:
     def execute(self, block: Block) -> tuple[DomainLedger, list[str]]:
         """The ledger after the block, and the ids of its records."""
         before, header = self.ledger, block.header
-        works, rows = self._plan(block.items)
-        executed = execute_block(header, works, rows, before.frontier, self._home.trust)
+        rules = self._find(header)
+        works, loaded = self._plan(block.items, rules)
+        executed = execute_block(header, works, loaded, before.frontier, self._home.trust, rules)
         self.entries[block.block_id] = executed.entries
         outcomes = zip(works, executed.outcomes, strict=True)
         done = {work.signed.id: outcome for work, outcome in outcomes if isinstance(work, RecordWork)}
@@ -256,8 +303,11 @@ class DomainApplication:
             {**before.done, **done},
             before.state,
             header.height,
+            before.first_size,
             before.states,
         )
+        if ledger.epoch != before.epoch:
+            ledger.first_size = executed.size
         if header.height % SCHEDULE.every == 0:
             after = After(
                 header.height, block.block_id, executed.size, executed.root, executed.state_digest, header.time_ms,
@@ -295,8 +345,12 @@ class DomainApplication:
         roots = {**before.roots, **{block.size: block.root for block in past}}
         self.ledger = DomainLedger(
             tables, last.state_digest, Frontier(last.size, last.peaks), last.header.time_ms, roots,
-            {**before.done, **done}, None, last.header.height,
+            {**before.done, **done}, None, last.header.height, before.first_size,
         )  # fmt: skip
+        epoch = self.ledger.epoch
+        if epoch is not None:
+            sizes = {block.header.height: block.size for block in past}
+            self.ledger.first_size = sizes.get(epoch.first_height - 1, before.first_size)
         _hash_state(self.ledger, _after(manifest))
 
     def _forget(self, ledger: DomainLedger, block: Block) -> None:
@@ -314,9 +368,12 @@ def _after(manifest: Manifest) -> After:
 
 def _hash_state(ledger: DomainLedger, after: After) -> None:
     """From this node's own rows, those among them that others may have forgotten."""
-    rows = ((table, row) for table, rows in ledger.tables.items() for row in rows.values())
-    ledger.state = manifest_of(after, rows)
+    ledger.state = manifest_of(after, _all_rows(ledger.tables), RULEBOOK.find(after.rules))
     ledger.states = {**dict(list(ledger.states.items())[-1:]), ledger.state: ledger.tables}
+
+
+def _all_rows(tables: Tables) -> Iterator[tuple[str, Row]]:
+    return ((table, row) for table, rows in tables.items() for row in rows.values())
 
 
 def _item(evidence: Evidence) -> Derived:

@@ -130,12 +130,15 @@ class Faults:
             world.note(node, f"finds {what} in its journal" if what else "finds its journal whole")
 
     def _lose(self, node: Node) -> None:
-        """The ledger is gone; or the whole disk, if no view that the node spoke of is above where the others are."""
+        """The ledger is gone; or the whole disk, if no view that the node spoke of is above where the others are.
+
+        Where members change only the ledger goes: with other keys a node may begin at once, with its own it must not.
+        """
         world, durable = self._world, node.disk.durable
         others = [each for each in world.nodes if each is not node]
         views = [each.replica.state.view for each in others if each.replica is not None]
-        spoken = max([*durable.changes, *(view for view, _ in durable.votes)], default=0)
-        everything = bool(views) and spoken <= max(views) and self._more.random() < 0.5
+        spoken = max([*(view for _, view in durable.changes), *(view for view, _ in durable.votes)], default=0)
+        everything = bool(views) and spoken <= max(views) and self._more.random() < 0.5 and not self._options.changes
         if everything:
             voted = max((height for _, height in durable.votes), default=0)
             self._forgot[node.address] = max(voted, len(node.disk.blocks), self._forgot.get(node.address, 0))

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from server.consensus.block import make_block
 from server.consensus.certificates import Certifier, read_certificate
+from server.consensus.config import Config
 from server.consensus.messages import Commit
 from server.consensus.restored import Boundary
 from server.domain import joining
@@ -26,7 +27,7 @@ from server.ledger.block import derived_entry, derived_id
 from server.ledger.merkle import Frontier, consistency_proof, inclusion_proof, leaf_hash
 from server.record.canonical import b64u_decode, b64u_encode, decode, encode
 from tests.simulation.disk import StoredBlock
-from tests.simulation.domain import DomainApplication
+from tests.simulation.domain import RULEBOOK, DomainApplication
 from tests.simulation.domain_ledger import SCHEDULE, Tables
 from tests.simulation.keyring import HashKeyring
 
@@ -75,6 +76,7 @@ class Library:
             entry=self.contents[index].decode(),
             index=index,
             lines=tuple(CheckpointLine(member=member, text=line) for member, line in self._signed.lines),
+            links=(),
             manifest=encode(manifest).decode(),
             proof=tuple(map(b64u_encode, inclusion_proof(index, size, self.node))),
             root=b64u_encode(self._signed.root),
@@ -143,7 +145,6 @@ class Joining:
     def __init__(self, node: Node) -> None:
         self._node, self._world = node, node.world
         self._random = Random(f"joining {node.world.options.seed} {node.address} {node.incarnation} {node.world.now}")
-        self._certifier = Certifier(node.config, HashKeyring(node.member))
         self._liars: dict[str, None] = {}
         self._manifest: Manifest | None = None
         self._history: History | None = None
@@ -247,7 +248,9 @@ class Joining:
             manifest.height, manifest.block_id, manifest.size, b64u_decode(manifest.root), manifest.state_digest,
             manifest.time_ms, manifest.rules,
         )  # fmt: skip
-        forged = manifest_of(after, ((table, row) for table, of in rows.items() for row in of.values()))
+        forged = manifest_of(
+            after, ((table, row) for table, of in rows.items() for row in of.values()), RULEBOOK.find(manifest.rules)
+        )
         self._robbed = rows
         if self._deceit == "another checkpoint":
             return library.forge_checkpoint(shown, forged)
@@ -256,15 +259,17 @@ class Joining:
     def _begin_with(self, raw: bytes) -> Manifest | None:
         """Fetch this state, if it is ahead. Raises JoinRefused."""
         node = self._node
-        verify, quorum = self._world.keyring.verify_cosignature, node.config.quorum
-        manifest = joining.check_snapshot(joining.read_json(raw, Snapshot), quorum, verify, SCHEDULE, 1)
+        shown, annals = joining.read_json(raw, Snapshot), self._world.annals
+        # Whom the links would prove (tests/ledger/test_succession.py); the annals know without.
+        verify, quorum = self._world.keyring.verify_cosignature, annals.quorum(annals.of_size(shown.size))
+        manifest = joining.check_snapshot(shown, quorum, verify, SCHEDULE, node.rules)
         application = node.application
         assert isinstance(application, DomainApplication)
         if manifest.height - len(node.disk.blocks) < 1:
             node.disk.forget_pieces()
             return None
         ledger, last = application.ledger, node.disk.blocks[-1].block if node.disk.blocks else None
-        history = History.from_genesis(application.cluster_id, application.estate, manifest)
+        history = History.from_genesis(application.cluster_id, application.estate, RULEBOOK, manifest)
         if last is not None:
             history.height, history.block_id = last.height, last.block_id
             history.state_digest, history.tree = ledger.digest, ledger.frontier.copy()
@@ -314,10 +319,18 @@ class Joining:
         history = replace_fields(self._history, tree=self._history.tree.copy())
         blocks = history.take(joining.read_json(raw, Page))
         for past in blocks:
-            if not self._certifier.committed(past.certificate, past.header.height, past.block_id):
+            if not self._certifier(past.header.epoch).committed(past.certificate, past.header.height, past.block_id):
                 raise JoinRefused(f"block {past.header.height} has no certificate")
         self._history = history
         self._past += blocks
+
+    def _certifier(self, epoch: int) -> Certifier:
+        """Of the members of an epoch, whoever asks."""
+        annals, mode = self._world.annals, self._world.options.mode
+        members = annals.epochs[epoch].members if epoch < len(annals.epochs) else ()
+        cluster_id = self._node.config.cluster_id
+        config = Config(members or ("nobody",), self._node.member, cluster_id, epoch, observes=True, mode=mode)
+        return Certifier(config, HashKeyring(self._node.member, annals=annals, epoch=epoch))
 
     def _load(self) -> bool:
         """All at once, as the database's transaction does."""

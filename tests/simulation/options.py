@@ -66,6 +66,10 @@ class Options:
     """Probability that a crashed node has lost its ledger, or its whole disk, and joins by a snapshot."""
     deceive: float = 0.0
     """Probability that an answer to a joining node is wrong, or does not come."""
+    upgrades: bool = False
+    """Nodes begin with an older release and get a later one in turn, whose rules are then activated."""
+    changes: int = 0
+    """How often operators change who the members are."""
     waves: int = 0
     """How often, after everything is done, some days pass and clients come again."""
 
@@ -134,12 +138,14 @@ def _later_faults(options: Options) -> Options:
     return replace(options, crash=0.05) if options.liar == "restored" else options
 
 
-def days(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:
+def days(
+    nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset(), *, upgrades: bool = False
+) -> Options:
     """The options of a seed with leaps of time: for rules that know deadlines."""
     random = Random(f"days {nodes} {seed} {twins}")
     options = swarm(nodes, seed, twins, skip, later=False)
     records, leap, waves = random.choice([30, 45, 60]), random.choice([0, 0.05, 0.15]), random.choice([0, 1, 2])
-    options = replace(options, records=records, leap=leap, waves=waves)
+    options = replace(options, records=records, leap=leap, waves=waves, upgrades=upgrades)
     return joins(options) if _loses(nodes, seed, twins, options) else options
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from server.domain import RULEBOOK
 from server.domain.joining import History, JoinRefused, OldBlock, Page
 from server.domain.state_root import Manifest
 from server.ledger.genesis import estate_of
@@ -62,7 +63,14 @@ def take(pages: Sequence[Page], manifest: Manifest, target: Ledger) -> Iterator[
     genesis, cluster_id = make_genesis()
     tip = target.tip
     history = History(
-        cluster_id, estate_of(genesis, cluster_id), manifest, tip.height, tip.block_id, tip.state_digest, tip.frontier()
+        cluster_id,
+        estate_of(genesis, cluster_id),
+        RULEBOOK,
+        manifest,
+        tip.height,
+        tip.block_id,
+        tip.state_digest,
+        tip.frontier(),
     )
     for page in pages:
         yield [Committed(past, 0, "") for past in history.take(page)]

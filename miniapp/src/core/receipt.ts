@@ -6,13 +6,13 @@
 
 import { decodeBase64 } from './base64'
 import { isJsonObject, parseCanonicalBytes, type Json } from './canonical'
-import { CheckpointError, verifyCheckpoint, type VerifiedCheckpoint } from './checkpoint'
+import { CheckpointError, parseCheckpoint, verifyCheckpoint, type PolicySource, type VerifiedCheckpoint } from './checkpoint'
 import { parseJwk, thumbprint, type PublicJwk } from './device-key'
 import { parseEntry, type Entry } from './entry'
 import { encodeHex } from './hex'
 import { verifyJws } from './jws'
 import { leafHash, verifyInclusion } from './merkle'
-import type { Grade, Policy } from './policy'
+import type { Grade } from './policy'
 import type { TreeBranch } from './tiles'
 import { parseRecord, recordId, type RecordPayload } from './record'
 import { encodeUtf8 } from './utf8'
@@ -57,7 +57,7 @@ export interface VerifiedReceipt extends ProvenEntry {
 const SEPARATOR = '\n---\n'
 const VERSION = 'c2sp.org/tlog-proof@v1'
 
-export function verifyReceipt(text: string, policy: Policy): VerifiedReceipt {
+export function verifyReceipt(text: string, policy: PolicySource): VerifiedReceipt {
   const parts = text.split(SEPARATOR)
   if (parts.length > 2) throw new ReceiptError('form', 'more than two proofs')
   const [first, second] = parts.map((part, at) => verifyProof(at < parts.length - 1 ? part + '\n' : part, policy))
@@ -75,6 +75,17 @@ export function readBranch(text: string): { readonly note: string; readonly bran
   const parts = text.split(SEPARATOR)
   const { extra, index, hashes, note } = parseProof(parts.length > 1 ? parts[0] + '\n' : text)
   return { note, branch: { index, leaf: leafHash(encodeUtf8(readExtra(extra).entry)), proof: hashes } }
+}
+
+/** An entry and its place in the tree of a checkpoint, whose signatures are the caller's to check. Throws ReceiptError. */
+export function openProof(text: string): { readonly entry: Entry; readonly index: number; readonly note: string } {
+  const { extra, index, hashes, note } = parseProof(text)
+  const data = readExtra(extra).entry
+  const entry = attempt('entry', () => parseEntry(data))
+  if (entry.index !== index) throw new ReceiptError('index', 'entry says another index')
+  const { size, root } = attempt('checkpoint', () => parseCheckpoint(note))
+  attempt('not_in_tree', () => verifyInclusion(leafHash(encodeUtf8(data)), index, size, hashes, root))
+  return { entry, index, note }
 }
 
 interface ProofText {
@@ -98,7 +109,7 @@ function parseProof(text: string): ProofText {
   }
 }
 
-function verifyProof(text: string, policy: Policy): ProvenEntry {
+function verifyProof(text: string, policy: PolicySource): ProvenEntry {
   const proof = parseProof(text)
   const extra = readExtra(proof.extra)
   const entry = attempt('entry', () => parseEntry(extra.entry))

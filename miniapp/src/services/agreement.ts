@@ -4,7 +4,7 @@
  */
 
 import { equal } from '../core/bytes'
-import { CheckpointError, verifyCheckpoint, type VerifiedCheckpoint } from '../core/checkpoint'
+import { CheckpointError, verifyCheckpoint, type PolicySource, type VerifiedCheckpoint } from '../core/checkpoint'
 import { EvidenceError, readEvidence, verifySplitEvidence, type Offence } from '../core/evidence'
 import { gradeOf, type Policy } from '../core/policy'
 import { api } from './api'
@@ -13,7 +13,7 @@ import { doubt, observe, seenCheckpoint } from './checkpoints'
 import type { KnownEvidence } from './generated'
 import { call } from './platform'
 import { splits } from './splits'
-import { addresses, estate, TrustAlarm, trustedPolicy } from './trust'
+import { addresses, estate, TrustAlarm, trustedPolicies, trustedPolicy } from './trust'
 
 export interface Accusation {
   readonly id: string
@@ -48,7 +48,7 @@ const VOICES_MIN = 2
 export async function askAgreement(): Promise<Agreement> {
   const [policy, nodes, { nodes: organisations }] = [await trustedPolicy(), await addresses(), await estate()]
   const [notes, claims] = await Promise.all([gatherNotes(nodes), Promise.all(nodes.map((one) => gather(one, policy)))])
-  const signers = newestSigners(notes, policy)
+  const signers = newestSigners(notes, await trustedPolicies())
   const members = organisations.map((one) => one.id).filter((id) => policy.witnesses.has(id))
   const signed = members.filter((id) => signers.has(id))
   const missing = members.filter((id) => !signers.has(id))
@@ -83,7 +83,7 @@ async function tellNote(node: NodeAddress): Promise<string | undefined> {
 }
 
 /** Nodes may hold different lines of one checkpoint: together they show who signed it. */
-function newestSigners(notes: readonly string[], policy: Policy): ReadonlySet<string> {
+function newestSigners(notes: readonly string[], policy: PolicySource): ReadonlySet<string> {
   const verified = notes.map((note) => verifyOrSkip(note, policy)).filter((one) => one !== undefined)
   const newest = verified.reduce<VerifiedCheckpoint | undefined>(
     (best, one) => (best && best.size >= one.size ? best : one),
@@ -93,7 +93,7 @@ function newestSigners(notes: readonly string[], policy: Policy): ReadonlySet<st
   return new Set(same.flatMap((one) => [...one.cosigned.keys()]))
 }
 
-function verifyOrSkip(note: string, policy: Policy): VerifiedCheckpoint | undefined {
+function verifyOrSkip(note: string, policy: PolicySource): VerifiedCheckpoint | undefined {
   try {
     return verifyCheckpoint(note, policy)
   } catch (error) {

@@ -7,7 +7,7 @@ import { observe } from './checkpoints'
 import type { OutboxItem } from './outbox'
 import { call } from './platform'
 import { store } from './store'
-import { trustedPolicy } from './trust'
+import { trustedPolicies } from './trust'
 
 export interface ReceiptNote {
   readonly id: string
@@ -54,7 +54,7 @@ export async function openReceipt(id: string): Promise<OpenedReceipt | undefined
   const note = receiptNotes().find((one) => one.id === id)
   const text = store.readReceipt(id)
   if (!note || text === undefined) return undefined
-  return { note, text, receipt: verifyReceipt(text, await trustedPolicy()) }
+  return { note, text, receipt: verifyReceipt(text, await trustedPolicies()) }
 }
 
 /** Two signatures become three: asks for the newer receipt and keeps it when it verifies and says more. */
@@ -62,7 +62,7 @@ export async function upgradeReceipt(id: string): Promise<OpenedReceipt | undefi
   const held = await openReceipt(id)
   if (!held || held.receipt.grade === 'witnessed') return held
   const text = await api.receipt(id)
-  const receipt = verifyReceipt(text, await trustedPolicy())
+  const receipt = verifyReceipt(text, await trustedPolicies())
   if (receipt.record?.id !== id || !isBetter(receipt.grade, held.receipt.grade)) return held
   await observe({ note: receipt.checkpoint.note })
   keepReceipt({ ...held.note, id }, text, receipt)

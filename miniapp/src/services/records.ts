@@ -11,7 +11,7 @@ import { randomBytes, wait } from './platform'
 import { observe } from './checkpoints'
 import { keepReceipt } from './receipts'
 import { store } from './store'
-import { estate, trustedPolicy } from './trust'
+import { estate, trustedPolicies } from './trust'
 
 /** Long enough for a day without network, short enough for the nodes' table of nonces (decisions 1). */
 const LIFETIME_MS = 24 * 3_600_000
@@ -99,7 +99,7 @@ export const outbox = new Outbox(port)
 
 /** Besides what every receipt must prove: it is about this very record. */
 async function verifyFor(text: string, item: OutboxItem): Promise<VerifiedReceipt> {
-  const receipt = verifyReceipt(text, await trustedPolicy())
+  const receipt = verifyReceipt(text, await trustedPolicies())
   if (receipt.record?.id !== item.id) throw new ReceiptError('record', 'another record')
   return receipt
 }

@@ -3,8 +3,12 @@
  * all member nodes are asked at first use and must agree. From then on it is kept, and anything else is an alarm.
  */
 
+import type { PolicySource } from '../core/checkpoint'
+import { sha256 } from '../core/digest'
+import { encodeHex } from '../core/hex'
 import { parsePolicy, type Policy } from '../core/policy'
-import { exchange, parseAnswer } from './http'
+import { followLinks, policyBySize, SuccessionError, type Era, type Link } from '../core/succession'
+import { exchange, fetchBytes, NetworkError, parseAnswer } from './http'
 import { settings } from './settings'
 import { store } from './store'
 import type { Estate, NodeAddress } from './api-types'
@@ -23,6 +27,8 @@ export interface EstateTrust {
   readonly compared: readonly string[]
   readonly missing: readonly string[]
   readonly alarm?: 'differs' | 'fork'
+  /** Proven from genesis, oldest first, as soon as other members than those of genesis keep the records. */
+  readonly eras?: readonly Era[]
 }
 
 /** The nodes disagree, or no longer say what this phone first learnt. Nothing may be signed after this. */
@@ -39,6 +45,7 @@ const OWN_ORIGIN = ''
 
 /** Pages that start together meet the nodes once. */
 let meeting: Promise<EstateTrust> | undefined
+let policies: { readonly eras: readonly Era[]; readonly bySize: PolicySource } | undefined
 let policy: { readonly text: string; readonly parsed: Policy } | undefined
 
 export async function estate(): Promise<Estate> {
@@ -69,10 +76,20 @@ export function knownEstate(): Estate | undefined {
   return store.read('trust')?.estate
 }
 
+/** Of the members that keep the records now. */
 export async function trustedPolicy(): Promise<Policy> {
   const { policy: text } = await estate()
   if (policy?.text !== text) policy = { text, parsed: parsePolicy(text) }
   return policy.parsed
+}
+
+/** The policy for whatever was signed, also by members of an earlier time. */
+export async function trustedPolicies(): Promise<PolicySource> {
+  const now = await trustedPolicy()
+  const eras = store.read('trust')?.eras
+  if (!eras) return now
+  if (policies?.eras !== eras) policies = { eras, bySize: policyBySize(eras) }
+  return policies.bySize
 }
 
 export function raiseAlarm(alarm: 'differs' | 'fork'): never {
@@ -94,8 +111,10 @@ async function compareNodes(): Promise<EstateTrust> {
   const answers = await Promise.all(asked.map((node) => askOne(node)))
   const compared = asked.filter((_, at) => answers[at] !== undefined).map((node) => node.id)
   const missing = first.nodes.map((node) => node.id).filter((id) => !compared.includes(id))
-  const trust: EstateTrust = { estate: first, own, compared, missing }
-  const differs = answers.some((one) => one !== undefined && !isSameTrust(one, first))
+  const eras = await provenEras(first, LINLI_ESTATE ?? undefined)
+  if (LINLI_ESTATE && !eras && !isSameTrust(first, LINLI_ESTATE)) throw new TrustAlarm('differs')
+  const trust: EstateTrust = { estate: first, own, compared, missing, ...(eras ? { eras } : {}) }
+  const differs = answers.some((one) => one !== undefined && !agrees(one, first, eras))
   store.write('trust', differs ? { ...trust, alarm: 'differs' } : trust)
   if (differs) throw new TrustAlarm('differs')
   return trust
@@ -110,9 +129,72 @@ export async function refreshEstate(): Promise<Estate> {
   // An alarm that was raised while the node was asked stays.
   const now = store.read('trust') ?? known
   if (now.alarm) throw new TrustAlarm(now.alarm)
-  if (!isSameTrust(fresh, now.estate)) raiseAlarm('differs')
-  store.write('trust', { ...now, estate: fresh })
+  if (isSameTrust(fresh, now.estate)) {
+    store.write('trust', { ...now, estate: fresh })
+    return fresh
+  }
+  // A node that is behind still tells members of an earlier time: what this phone knows stays.
+  if (agrees(fresh, now.estate, now.eras)) return now.estate
+  const eras = await provenEras(fresh, now.estate)
+  if (!eras) return now.estate
+  store.write('trust', { ...(store.read('trust') ?? now), estate: fresh, eras })
   return fresh
+}
+
+/** Whether a node tells what is trusted, now or at an earlier time. */
+function agrees(told: Deciding, known: Deciding, eras: readonly Era[] | undefined): boolean {
+  if (isSameTrust(told, known)) return true
+  return told.genesis_sha256 === known.genesis_sha256 && !!eras?.some((era) => era.policy === told.policy)
+}
+
+/**
+ * The eras from genesis to what a node tells, proven here by nothing but genesis (core/succession). Undefined while the
+ * members are those of genesis, and when no node can show the links now. Throws TrustAlarm when they lead elsewhere, or
+ * do not hold `known`, what this phone has trusted so far.
+ */
+async function provenEras(told: Estate, known: Deciding | undefined): Promise<readonly Era[] | undefined> {
+  if (known && told.genesis_sha256 !== known.genesis_sha256) raiseAlarm('differs')
+  const files = await askSuccession(told)
+  if (!files) return undefined
+  if (files.links.length === 0) {
+    if (known && told.policy !== known.policy) raiseAlarm('differs')
+    return undefined
+  }
+  const eras = followOrAlarm(files.genesis, files.links)
+  const policies = eras.map((era) => era.policy)
+  if (policies[policies.length - 1] !== told.policy || (known && !policies.includes(known.policy))) raiseAlarm('differs')
+  return eras
+}
+
+function followOrAlarm(genesis: Uint8Array, links: readonly Link[]): readonly Era[] {
+  try {
+    return followLinks(genesis, links)
+  } catch (error) {
+    if (error instanceof SuccessionError) raiseAlarm('differs')
+    throw error
+  }
+}
+
+interface SuccessionFiles {
+  readonly genesis: Uint8Array
+  readonly links: readonly Link[]
+}
+
+/** From the first node that shows them; genesis counts by its hash, whoever sends it. */
+async function askSuccession(told: Estate): Promise<SuccessionFiles | undefined> {
+  const urls = told.nodes.map((node) => node.url).filter((url) => url !== '')
+  for (const address of LINLI_ESTATE ? urls : [OWN_ORIGIN, ...urls]) {
+    try {
+      const answer = await exchange(address + '/succession.json', { timeoutMs: 5_000 })
+      const { links } = parseAnswer<{ links: readonly Link[] }>(answer)
+      const genesis = links.length === 0 ? new Uint8Array() : await fetchBytes(address + '/genesis.json', 5_000)
+      if (links.length === 0 || encodeHex(sha256(genesis)) === told.genesis_sha256) return { genesis, links }
+    } catch (error) {
+      // Who answers, but has no links to show, proves nothing; the node after may be reached where this one is not.
+      if (!(error instanceof NetworkError)) return { genesis: new Uint8Array(), links: [] }
+    }
+  }
+  return undefined
 }
 
 async function askFirst(known: readonly NodeAddress[] = LINLI_ESTATE?.nodes ?? []): Promise<Estate> {
@@ -139,7 +221,7 @@ async function askOwnId(): Promise<string> {
 }
 
 function checkCompiled(answer: Estate): Estate {
-  if (LINLI_ESTATE && !isSameTrust(answer, LINLI_ESTATE)) throw new TrustAlarm('differs')
+  if (LINLI_ESTATE && answer.genesis_sha256 !== LINLI_ESTATE.genesis_sha256) throw new TrustAlarm('differs')
   return answer
 }
 

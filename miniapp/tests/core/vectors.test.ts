@@ -14,6 +14,8 @@ import { verifyConsistency, verifyInclusion } from '../../src/core/merkle'
 import { gradeOf, parsePolicy } from '../../src/core/policy'
 import { ReceiptError, verifyReceipt } from '../../src/core/receipt'
 import { estateName, open, parseRecord, recordId } from '../../src/core/record'
+import { followLinks, policyBySize, type Link } from '../../src/core/succession'
+import { encodeUtf8 } from '../../src/core/utf8'
 import { rootOf, leafOf } from './log-builder'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../../schemas/vectors')
@@ -48,6 +50,31 @@ function decide({ valid }: Case, action: () => void): void {
   if (valid) expect(failure).toBeUndefined()
   else expect(failure).toBeInstanceOf(Error)
 }
+
+interface Succession {
+  readonly links: readonly Link[]
+  readonly eras: readonly { readonly first_size: number; readonly policy: string }[]
+}
+
+describe('successions', () => {
+  const file = read<Succession>('successions') as File<Succession> & { readonly genesis: string }
+  it.each(file.cases)('$name', (one) => {
+    decide(one, () => {
+      const eras = followLinks(encodeUtf8(file.genesis), one.links)
+      if (!one.valid) return
+      expect(eras.map(({ firstSize, policy }) => ({ first_size: firstSize, policy }))).toEqual(one.eras)
+    })
+  })
+
+  it('of a tree of each size those count that were members then', () => {
+    const { eras } = file.cases.find((one) => one.name === 'one change after the other')!
+    const bySize = policyBySize(eras.map((era) => ({ policy: era.policy, firstSize: era.first_size })))
+    for (const [at, era] of eras.entries()) {
+      expect(bySize(era.first_size)).toEqual(parsePolicy(era.policy))
+      if (at > 0) expect(bySize(era.first_size - 1)).toEqual(parsePolicy(eras[at - 1]!.policy))
+    }
+  })
+})
 
 describe.each([
   ['base64', decodeBase64, encodeBase64],
