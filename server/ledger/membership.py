@@ -128,6 +128,13 @@ class Membership(msgspec.Struct, frozen=True):
         """
         return next(epoch for epoch in reversed(self.epochs) if epoch.first_size <= size)
 
+    def last_height_of(self, node: str) -> int | None:
+        """The last block of the last epoch in which `node` was a member; None for a member, and for who never was."""
+        last = next((epoch for epoch in reversed(self.epochs) if node in epoch.ids), None)
+        if last is None or last is self.current:
+            return None
+        return self.epochs[last.number + 1].first_height - 1
+
     @property
     def known_certificates(self) -> dict[str, str]:
         """The transport certificate of everybody who is or was a member: who was put out may ask until when."""
