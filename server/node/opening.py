@@ -152,8 +152,11 @@ async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
     parts, config = node.parts, node.config
     ledger = parts.ledger
     has_blocks = ledger.tip.height > 0
+    mark, own = Path(config.node.keys) / "voted", b64u_encode(parts.keys.consensus.public)
+    if not has_blocks:
+        _check_mark(mark, own, data)
     if parts.keyring.is_member:
-        _mark_beginning(Path(config.node.keys), parts.keys.consensus.public, data, is_empty=not has_blocks)
+        _mark_beginning(mark, own)
     journal = await asyncio.to_thread(Journal.open, data / "journal", expected=has_blocks)
     stack.callback(journal.close)
     # Blocks alone do not say that it has signed: it may have ended between storing its first one and signing that.
@@ -190,16 +193,23 @@ async def _listen(node: Node) -> None:
         raise StartRefused(f"cannot listen for peers on {transport.host}:{transport.port}: {error.strerror}") from None
 
 
-def _mark_beginning(keys: Path, own: bytes, data: Path, *, is_empty: bool) -> None:
-    """Note beside the keys that this one votes from now on; refuse an empty folder when it did before.
+def _marked(mark: Path) -> list[str]:
+    return mark.read_text("ascii").split() if mark.exists() else []
+
+
+def _mark_beginning(mark: Path, own: str) -> None:
+    """Note beside the keys that this one votes from now on."""
+    known = _marked(mark)
+    if own not in known:
+        replace_file(mark, "\n".join([*known, own, ""]).encode())
+
+
+def _check_mark(mark: Path, own: str, data: Path) -> None:
+    """Refuse a folder without a journal for a key that has voted, whether it is a member's now or will be found to be.
 
     The ledger cannot tell: it was lost with the journal. Keys and data are seldom lost together. Raises StartRefused.
     """
-    mark, name = keys / "voted", b64u_encode(own)
-    known = mark.read_text("ascii").split() if mark.exists() else []
-    if name not in known:
-        replace_file(mark, "\n".join([*known, name, ""]).encode())
-    elif is_empty and not (data / "journal").exists():
+    if own in _marked(mark) and not (data / "journal").exists():
         raise StartRefused(
             f"{data} holds no journal, but this node has voted before ({mark} says so), and may have voted what it no "
             "longer knows. Put the folder back as it was at its end. If that cannot be, let the operators agree on new "
