@@ -168,13 +168,20 @@ class Answers:
         self._parts.releases[effect.member] = effect.rules
 
     async def read_blocks(self, effect: fx.ReadBlocks) -> ev.Event:
-        """Stored blocks for a peer that is behind, with their openings."""
-        ledger = self._parts.ledger
+        """Stored blocks for a peer that is behind.
+
+        Openings are for members: who only follows is given none. Who was put out is shown how that came, and no more.
+        """
+        ledger, membership = self._parts.ledger, self._parts.membership
+        end, is_member = membership.last_height_of(effect.to), effect.to in membership.current.ids
         found = await ledger.blocks(effect.from_height, effect.blocks_max, effect.bytes_max)
-        blocks = [(await self._block(stored), stored.certificate) for stored in found]
+        shown = [stored for stored in found if end is None or stored.header.height <= end]
+        blocks = [(await self._block(stored, with_openings=is_member), stored.certificate) for stored in shown]
         return ev.BlocksRead(effect.to, tuple(blocks))
 
-    async def _block(self, stored: StoredBlock) -> Block:
+    async def _block(self, stored: StoredBlock, *, with_openings: bool) -> Block:
+        if not with_openings:
+            return Block(stored.block_id, stored.header, stored.items, ())
         entries = await self._parts.ledger.entries(range(stored.first_index, stored.size - 1))
         openings = await self._parts.attachments.read_openings([entry.record for entry in entries if entry.author])
         return Block(stored.block_id, stored.header, stored.items, tuple(sorted(openings.items())))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,13 @@ async def check_log(town: Town, node: NodePlace) -> bool:
     return done.returncode == 0
 
 
+def count_openings(node: NodePlace) -> int:
+    """How many private values a node's database holds."""
+    with closing(sqlite3.connect(node.folder / "data" / "node.db")) as database:
+        [count] = database.execute("SELECT COUNT(*) FROM opening").fetchone()
+    return int(count)
+
+
 async def join(town: Town) -> NodePlace:
     """The newcomer follows first, and is a member from the next epoch on."""
     newcomer = invite(town)
@@ -142,6 +151,8 @@ async def join(town: Town) -> NodePlace:
         return size == (await town.sizes(town.cluster.nodes[0]))[0]
 
     await town.wait_until(follows)
+    assert count_openings(town.cluster.nodes[0]) > 0
+    assert count_openings(newcomer) == 0, "what is private is for members"
     status, said = await town.ask(newcomer, "/readyz")
     assert (status, "follows only" in said["reason"]) == (503, True)
     public = keys.read_organisation(newcomer.folder / "public.json")

@@ -349,3 +349,11 @@ GOOD = signed(adding(START, "tenants"))
 def test_what_is_no_change_is_malformed(bad: SignedChange) -> None:
     with pytest.raises(Malformed):
         parse_change(encode(bad))
+
+
+def test_who_was_put_out_may_see_how_that_came_and_no_more() -> None:
+    joined = begun(START, adding(START, "tenants"), 10, 30)
+    left = begun(joined, removing(joined, "street"), 20, 60)
+    later = begun(left, adding(left, "union"), 30, 90)
+    assert later.last_height_of("street") == 20
+    assert [later.last_height_of(node) for node in ("owners", "union", "watch")] == [None, None, None]
