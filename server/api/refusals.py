@@ -152,7 +152,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "Every member that stays or joins must sign with its operator key, and nobody else.",
     ),
     "officer_known": (
-        "新单位的负责人已经是本小区的成员，请先不带负责人加入，再授予职务。",
-        "An officer of the new member is known here already: let it join without officers, and grant the role after.",
+        "新单位的负责人或其设备在本账本已有登记，请另选一人，用新的设备密钥。",
+        "An officer of the new member, or his device, is known here already: name another person, with a new device key.",
     ),
 }

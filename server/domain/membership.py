@@ -138,7 +138,7 @@ class ChangeMembers(RecordKind, frozen=True):
         KEY_USED = "key_used"
         SIGNATURES = "signatures"
         OFFICER_KNOWN = "officer_known"
-        """An officer of whoever joins is somebody already: people join before their organisation, without a role."""
+        """An officer of whoever joins, or his device, is known already: no change gives an office to who had none."""
 
     permanent: ClassVar[frozenset[str]] = frozenset({"no_operators", "change_malformed", "epoch_passed"})
 

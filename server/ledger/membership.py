@@ -53,12 +53,8 @@ class SignedChange(Shape, frozen=True):
 
 
 class ChangeRefusal(enum.Enum):
-    """Why a change can have no effect, in order of precedence."""
+    """Why a change can have no effect on an epoch, in order of precedence."""
 
-    NO_OPERATORS = "no_operators"
-    """Genesis names no operator keys."""
-    CHANGE_PENDING = "change_pending"
-    """One at a time: the change before is not sealed yet."""
     EPOCH_PASSED = "epoch_passed"
     """It was signed for another epoch than the one in force."""
     NOT_ONE_STEP = "not_one_step"

@@ -73,7 +73,7 @@ class InstanceGuard:
         """Announce this process to one peer until cancelled; `on_twin(peer)` once another one is proven."""
         asked_s: float | None = None
         while True:
-            if member not in self._peers.connected():
+            if not self._peers.reaches(member):
                 await asyncio.sleep(SEEK_S)
                 continue
             asked_s = self._now_s() if asked_s is None else asked_s

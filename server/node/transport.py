@@ -164,7 +164,10 @@ class Peers:
         contexts: tuple[ssl.SSLContext, ssl.SSLContext],
         callers: Collection[str] | None = None,
     ) -> None:
-        """`certificates`: DER, of everybody who may connect. `callers`: whose calls are answered; all by default."""
+        """`certificates`: DER, of everybody who may connect. `callers`: the members among them; all by default.
+
+        The others are guests: they are sent frames that answer theirs, and neither asked nor given anything by calls.
+        """
         self._callers = frozenset(certificates if callers is None else callers)
         self._members = {der: member for member, der in certificates.items()}
         self._server_context, self._client_context = contexts
@@ -235,8 +238,12 @@ class Peers:
             await asyncio.sleep(_RECONNECT_S[0])
 
     def connected(self) -> list[str]:
-        """Nodes that we have a connection to."""
-        return sorted(self._outgoing)
+        """Members that we have a connection to: whom calls go to, with all that is private in them."""
+        return sorted(self._callers.intersection(self._outgoing))
+
+    def reaches(self, node: str) -> bool:
+        """Whether we have a connection to this node, be it a member's or a guest's."""
+        return node in self._outgoing
 
     def knows(self, member: str) -> bool:
         """Whether a connection to this node could be told from one to anybody else."""

@@ -74,7 +74,7 @@ export const refusalsEn: Record<RefusalCode, string> = {
   offer_not_found: 'This code is not known.',
   offer_too_long: 'The code would be valid for too long.',
   offer_unknown: 'This code is not known; please check it.',
-  officer_known: 'An officer of the new member is known here already; let it join without officers.',
+  officer_known: 'An officer of the new member, or his device, is known here already; name another person, with a new device key.',
   organisation_unknown: 'No such organisation takes part here. Choose another one.',
   over_grant_cap: 'This is more than one grant may give.',
   person_details_bad: 'This is not right. Please compare it with the document.',

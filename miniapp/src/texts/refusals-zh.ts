@@ -74,7 +74,7 @@ export const refusalsZh: Record<RefusalCode, string> = {
   offer_not_found: '没有这个兑换码。',
   offer_too_long: '兑换码的有效期太长。',
   offer_unknown: '没有这个兑换码，请核对后重试。',
-  officer_known: '新单位的负责人已经是本小区的成员，请先不带负责人加入，再授予职务。',
+  officer_known: '新单位的负责人或其设备在本账本已有登记，请另选一人，用新的设备密钥。',
   organisation_unknown: '没有这个单位，请重新选择。',
   over_grant_cap: '一次发放的积分超过上限。',
   person_details_bad: '填写的内容不对，请核对证件后重填。',
