@@ -97,16 +97,18 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _check_liar(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    from tests.simulation.liars import NAMES
+    from tests.simulation.liars import KEEPS_OLD_KEYS, NAMES, WITH_CHANGES
 
-    if options.liar and options.liar not in NAMES:
-        parser.error(f"--liar is one of {', '.join(NAMES)}")
+    if options.liar and options.liar not in (*NAMES, *WITH_CHANGES):
+        parser.error(f"--liar is one of {', '.join((*NAMES, *WITH_CHANGES))}")
     if options.liar and options.nodes == 1:
         parser.error("a liar needs more than one node")
     if options.upgrades and (options.liar or not options.rules):
         parser.error("--upgrades goes with --rules, where nobody lies")
-    if options.liar not in ("", "twin") and options.rules:
-        parser.error("with --rules the only liar is twin: a second copy, which lies in what it proposes")
+    if options.liar not in ("", "twin", KEEPS_OLD_KEYS) and options.rules:
+        parser.error(f"with --rules the only liars are twin, which lies in what it proposes, and {KEEPS_OLD_KEYS}")
+    if options.liar == KEEPS_OLD_KEYS and not options.changes:
+        parser.error(f"{KEEPS_OLD_KEYS} needs --changes: else no key is ever retired")
 
 
 def _seeds(text: str) -> range:

@@ -27,6 +27,11 @@ class Certifier:
         self._good: dict[tuple[bytes, bytes], None] = {}
         """Statements lately found good, by type and body and by signature: certificates bring them again."""
 
+    @property
+    def config(self) -> Config:
+        """Against what it checks."""
+        return self._config
+
     def signed(self, statement: Signed[B]) -> bool:
         """Whether a member of this epoch signed it."""
         body = statement.body

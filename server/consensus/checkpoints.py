@@ -86,6 +86,11 @@ class Checkpoints:
         others = [lines[size].root for lines in self._lines.values() if size in lines]
         return any(others.count(root) >= self._config.quorum for root in others if root != boundary.root)
 
+    def is_own(self, size: int, root: bytes) -> bool:
+        """Whether the own log had this root at this size, as far as its boundaries are remembered."""
+        boundary = self._boundaries.get(size)
+        return boundary is not None and boundary.root == root
+
     def height_of(self, size: int) -> int:
         """Height of the own block that ends at this size, or 0 when it is none or forgotten."""
         boundary = self._boundaries.get(size)

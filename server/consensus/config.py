@@ -54,6 +54,28 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """Where an earlier epoch ended, and whose keys ended with it: what tells a signature that came too late.
+
+    `entry` is the log's last entry of the epoch, as it stands there: the leaf of its last block, `block_id` at
+    `height`; the log with it has `size` entries. `voters` and `cosigners`: members whose consensus key, or cosign key,
+    the next epoch does not name any more.
+    """
+
+    epoch: int
+    height: int
+    size: int
+    block_id: str
+    entry: bytes
+    voters: tuple[str, ...] = ()
+    cosigners: tuple[str, ...] = ()
+
+    def key_name(self, member: str) -> str:
+        """What the log names a key by that was retired here: whose it was, and the last epoch that it was good in."""
+        return f"{member}/{self.epoch}"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The cluster in one epoch, and this node's place in it. `members` in the order of their ids.
 
@@ -72,6 +94,8 @@ class Config:
     """Id of that one before; empty for genesis."""
     first_size: int = 0
     """Of the tree when the epoch began: the smallest that its members cosign."""
+    endings: tuple[Ending, ...] = ()
+    """Of the epochs before, in their order."""
     mode: Mode = "available"
     timeouts: Timeouts = Timeouts()
     observes: bool = False
@@ -86,6 +110,13 @@ class Config:
     def __post_init__(self) -> None:
         if not (self.observes or self.me in self.members) or len(dict.fromkeys(self.members)) != len(self.members):
             raise ValueError("this node must observe, or be one of the members, each of them named once")
+
+    @property
+    def retired_keys(self) -> tuple[str, ...]:
+        """All keys that were retired, by their names."""
+        return tuple(
+            ending.key_name(member) for ending in self.endings for member in sorted({*ending.voters, *ending.cosigners})
+        )
 
     @property
     def quorum(self) -> int:

@@ -12,7 +12,9 @@ from enum import IntEnum
 from typing import Literal
 
 from server.consensus.block import Attachments, Block
+from server.consensus.config import Ending
 from server.consensus.evidence import Evidence
+from server.consensus.messages import Cosign
 
 StopReason = Literal["fork", "diverged", "twin", "outdated", "halted", "epoch"]
 """`epoch` is no accident: the next epoch has begun, and the replica is to be built again from what is durable."""
@@ -138,6 +140,15 @@ class KeepEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class ProveRetired:
+    """A line with a retired key under a tree of the own log: prove that the end of that epoch is in it; the evidence
+    comes back as Accused."""
+
+    line: Cosign
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
 class PublishCheckpoint:
     """The cosignatures now held of a block boundary: those of a quorum at least. Supersedes what was told of `size`."""
 
@@ -193,6 +204,7 @@ Effect = (
     | Store
     | KeepTranscript
     | KeepEvidence
+    | ProveRetired
     | PublishCheckpoint
     | NoteRelease
     | ReadBlocks

@@ -121,6 +121,13 @@ class Agenda:
     rules: int = 1
     leaving: str = ""
     leaving_index: int = 0
+    retired: tuple[str, ...] = ()
+    """Keys that ordered evidence names for what they signed after they were retired: `<member>/<epoch>`."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Culprits and retired keys that ordered evidence names: no other block says it again."""
+        return (*self.barred, *self.retired)
 
     def excused(self, size: int) -> tuple[str, ...]:
         """Whose signatures a seal of `size` entries does not wait for."""

@@ -24,3 +24,8 @@ class Keyring(Protocol):
         """Whether `line` is `member`'s cosignature of (size, root) with its key of the epoch whose members sign trees
         of this size; False for every bad input."""
         ...
+
+    def verify_line_of(self, member: str, epoch: int, size: int, root: bytes, line: str) -> bool:
+        """Whether `line` is a cosignature of (size, root) with the key that `member` had in this epoch, whoever signs
+        trees of this size; False for every bad input."""
+        ...

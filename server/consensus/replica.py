@@ -17,7 +17,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from server.consensus import accusation, commit, cosigning, events, normal, status, suspicion, sync, view_change
+from server.consensus import (
+    accusation,
+    commit,
+    cosigning,
+    events,
+    normal,
+    retired,
+    status,
+    suspicion,
+    sync,
+    view_change,
+)
 from server.consensus.block import pack_attachments, unpack_attachments
 from server.consensus.certificates import Certifier
 from server.consensus.checkpoints import Checkpoints
@@ -77,9 +88,7 @@ class Replica:
         self._state.truncated_height = restored.tip.height
         restore_entries(self._state, restored.journal)
         for packed in restored.evidence:
-            evidence = unpack_evidence(packed)
-            self._state.evidence[evidence.id] = evidence
-            self._state.culprits[evidence.culprit] = None
+            accusation.recall(self._state, unpack_evidence(packed))
 
     def __repr__(self) -> str:
         state, slot = self._state, self._state.slot
@@ -222,6 +231,7 @@ def _on_received(state: State, event: events.Received) -> None:
 
 
 def _handle(state: State, carrier: str, message: Message) -> None:
+    retired.observe(state, message)
     if carrier not in state.config.members:
         return status.serve_guest(state, carrier, message)
     if isinstance(message, EvidenceMessage):

@@ -101,6 +101,8 @@ class State:
     """All that is known, by id."""
     culprits: dict[str, None] = field(default_factory=dict)
     """Whom evidence names, in the order of its discovery: no vote of theirs is counted any more."""
+    retired: dict[str, Evidence] = field(default_factory=dict)
+    """What proves that retired keys went on signing, by `<member>/<epoch>`: one for each key."""
     recent: dict[int, str] = field(default_factory=dict)
     """Ids of the last own blocks, by height."""
     backoff: int = 0

@@ -122,11 +122,15 @@ def on_status(state: State, sender: str, status: Status) -> None:
 
 
 def _send_evidence(state: State, sender: str, status: Status) -> None:
-    """The first evidence against each culprit that the peer does not know."""
+    """The first evidence against each culprit that the peer does not know, and of each retired key."""
     unknown = [culprit for culprit in state.culprits if culprit not in status.accused]
     for culprit in unknown:
         known = next(evidence for evidence in state.evidence.values() if evidence.culprit == culprit)
         state.send(EvidenceMessage(known.packed), sender)
+    # A STATUS has no place to say which of these it knows: they are told until they stand in the log.
+    for key, retired in state.retired.items():
+        if key not in state.agenda.retired:
+            state.send(EvidenceMessage(retired.packed), sender)
 
 
 def _send_transcript(state: State, sender: str, status: Status) -> None:

@@ -13,6 +13,7 @@ from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, Epoc
 from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
+from server.domain.retirement import OrderRetiredKey, RetiredKey
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
 from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import TellStateRoot
@@ -40,7 +41,9 @@ _KINDS: tuple[type[RecordKind], ...] = (
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
-_DERIVED: tuple[type[DerivedKind], ...] = (OrderEvidence, Seal, TellStateRoot, TallyMotion, ConfirmTicketByTime)
+_DERIVED: tuple[type[DerivedKind], ...] = (
+    OrderEvidence, OrderRetiredKey, Seal, TellStateRoot, TallyMotion, ConfirmTicketByTime,
+)  # fmt: skip
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
 
@@ -49,7 +52,7 @@ FINALS = {kind.kind: kind for kind in _FINALS}
 """What happens to rows that waited for a seal; part of the seal's entry."""
 
 _ROWS: tuple[type[Row], ...] = (
-    Approval, Barred, Device, Member, Nonce, Roll, RollHead, Sealed, SealWait, Timer,
+    Approval, Barred, Device, Member, Nonce, RetiredKey, Roll, RollHead, Sealed, SealWait, Timer,
     Motion, Turnout, Ballot, BallotCommitment, TallyResult,
     Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,

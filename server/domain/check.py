@@ -15,6 +15,7 @@ from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import BindDevice, Device, Nonce
 from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work
+from server.domain.retirement import OrderRetiredKey
 from server.domain.rules import Rules
 from server.domain.state_root import TellStateRoot
 from server.ledger.block import Derived, Header, entries_root
@@ -104,7 +105,7 @@ def _split(
 ) -> tuple[list[DerivedWork], list[DerivedWork], list[DerivedWork], list[DerivedWork], list[RecordWork]]:
     """Evidence, seals, state roots, timers and records: the order of a block (decisions 4)."""
     derived = [work for work in works if isinstance(work, DerivedWork)]
-    evidence = [work for work in derived if isinstance(work.rule, OrderEvidence)]
+    evidence = [work for work in derived if isinstance(work.rule, OrderEvidence | OrderRetiredKey)]
     seals = [work for work in derived if isinstance(work.rule, Seal)]
     roots = [work for work in derived if isinstance(work.rule, TellStateRoot)]
     timers = [work for work in derived if work.rule.timed]
@@ -115,10 +116,13 @@ def _split(
 
 
 def _check_evidence(evidence: Sequence[DerivedWork], rows: Rows) -> None:
-    """One entry for each culprit, ever: what more is found against it is kept, and changes nothing."""
+    """One entry for each culprit, and for each retired key, ever: what more is found is kept, and changes nothing."""
     culprits = [work.rule.culprit for work in evidence if isinstance(work.rule, OrderEvidence)]
     if len(set(culprits)) != len(culprits) or any(rows.loaded.get(key(Barred, culprit)) for culprit in culprits):
         raise BatchInvalid("the culprit is named already")
+    keys = [work.rule.row for work in evidence if isinstance(work.rule, OrderRetiredKey)]
+    if len(set(keys)) != len(keys) or any(rows.loaded.get(name) for name in keys):
+        raise BatchInvalid("the retired key is named already")
     if any(work.item.due_ms for work in evidence):
         raise BatchInvalid("evidence is not due at a time")
 

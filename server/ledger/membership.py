@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from server.ledger.checkpoint import TYPE_COSIGNATURE, VerifierKey, cosigner_name, parse_note, verify_lines
+from server.ledger.checkpoint import TYPE_COSIGNATURE, VerifierKey, cosigner_name
 from server.ledger.genesis import MEMBERS_MAX, OPERATOR, ROLES, Genesis, Organisation, Policy, check_organisation
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 from server.record.shape import NodeId, Shape, parse
@@ -222,18 +222,11 @@ def unsigned_by(before: Epoch, cluster_id: bytes, signed: SignedChange) -> tuple
     )
 
 
-def signed_after_retirement(membership: Membership, origin: str, note: str) -> tuple[str, ...]:
-    """Members whose key cosigned this checkpoint although an epoch without that key had begun (consensus.md, E8).
-
-    Each stands for evidence that anybody can verify with the member lists. Raises CheckpointError when the note is
-    none, or the line of a retired key does not hold: then it accuses nobody.
-    """
-    parsed = parse_note(note, origin)
-    signing = membership.epoch_of_size(parsed.checkpoint.size)
-    good = set(signing.cosign_keys(origin).values())
-    past = membership.epochs[: signing.number]
-    retired = {key: node for epoch in past for node, key in epoch.cosign_keys(origin).items() if key not in good}
-    return tuple(sorted({retired[key] for key in verify_lines(parsed, tuple(retired))}))
+def retired_with(before: Epoch, after: Epoch, role: str) -> tuple[str, ...]:
+    """Members whose key of this role (`consensus`, `cosign`) ends with the epoch `before`."""
+    name = role + "_key"
+    kept = {member.id: getattr(member, name) for member in after.members}
+    return tuple(member.id for member in before.members if kept.get(member.id) != getattr(member, name))
 
 
 def _is_one_step(epoch: Epoch, change: Change) -> bool:

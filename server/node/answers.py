@@ -16,6 +16,7 @@ from server.domain.agenda import Sealed, SealWait, Timer
 from server.domain.evidence import Barred
 from server.domain.membership import EpochInForce
 from server.domain.plan import RecordWork, parse_signed
+from server.domain.retirement import RetiredKey
 from server.domain.rules import RulesUnknown
 from server.node.admission import Admission, Unadmitted
 from server.node.attachments import PATIENCE_S, OpeningsLost
@@ -23,6 +24,7 @@ from server.node.blocks import Blocks
 from server.node.parts import Parts, RulesUnsupported
 from server.node.pool import PoolFull, Waiting
 from server.node.receipts import Receipts
+from server.node.retirement import prove_line
 from server.record.canonical import Malformed, b64u_encode
 from server.record.rows import Key
 from server.storage.cosignatures import CosignatureLine
@@ -30,7 +32,7 @@ from server.storage.ledger import StoredBlock
 
 log = structlog.get_logger()
 AGENDA_TABLES = {
-    Barred.table, EpochInForce.table, RulesPlan.table, Sealed.table, SealWait.table, Timer.table,
+    Barred.table, EpochInForce.table, RetiredKey.table, RulesPlan.table, Sealed.table, SealWait.table, Timer.table,
 }  # fmt: skip
 Changed = Callable[[Sequence[RecordWork], Sequence[str]], None]
 
@@ -193,6 +195,12 @@ class Answers:
     async def keep_evidence(self, effect: fx.KeepEvidence) -> None:
         """Keep what proves that a member contradicted itself."""
         await self._parts.evidence.keep(effect.evidence)
+
+    async def prove_retired(self, effect: fx.ProveRetired) -> None:
+        """Make the evidence that a line with a retired key is; bringing it tells the replica."""
+        evidence = await prove_line(self._parts.ledger, effect.ending, effect.line)
+        if evidence is not None:
+            await self._parts.evidence.bring(evidence.packed)
 
     def publish(self, effect: fx.PublishCheckpoint) -> None:
         """A checkpoint has a quorum's signatures: receipts can be given."""

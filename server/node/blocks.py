@@ -20,11 +20,11 @@ from server.domain.evidence import OrderEvidence
 from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_derived, parse_signed
+from server.domain.retirement import OrderRetiredKey
 from server.domain.rules import Rules, RulesUnknown
 from server.ledger.block import Derived
 from server.limits import BLOCK_TIMERS_MAX
 from server.node.attachments import AttachmentsMissing
-from server.node.evidence import item_of
 from server.node.parts import Parts, RulesUnsupported
 from server.record.canonical import Malformed, b64u_encode, encode
 from server.record.rows import Rows, key
@@ -88,7 +88,7 @@ class Blocks:
         timers = await self._parts.ledger.rows.due_timers(time_ms, BLOCK_TIMERS_MAX)
         derived = tuple([encode(await self._derive(timer)) for timer in timers])
         picked = pool.pick()
-        evidence = tuple(encode(item) for item in self._parts.evidence.items(self._parts.agenda.barred))
+        evidence = tuple(encode(item) for item in self._parts.evidence.items(self._parts.agenda.named))
         seal = await self._seal(bool(picked or derived or evidence))
         told = await self._state_root(bool(picked or derived or evidence or seal))
         derived = (*evidence, *seal, *told, *derived)
@@ -210,7 +210,7 @@ class Blocks:
         for work in derived:
             if isinstance(work.rule, Seal):
                 await self._check_seal(work.rule)
-            elif isinstance(work.rule, OrderEvidence):
+            elif isinstance(work.rule, OrderEvidence | OrderRetiredKey):
                 self._check_evidence(work.item)
         for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
             if encode(work.item) != encode(await self._derive(timer)):
@@ -220,7 +220,7 @@ class Blocks:
         known = self._parts.evidence.find(item)
         if known is None:
             raise AttachmentsMissing([item.key])
-        if item != item_of(known):
+        if item != self._parts.evidence.item_of(known):
             raise BatchInvalid("the entry is not of this evidence")
 
     async def _check_seal(self, seal: Seal) -> None:
@@ -298,7 +298,7 @@ class Blocks:
         """The entries of evidence in a proposal. Raises Malformed, RulesUnknown."""
         rules = self._parts.rulebook.find(block.header.rules)
         derived = [parse_derived(item, (), rules) for item in block.items if item.startswith(b"{")]
-        return [work for work in derived if isinstance(work.rule, OrderEvidence)]
+        return [work for work in derived if isinstance(work.rule, OrderEvidence | OrderRetiredKey)]
 
     def parse_records(self, block: Block) -> list[RecordWork]:
         """The records of a proposal; those of the pool are parsed already. Raises Malformed, RulesUnknown."""

@@ -145,5 +145,10 @@ class NodeKeyring:
             self._good.popitem(last=False)
         return True
 
+    def verify_line_of(self, member: str, epoch: int, size: int, root: bytes, line: str) -> bool:
+        """Whether `line` is a cosignature of (size, root) with the key that `member` had in this epoch."""
+        public = self._cosign[epoch].get(member) if 0 <= epoch < len(self._cosign) else None
+        return public is not None and verify_cosign_line(public, self._origin, member, size, root, line)
+
     def _statement(self, type: str, body: bytes) -> bytes:
         return self._prefix + type.encode() + self._cluster + body

@@ -97,7 +97,7 @@ async def _make_parts(footing: Footing, rulebook: Rulebook, private: Private, ph
     attachments.serve()
     transcripts = TranscriptStore(ledger.database)
     replica_config = await make_replica_config(standing, rulebook, keyring, ledger)
-    evidence = EvidenceDesk(transcripts, peers, Certifier(replica_config, keyring), keyring)
+    evidence = EvidenceDesk(transcripts, ledger, peers, Certifier(replica_config, keyring), keyring)
     await evidence.load()
     parts = Parts(
         config=config,

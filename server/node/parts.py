@@ -12,6 +12,7 @@ from server.domain.agenda import SEALED, Sealed
 from server.domain.evidence import Barred
 from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import RecordWork
+from server.domain.retirement import RetiredKey
 from server.domain.rules import FIRST_VERSION, Rulebook, Rules
 from server.ledger.genesis import Genesis
 from server.ledger.membership import Membership
@@ -107,15 +108,17 @@ class Parts:
         name = key(Sealed, SEALED)
         in_force = key(EpochInForce, IN_FORCE)
         barred = {member: key(Barred, member) for member in self.membership.known_certificates}
-        loaded = (await rows.load([name, in_force, PLAN_KEY, *barred.values()])).loaded
+        retired = [key(RetiredKey, name) for name in self.replica_config.retired_keys]
+        loaded = (await rows.load([name, in_force, PLAN_KEY, *barred.values(), *retired])).loaded
         sealed = loaded[name]
         size = sealed.size if isinstance(sealed, Sealed) else 0
         named = tuple(member for member, row in barred.items() if loaded[row] is not None)
+        signing = tuple(row.id for row in retired if loaded[row] is not None)
         standing, leaving = loaded[in_force], ("", 0)
         if isinstance(standing, EpochInForce):
             leaving = (standing.leaving, standing.pending_index)
             self.has_epoch_ended = standing.number > self.membership.current.number
         self.plan = loaded[PLAN_KEY]
         due_ms, awaiting = await rows.next_due_ms(), await rows.awaiting_size()
-        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving)
+        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving, signing)
         self.agenda_known = True

@@ -13,10 +13,10 @@ import structlog
 
 from server.config import Config
 from server.consensus.config import Config as ReplicaConfig
-from server.consensus.config import Timeouts
+from server.consensus.config import Ending, Timeouts
 from server.domain.rules import Rulebook
 from server.ledger.genesis import Genesis
-from server.ledger.membership import Membership, genesis_of_epoch
+from server.ledger.membership import Membership, genesis_of_epoch, retired_with
 from server.node.keyring import KeyFault, Keys, NodeKeyring, read_keys, read_observer_keys
 from server.node.transport import Peers, tls_context
 from server.record.canonical import b64u_decode
@@ -109,7 +109,19 @@ async def make_replica_config(
         first_height=epoch.first_height,
         base_block=base.block_id if base is not None else "",
         first_size=epoch.first_size,
+        endings=await _read_endings(standing.membership, ledger),
         observes=not keyring.is_member,
         mode=standing.genesis.mode,
         timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
     )
+
+
+async def _read_endings(membership: Membership, ledger: Ledger) -> tuple[Ending, ...]:
+    """Where each earlier epoch ended, as the own log has it."""
+    endings = []
+    for before, after in zip(membership.epochs, membership.epochs[1:], strict=False):
+        block, entry = await ledger.block(after.first_height - 1), await ledger.entry(after.first_size - 1)
+        assert block is not None and entry is not None, "an epoch stands on a stored block"
+        place = (before.number, after.first_height - 1, after.first_size, block.block_id, entry.content)
+        endings.append(Ending(*place, retired_with(before, after, "consensus"), retired_with(before, after, "cosign")))
+    return tuple(endings)

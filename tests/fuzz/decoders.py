@@ -20,8 +20,9 @@ from server.api.tiles import WIDTH, read_place, tile_path
 from server.config import Config, ConfigError, load_config
 from server.consensus.block import pack_attachments, pack_block, read_header, unpack_attachments, unpack_block
 from server.consensus.certificates import Certifier, read_certificate
-from server.consensus.evidence import unpack_evidence, verify
+from server.consensus.evidence import unpack_evidence
 from server.consensus.frames import decode_frame, encode_frame
+from server.consensus.judgement import verify
 from server.consensus.messages import Commit, Prepare, Signed, SignedBody, Suspect
 from server.consensus.packing import pack, unpack
 from server.domain import RULEBOOK

@@ -10,7 +10,6 @@ import pytest
 
 from samples import CLUSTER_ID, GENESIS, MEMBERS, ORIGIN, node_signer
 from server.consensus.quorum import Quorum
-from server.ledger.checkpoint import Checkpoint, CheckpointError, cosign_line, note_of
 from server.ledger.genesis import OPERATOR, ROLES, Organisation
 from server.ledger.membership import (
     Change,
@@ -25,8 +24,8 @@ from server.ledger.membership import (
     names_of,
     parse_change,
     refuse_change,
+    retired_with,
     sign_change,
-    signed_after_retirement,
     unsigned_by,
 )
 from server.ledger.policy import parse_policy, policy_text
@@ -276,41 +275,21 @@ def test_each_epoch_has_the_policy_of_its_members() -> None:
 # ---------------------------------------------------------------- old keys
 
 
-def note(size: int, *lines: str) -> str:
-    return note_of(Checkpoint(ORIGIN, size, ROOT), lines)
+def retired(before: Membership, after: Membership) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Whose consensus keys and whose cosign keys ended with the epoch before."""
+    pair = (before.current, after.current)
+    return retired_with(*pair, "consensus"), retired_with(*pair, "cosign")
 
 
-def line(node: str, size: int, role: str = "cosign") -> str:
-    return cosign_line(node_signer(node, role), ORIGIN, node, size, ROOT, 1_790_000_000)
-
-
-def test_an_old_key_is_good_for_trees_before_the_next_epoch_and_evidence_from_then_on() -> None:
-    rotated = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 106)
-    assert signed_after_retirement(rotated, ORIGIN, note(105, line("street", 105))) == ()
-    assert signed_after_retirement(rotated, ORIGIN, note(106, line("street", 106))) == ("street",)
-    assert signed_after_retirement(rotated, ORIGIN, note(106, line("owners", 106))) == ()
-    assert signed_after_retirement(rotated, ORIGIN, note(106, line("street", 106, "new"))) == ()
-    assert signed_after_retirement(START, ORIGIN, note(106, line("street", 106))) == ()
-
-
-def test_the_keys_of_every_epoch_before_are_retired() -> None:
-    once = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 100)
-    twice = begun(once, rotating(once, "street", cosign_key=new_key("street again")), 20, 206)
-    assert signed_after_retirement(twice, ORIGIN, note(205, line("street", 205, "new"))) == ()
-    assert signed_after_retirement(twice, ORIGIN, note(206, line("street", 206, "new"))) == ("street",)
-    assert signed_after_retirement(twice, ORIGIN, note(206, line("street", 206))) == ("street",)
-
-
-def test_a_member_that_left_and_signs_on_is_shown() -> None:
-    two = begun(START, removing(START, "street"), 10, 100)
-    both = note(200, line("owners", 200), line("street", 200))
-    assert signed_after_retirement(two, ORIGIN, both) == ("street",)
-
-
-def test_a_forged_line_of_a_retired_key_accuses_nobody() -> None:
-    two = begun(START, removing(START, "street"), 10, 100)
-    with pytest.raises(CheckpointError):
-        signed_after_retirement(two, ORIGIN, note(200, line("street", 199)))
+def test_keys_of_whoever_leaves_end_with_the_epoch_and_of_whoever_rotates_those_that_are_replaced() -> None:
+    gone = begun(START, removing(START, "street"), 10, 100)
+    assert retired(START, gone) == (("street",), ("street",))
+    rotated = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 100)
+    assert retired(START, rotated) == ((), ("street",)), "the key that stayed goes on being good"
+    again = begun(rotated, rotating(rotated, "street", cosign_key=new_key("street again")), 20, 206)
+    assert retired(rotated, again) == ((), ("street",))
+    joined = begun(START, adding(START, "tenants"), 10, 100)
+    assert retired(START, joined) == ((), ())
 
 
 # ---------------------------------------------------------------- reading

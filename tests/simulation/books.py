@@ -171,6 +171,8 @@ class Books:
         name = (item["kind"], item["key"])
         if item["kind"] == "evidence":
             return self._law(self._members.bar(item["body"]["culprit"]), item["key"])
+        if item["kind"] == "evidence.retired_key":
+            return self._law(self._members.retire(item["body"]["culprit"], item["body"]["epoch"]), item["key"])
         if item["kind"] == "seal":
             self._law(self._members.seal(item["body"], self._size), item["key"])
             return self.polls.seal(item["body"]["size"])

@@ -199,7 +199,7 @@ def _observer() -> Callable[[State, Any], None]:
     votes: dict[tuple[str, int], list[Signed[Any]]] = {}
 
     def observe(state: State, message: Any) -> None:
-        for statement in accusation._statements_of(message):
+        for statement in accusation.statements_of(message):
             if isinstance(statement.body, Commit) and state.certifier.signed(statement):
                 known = votes.setdefault((statement.body.sender, statement.body.height), [])
                 for other in known:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from drills.next_release import make_rulebook
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
-from server.consensus.evidence import Evidence
+from server.consensus.evidence import RETIRED_KEY, Evidence
 from server.domain import activation
 from server.domain.agenda import Seal, Timer, due_item
 from server.domain.ballot import Ballot
@@ -25,6 +25,7 @@ from server.domain.joining import PastBlock
 from server.domain.member import Nonce
 from server.domain.motion import TALLY, Motion
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items, parse_signed
+from server.domain.retirement import OrderRetiredKey, retired_item
 from server.domain.rules import FIRST_VERSION, Rules, RulesUnknown
 from server.domain.state_root import After, Manifest, manifest_of
 from server.domain.tally import tally_body
@@ -159,8 +160,9 @@ class DomainApplication:
         """Evidence, a seal, every due timer, records."""
         timers = [due_item(timer, self._body(timer)) for timer in self.ledger.due(time_ms)]
         items = timers + [record for record in pending if self.would_include(record, time_ms)][:BATCH]
-        named = {one.culprit: one for one in self._evidence.values() if one.culprit not in self.ledger.barred}
-        evidence = [encode(_item(one)) for _, one in sorted(named.items())]
+        found = {_name_of(item): item for item in map(_item, self._evidence.values())}
+        known = (*self.ledger.barred, *self.ledger.retired)
+        evidence = [encode(item) for name, item in sorted(found.items()) if name not in known]
         derived = [*evidence, *self._seal(seal, bool(items or evidence))]
         told = self._told(self.ledger.height + 1) if items or derived else None
         return [*derived, *([] if told is None else [encode(told)]), *items]
@@ -246,7 +248,7 @@ class DomainApplication:
         for work in derived:
             if isinstance(work.rule, Seal):
                 self._check_seal(work.rule)
-            elif isinstance(work.rule, OrderEvidence):
+            elif isinstance(work.rule, OrderEvidence | OrderRetiredKey):
                 self._check_evidence(work.item)
         for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
             if encode(work.item) != due_item(timer, self._body(timer)):
@@ -377,7 +379,16 @@ def _all_rows(tables: Tables) -> Iterator[tuple[str, Row]]:
 
 
 def _item(evidence: Evidence) -> Derived:
+    if evidence.offence == RETIRED_KEY:
+        epoch = decode(evidence.second.raw)["system"]["body"]["epoch"]
+        return retired_item(evidence.id, evidence.culprit, epoch, evidence.digests)
     return evidence_item(evidence.id, evidence.culprit, evidence.offence, evidence.digests)
+
+
+def _name_of(item: Derived) -> str:
+    """What the log names by this entry: a member, or a retired key."""
+    culprit = str(item.body["culprit"])
+    return f"{culprit}/{item.body['epoch']}" if item.kind == OrderRetiredKey.kind else culprit
 
 
 def _changed(tables: Tables, changed: Mapping[Key, Row]) -> Tables:

@@ -11,6 +11,7 @@ from server.domain.agenda import SEALED, Sealed, SealWait, Timer, due_order
 from server.domain.evidence import Barred
 from server.domain.member import Nonce
 from server.domain.membership import IN_FORCE, EpochInForce
+from server.domain.retirement import RetiredKey
 from server.domain.state_root import Manifest, Schedule
 from server.ledger.merkle import Frontier
 from server.record.rows import Key, Row, Rows, key
@@ -80,6 +81,11 @@ class DomainLedger:
         return tuple(sorted(row.id for row in self.all(Barred)))
 
     @property
+    def retired(self) -> tuple[str, ...]:
+        """Retired keys that ordered evidence names."""
+        return tuple(sorted(row.id for row in self.all(RetiredKey)))
+
+    @property
     def rules(self) -> int:
         """The version of the rules in force for the next block."""
         return version_at(self.get(PLAN_KEY), self.height + 1)
@@ -102,7 +108,7 @@ class DomainLedger:
         waits = self.waits()
         due_ms = min((timer.due_ms for timer in self.timers()), default=None)
         awaiting = waits[0].index + 1 if waits else None
-        return Agenda(due_ms, awaiting, self.sealed_size, self.barred, self.rules, *self.leaving)
+        return Agenda(due_ms, awaiting, self.sealed_size, self.barred, self.rules, *self.leaving, self.retired)
 
     def remembered(self) -> Tables:
         """The rows that every node has at this height: nonces are forgotten by each node when it likes (D8)."""

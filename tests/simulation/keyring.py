@@ -53,6 +53,10 @@ class HashKeyring:
     def verify_cosignature(self, member: str, size: int, root: bytes, line: str) -> bool:
         """See server.consensus.keyring."""
         epoch = 0 if self._annals is None else min(self._annals.of_size(size).number, self._epoch)
+        return self.verify_line_of(member, epoch, size, root, line)
+
+    def verify_line_of(self, member: str, epoch: int, size: int, root: bytes, line: str) -> bool:
+        """See server.consensus.keyring."""
         secret = self._secret(member, epoch)
         return secret is not None and is_line_of(secret, size, root, line)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.simulation.liars import NAMES
+from tests.simulation.liars import NAMES, TWIN
 from tests.simulation.options import Options, days, swarm
 from tests.simulation.rules import DomainScene
 from tests.simulation.small import SmallScene
@@ -41,7 +41,8 @@ class Lot:
     def options(self) -> Options:
         """Every choice that the seed makes."""
         if self.rules:
-            many = days(self.nodes, self.seed, self.liar == "twin", self.skip, upgrades=self.upgrades)
+            twins, liar = self.liar == TWIN, "" if self.liar == TWIN else self.liar
+            many = days(self.nodes, self.seed, twins, self.skip, upgrades=self.upgrades, liar=liar)
             return replace(many, changes=self.changes)
         return swarm(self.nodes, self.seed, False, self.skip, self.liar, self.strict)
 

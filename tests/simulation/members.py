@@ -40,12 +40,23 @@ class Members:
         self._begins: dict[str, Member] | None = None
         self._epochs = {"0": (1, sorted(self.now))}
         self.barred: set[str] = set()
+        self._lost: set[tuple[str, int]] = set()
+        """Whose keys ended with which epoch."""
+        self._retired: set[tuple[str, int]] = set()
+        """Those that signed on."""
 
     def bar(self, culprit: str) -> str | None:
         """Evidence was ordered."""
         if culprit in self.barred or culprit not in self.now:
             return f"{culprit} is named again, or is no member"
         self.barred.add(culprit)
+        return None
+
+    def retire(self, culprit: str, epoch: int) -> str | None:
+        """Evidence of a retired key was ordered: that epoch has ended, with it the key, and it is named once."""
+        if (culprit, epoch) in self._retired or (culprit, epoch) not in self._lost:
+            return f"a key of {culprit} is named again, or was not retired with epoch {epoch}"
+        self._retired.add((culprit, epoch))
         return None
 
     def change(self, entry: Entry) -> str | None:
@@ -100,6 +111,8 @@ class Members:
             return f"block {height} is of epoch {epoch}"
         if self._begins is not None:
             self._former |= self.now.keys() - self._begins.keys()
+            lost = [name for name, member in self.now.items() if _keys_of(member) != _keys_of(self._begins.get(name))]
+            self._lost |= {(name, epoch) for name in lost}
             self.now, self._begins = self._begins, None
             self._epochs[str(len(self._epochs))] = (height + 1, sorted(self.now))
         return None
@@ -111,6 +124,10 @@ class Members:
             for row in rows_of(tables, EpochBegun)
         }
         yield from differences("epoch", rows, self._epochs)
+
+
+def _keys_of(member: Member | None) -> tuple[Any, Any] | None:
+    return None if member is None else (member["consensus_key"], member["cosign_key"])
 
 
 def _secret(member: Member) -> str:

@@ -26,6 +26,7 @@ from server.storage.journal import JournalCorrupt
 from tests.simulation.annals import Seen
 from tests.simulation.application import Application, LedgerState, OpeningsMissing
 from tests.simulation.disk import Disk, DiskFault
+from tests.simulation.endings import endings_of, prove
 from tests.simulation.joining import Joining
 from tests.simulation.keyring import HashKeyring
 from tests.simulation.transcript import describe
@@ -99,6 +100,7 @@ class Node:
             first_height=seen.first_height,
             base_block=base[0].block.block_id if base else "",
             first_size=seen.first_size,
+            endings=endings_of(self, seen) if seen.number else (),
             observes=self.member not in seen.secrets,
             mode=options.mode,
             timeouts=TIMEOUTS,
@@ -156,7 +158,8 @@ class Node:
         """Be what the stored blocks say that it is. False: it is no member any more."""
         seen = self.application.ledger.epoch or self.world.annals.epochs[0]
         self.world.watch.began(self, seen)
-        self.is_removed = self.member not in seen.secrets and self.world.annals.was_member(self.member, seen.number)
+        is_out = self.member not in seen.secrets and self.world.annals.was_member(self.member, seen.number)
+        self.is_removed = is_out and not (self.liar is not None and self.liar.stays)
         if self.is_removed:
             self.world.note(self, "ends for good: it is no member any more")
             return False
@@ -488,6 +491,12 @@ class Node:
         self.application.accuse(effect.evidence)
         self.world.watch.accused(self, effect.evidence)
 
+    def _prove_retired(self, effect: effects.ProveRetired) -> None:
+        def proved() -> None:
+            self.step(events.Accused(prove(self, effect.ending, effect.line).packed))
+
+        self._later(self._work_ms(), proved)
+
     def _note_release(self, effect: effects.NoteRelease) -> None:
         self.application.note_release(effect.member, effect.rules)
 
@@ -521,6 +530,7 @@ _PERFORM: dict[type, Callable[..., None]] = {
     effects.Stop: Node._stop,
     effects.KeepTranscript: Node._ignore,
     effects.KeepEvidence: Node._keep_evidence,
+    effects.ProveRetired: Node._prove_retired,
     effects.NoteRelease: Node._note_release,
     effects.Refused: Node._ignore,
 }

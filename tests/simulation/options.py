@@ -139,11 +139,17 @@ def _later_faults(options: Options) -> Options:
 
 
 def days(
-    nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset(), *, upgrades: bool = False
+    nodes: int,
+    seed: int,
+    twins: bool = False,
+    skip: frozenset[str] = frozenset(),
+    *,
+    upgrades: bool = False,
+    liar: str = "",
 ) -> Options:
     """The options of a seed with leaps of time: for rules that know deadlines."""
     random = Random(f"days {nodes} {seed} {twins}")
-    options = swarm(nodes, seed, twins, skip, later=False)
+    options = swarm(nodes, seed, twins, skip, liar, later=False)
     records, leap, waves = random.choice([30, 45, 60]), random.choice([0, 0.05, 0.15]), random.choice([0, 1, 2])
     options = replace(options, records=records, leap=leap, waves=waves, upgrades=upgrades)
     return joins(options) if _loses(nodes, seed, twins, options) else options
@@ -151,7 +157,8 @@ def days(
 
 def _loses(nodes: int, seed: int, twins: bool, options: Options) -> bool:
     """One seed in three, where the others can go on for ever without the node that has lost its disk."""
-    return nodes > 1 and not twins and options.mode == "available" and Random(f"lose {seed}").random() < 1 / 3
+    may_lose = nodes > 1 and not twins and not options.liar and options.mode == "available"
+    return may_lose and Random(f"lose {seed}").random() < 1 / 3
 
 
 def joins(options: Options) -> Options:

@@ -17,6 +17,8 @@ from server.record.rows import Key, Rows, key
 from server.record.shape import Digest, Line, Opens, RecordId
 from tests.simulation.domain_mutants import DOMAIN_MUTANTS, DomainMutant
 from tests.simulation.hash_seeds import differing_outputs
+from tests.simulation.liars import KEEPS_OLD_KEYS
+from tests.simulation.lots import Lot
 from tests.simulation.options import Options, days, joins
 from tests.simulation.rules import DomainScene
 from tests.simulation.world import World, run
@@ -90,6 +92,20 @@ def test_no_oracle_fires_while_members_join_leave_and_take_new_keys(nodes: int, 
         assert report.failures == (), command
         changes += report.epochs - 1
     assert changes > 2
+
+
+@pytest.mark.parametrize(("nodes", "seeds", "caught"), [(3, (3, 6, 8, 11), 3), (4, (3, 5, 13), 2)])
+def test_a_member_that_signs_on_with_retired_keys_is_named_once_in_the_log_and_nobody_else_is(
+    nodes: int, seeds: tuple[int, ...], caught: int
+) -> None:
+    found = 0
+    for seed in seeds:
+        world = Lot(nodes, seed, KEEPS_OLD_KEYS, rules=True, changes=12).world()
+        assert world.run().failures == (), Lot(nodes, seed, KEEPS_OLD_KEYS, rules=True, changes=12).command
+        named = {node.application.ledger.agenda().retired for node in world.standing()}
+        assert named == {tuple(sorted(world.told_keys))}
+        found += len(world.told_keys)
+    assert found >= caught, "it has something to give away in these seeds"
 
 
 def test_three_become_seven_and_three_again_one_at_a_time() -> None:

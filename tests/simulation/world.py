@@ -19,9 +19,10 @@ from server.limits import DAY_MS, HOUR_MS
 from tests.simulation.annals import Annals
 from tests.simulation.application import Brought, Errand, SceneMaker
 from tests.simulation.deceit import Liar
+from tests.simulation.false_keys import KeepsOldKeys
 from tests.simulation.faults import Faults
 from tests.simulation.keyring import HashKeyring
-from tests.simulation.liars import FORKS_THREE, LIARS
+from tests.simulation.liars import FORKS_THREE, LIARS, WITH_CHANGES
 from tests.simulation.network import Network
 from tests.simulation.node import CLUSTER_ID, EPOCH_MS, Node
 from tests.simulation.options import Options
@@ -145,7 +146,7 @@ class World:
 
     def liar_at(self, node: Node) -> Liar | None:
         """The liar that speaks for a node, if it is a liar's."""
-        kind = LIARS.get(self.options.liar)
+        kind = {**LIARS, **WITH_CHANGES}.get(self.options.liar)
         return kind(node, Random(self._lies.random())) if kind is not None and node.member == self.liar else None
 
     def note(self, node: Node, what: str) -> None:
@@ -358,6 +359,11 @@ class World:
         """Whether somebody may be for ever missing whose signature a seal needs."""
         return bool(self.liar) or any(node.is_lost for node in self.nodes)
 
+    @property
+    def told_keys(self) -> frozenset[str]:
+        """Retired keys with which a liar has signed what gives it away."""
+        return frozenset[str]().union(*(node.liar.told for node in self.nodes if isinstance(node.liar, KeepsOldKeys)))
+
     def _is_done(self) -> bool:
         """Every record that did not expire is executed everywhere, what is due too, and everything is sealed."""
         if self._to_bring or not (self.upgrades is None or self.upgrades.are_done):
@@ -373,6 +379,8 @@ class World:
             if any(record_id not in ledger.done for record_id in self._lasting):
                 return False
             agenda = ledger.agenda()
+            if not self.told_keys <= set(agenda.retired):
+                return False
             if agenda.awaiting_size is not None and not self._lacks_signers:
                 return False
             if agenda.due_ms is not None and agenda.due_ms <= self.time_ms + SOON_MS:

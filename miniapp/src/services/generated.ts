@@ -83,9 +83,9 @@ export interface Branch {
   readonly proof: readonly string[]
 }
 
-/** Two checkpoints with cosignatures of one member. */
+/** Two checkpoints with cosignatures of one member, or one with a cosignature by a key that was retired before. */
 export interface BroughtEvidence {
-  readonly notes: readonly unknown[]
+  readonly notes: readonly string[]
   readonly proofs?: readonly Branch[]
 }
 
@@ -291,7 +291,7 @@ export interface KeyShown {
   readonly device_key: DeviceKey
 }
 
-/** One contradiction. `packed` is the whole of it in base64url, as it is kept and hashed. */
+/** One contradiction, or one use of a retired key. */
 export interface KnownEvidence {
   readonly id: string
   readonly offence: string
@@ -855,7 +855,7 @@ export interface Succession {
   readonly links: readonly Link[]
 }
 
-/** What the two checkpoints prove: ids of the evidence, one a member. */
+/** What the checkpoints prove: ids of the evidence, one a member. */
 export interface TakenEvidence {
   readonly ids: readonly string[]
 }
