@@ -17,7 +17,7 @@ from verifier.merkle import check_inclusion, leaf_hash
 from verifier.policy import Policy
 from verifier.record import ACCEPTED, Entry, parse_entry, parse_record
 from verifier.report import Result
-from verifier.seen import LEAF_KIND, Seen
+from verifier.seen import LEAF_KIND, RETIRED_KIND, Seen
 from verifier.signatures import is_member_signature
 
 FAULT = "succession"
@@ -34,6 +34,8 @@ class Era:
     first_size: int = 0
     change_index: int = -1
     """Where the change stands by which it began."""
+    end: bytes = b""
+    """The last entry of the epoch before, as the log has it; empty for the first one."""
 
     @property
     def policy(self) -> Policy:
@@ -73,6 +75,7 @@ class Changes:
     def __init__(self, eras: list[Era]) -> None:
         self._eras = eras
         self._due = [era.change_index for era in eras[1:]]
+        self._retired: dict[tuple[str, int], None] = {}
 
     def see(self, seen: Seen) -> None:
         """Look at the next entry."""
@@ -80,6 +83,8 @@ class Changes:
             now = self._eras.index(era_of(self._eras, seen.entry.index))
             if seen.entry.system["body"].get("epoch") != now:
                 raise seen.reject(f"a block that does not say that it is of epoch {now}")
+        if seen.record is None and seen.kind == RETIRED_KIND:
+            self._note_retired(seen)
         if seen.is_accepted and seen.kind == CHANGE_KIND:
             if self._due[:1] != [seen.entry.index]:
                 # The newest one may still wait for its seal.
@@ -89,17 +94,31 @@ class Changes:
                 return
             self._due = self._due[1:]
 
+    def _note_retired(self, seen: Seen) -> None:
+        """Evidence of a retired key: that epoch has ended, with it a key of the member, and it is named once."""
+        body = seen.body("culprit", "epoch", "statements")
+        key, number = (body["culprit"], body["epoch"]), body["epoch"]
+        begun = [era for era in self._eras if era.first_size <= seen.entry.index]
+        had, has = (_keys_of(begun[at : at + 1], body["culprit"]) for at in (number, number + 1))
+        if number + 1 >= len(begun) or not had or had == has or key in self._retired:
+            raise seen.reject("evidence of a key that was not retired, or that is named already")
+        self._retired[key] = None
+
     def conclude(self) -> tuple[Result, str]:
         """The result at the end."""
         if any(index in self._due for index in (era.change_index for era in self._eras[1:])):
             raise Rejected("log", "the links tell a change of members that is not in the log")
         waiting = "; one more waits for its seal" if self._due else ""
-        return Result.OK, f"{len(self._eras)} epochs, {len(self._eras[-1].policy.witnesses)} members now{waiting}"
+        names = ", ".join(member for member, _ in self._retired)
+        signed_on = f"; retired keys of {names} signed on: the evidence lies beside the log" if names else ""
+        now = len(self._eras[-1].policy.witnesses)
+        return Result.OK, f"{len(self._eras)} epochs, {now} members now{waiting}{signed_on}"
 
 
 def _next(before: Era, number: int, used: set[str], change_text: str, end_text: str) -> Era:
     genesis = before.genesis
-    entry, size, signers = _open(change_text, genesis)
+    data, size, signers = _open(change_text, genesis)
+    entry = parse_entry(data)
     change = _change_of(entry, number)
     _check_step(genesis, change, used)
     _check_operators(genesis, change, entry)
@@ -107,18 +126,19 @@ def _next(before: Era, number: int, used: set[str], change_text: str, end_text: 
     if unsigned:
         raise Rejected(FAULT, f"membership changed without {', '.join(sorted(unsigned))}'s signature")
     after = genesis_with(genesis, change["members"], change["policy"])
-    last, end_size, enders = _open(end_text, after)
+    end, end_size, enders = _open(end_text, after)
+    last = parse_entry(end)
     quorum, _ = after.policy.groups["committed"]
     if len(enders) < quorum:
         raise Rejected(FAULT, f"the end of the epoch is signed by {', '.join(sorted(enders)) or 'nobody'} only")
     body = last.system["body"] if last.system and last.system["kind"] == LEAF_KIND else {}
     if body.get("epoch") != number or not size <= last.index < end_size:
         raise Rejected(FAULT, "not the last entry of the epoch")
-    return Era(after, last.index + 1, entry.index)
+    return Era(after, last.index + 1, entry.index, end)
 
 
-def _open(text: str, genesis: Genesis) -> tuple[Entry, int, set[str]]:
-    """The entry of a proof, the size of the tree in which it stands, and which members signed that tree."""
+def _open(text: str, genesis: Genesis) -> tuple[bytes, int, set[str]]:
+    """The bytes of the entry of a proof, the size of the tree in which it stands, and which members signed that."""
     head, _, note = text.partition("\n\n")
     lines = head.split("\n")
     if len(lines) < 3 or not lines[1].startswith("extra ") or not lines[2].startswith("index "):
@@ -130,7 +150,7 @@ def _open(text: str, genesis: Genesis) -> tuple[Entry, int, set[str]]:
     if lines[2] != f"index {entry.index}":
         raise Rejected(FAULT, "the entry says another index")
     check_inclusion(leaf_hash(data), entry.index, size, [unb64(line, FAULT) for line in lines[3:]], root)
-    return entry, size, signers
+    return data, size, signers
 
 
 def _change_of(entry: Entry, number: int) -> dict[str, Any]:
@@ -187,6 +207,12 @@ def _check_operators(genesis: Genesis, change: dict[str, Any], entry: Entry) -> 
         signed.add(node)
     if signed != {member["id"] for member in change["members"]}:
         raise Rejected(FAULT, "not signed by the operators of all who are members then")
+
+
+def _keys_of(eras: list[Era], node: str) -> list[Any]:
+    """The member's keys that end with an epoch; none where it is no member."""
+    said = [member for era in eras for member in era.genesis.organisations_said if member["id"] == node]
+    return [member[name] for member in said for name in ROTATED]
 
 
 def _names(organisations: list[dict[str, Any]]) -> list[str]:

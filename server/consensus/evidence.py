@@ -154,8 +154,8 @@ def unpack_evidence(data: bytes) -> Evidence:
     if len(data) > EVIDENCE_BYTES_MAX:
         raise Malformed("the evidence is too large")
     parts = unpack(data, most=10)
-    if len(parts) not in (8, 9, 10):
-        raise Malformed("evidence has eight to ten parts")
+    if len(parts) not in ((8, 9) if parts[:1] == [RETIRED_KEY.encode()] else (8, 10)):
+        raise Malformed("evidence has eight parts, or ten; of a retired key eight or nine")
     offence, culprit, *rest = parts
     words = [part.decode("ascii", "replace") for part in (offence, culprit, rest[0], rest[3])]
     if words[0] not in get_args(Offence):

@@ -518,6 +518,11 @@ def test_a_seal_waits_for_no_member_that_evidence_bars(tmp_path: Path) -> None:
     assert examine(tmp_path, relog(add))[0] == OK
 
 
+def key_that_no_epoch_retired(ledger: SampleLedger) -> None:
+    body = {"culprit": "owners", "epoch": 0, "statements": ["A" * 43, "B" * 42 + "A"]}
+    ledger.add_block([], [Derived(body, 0, "C" * 43, "evidence.retired_key")])
+
+
 def timer_too_early(ledger: SampleLedger) -> None:
     ledger.add_block([], [Derived({}, CREATED_MS + 10**9, "motion-1", "poll.close")])
 
@@ -543,6 +548,7 @@ def timer_too_early(ledger: SampleLedger) -> None:
         (seal_without_somebody_who_is_not_barred, {"seals"}),
         (culprit_named_twice, {"seals"}),
         (culprit_who_is_no_member, {"seals"}),
+        (key_that_no_epoch_retired, {"members"}),
         (timer_too_early, {"chain"}),
         (timer_after_a_record, {"chain"}),
         (block_beside_the_chain, {"chain"}),

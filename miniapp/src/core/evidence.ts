@@ -1,7 +1,8 @@
 /**
  * Evidence that a member contradicted itself (consensus.md 1.4), as nodes keep, hash and order it: length-prefixed
- * parts. What a split of checkpoints proves is verified here with the policy alone; the statements of the other
- * offences are signed by keys that no policy names, so of them only the shape is read.
+ * parts. What a split of checkpoints proves is verified here with the policy alone, what a retired key signed in
+ * `retirement`; the statements of the other offences are signed by keys that no policy names, so of them only the shape
+ * is read.
  */
 
 import { decodeBase64Url, encodeBase64, encodeBase64Url } from './base64'
@@ -14,7 +15,7 @@ import { decodeUtf8 } from './utf8'
 
 export class EvidenceError extends Error {}
 
-export const OFFENCES = ['double_vote', 'double_new_view', 'hidden_vote', 'split_checkpoint'] as const
+export const OFFENCES = ['double_vote', 'double_new_view', 'hidden_vote', 'split_checkpoint', 'retired_key'] as const
 export type Offence = (typeof OFFENCES)[number]
 
 interface Statement {
@@ -35,18 +36,20 @@ export interface Evidence {
 
 const PACKED_BYTES_MAX = 64 * 1024
 const PREFIX_BYTES = 4
-/** Without branches, and with two of them. */
+/** Without branches, and with two of them; of a retired key with one at most, which shows what it followed. */
 const PART_COUNTS: readonly number[] = [8, 10]
+const PART_COUNTS_OF_KEY: readonly number[] = [8, 9]
 
 /** The evidence of its bytes in base64url: shape only. Throws EvidenceError. */
 export function readEvidence(packed: string): Evidence {
   const bytes = attempt(() => decodeBase64Url(packed))
   if (bytes.length > PACKED_BYTES_MAX) throw new EvidenceError('too large')
   const parts = unpack(bytes)
-  if (!PART_COUNTS.includes(parts.length)) throw new EvidenceError('eight parts, or ten')
-  const word = (at: number): string => attempt(() => decodeUtf8(parts[at]!))
+  const word = (at: number): string => attempt(() => decodeUtf8(parts[at] ?? new Uint8Array()))
   const offence = OFFENCES.find((one) => one === word(0))
   if (!offence) throw new EvidenceError('no such offence')
+  const counts = offence === 'retired_key' ? PART_COUNTS_OF_KEY : PART_COUNTS
+  if (!counts.includes(parts.length)) throw new EvidenceError('eight parts, or ten')
   const statement = (at: number): Statement => ({ type: word(at), raw: parts[at + 1]!, signature: parts[at + 2]! })
   const id = encodeBase64Url(sha256(bytes))
   return { id, offence, culprit: word(1), first: statement(2), second: statement(5), branches: parts.slice(8) }

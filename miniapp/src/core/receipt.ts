@@ -78,14 +78,22 @@ export function readBranch(text: string): { readonly note: string; readonly bran
 }
 
 /** An entry and its place in the tree of a checkpoint, whose signatures are the caller's to check. Throws ReceiptError. */
-export function openProof(text: string): { readonly entry: Entry; readonly index: number; readonly note: string } {
+export function openProof(text: string): OpenedProof {
   const { extra, index, hashes, note } = parseProof(text)
   const data = readExtra(extra).entry
   const entry = attempt('entry', () => parseEntry(data))
   if (entry.index !== index) throw new ReceiptError('index', 'entry says another index')
   const { size, root } = attempt('checkpoint', () => parseCheckpoint(note))
   attempt('not_in_tree', () => verifyInclusion(leafHash(encodeUtf8(data)), index, size, hashes, root))
-  return { entry, index, note }
+  return { data, entry, index, note }
+}
+
+interface OpenedProof {
+  /** The entry's text, as the log has it. */
+  readonly data: string
+  readonly entry: Entry
+  readonly index: number
+  readonly note: string
 }
 
 interface ProofText {

@@ -26,6 +26,10 @@ export interface Link {
 export interface Era {
   readonly policy: string
   readonly firstSize: number
+  /** The last entry of the era before, as the log has it. Not there in what an earlier version of this app kept. */
+  readonly end?: string
+  /** The keys with which the members vote, by their ids. */
+  readonly voters?: Readonly<Record<string, string>>
 }
 
 interface Standing {
@@ -85,25 +89,26 @@ function nextOf(founding: Founding, before: Standing, used: ReadonlySet<string>,
   const staying = before.members.filter((member) => after.includes(textOf(member))).map(idOf)
   const unsigned = staying.filter((id) => !sealed.cosigned.has(id))
   if (unsigned.length > 0 || index >= sealed.size) throw new SuccessionError(`without ${unsigned.join()}'s signature`)
-  const firstSize = endOf(founding, before, members, link.end, sealed.size)
-  return { number: before.number + 1, members, numbers: change['policy']!, era: eraOf(founding, members, firstSize) }
+  const { end, firstSize } = endOf(founding, before, members, link.end, sealed.size)
+  const era = { ...eraOf(founding, members, firstSize), end }
+  return { number: before.number + 1, members, numbers: change['policy']!, era }
 }
 
-/** The size of the log with the last entry of the epoch, which a quorum of the next members has signed. */
+/** The last entry of the epoch, and the size of the log with it, which a quorum of the next members has signed. */
 function endOf(
   founding: Founding,
   before: Standing,
   members: readonly JsonObject[],
   text: string,
   sealedSize: number,
-): number {
-  const { entry, note, index } = openProof(text)
+): { readonly end: string; readonly firstSize: number } {
+  const { data, entry, note, index } = openProof(text)
   const { cosigned } = verifyCosigned(note, parsePolicy(eraOf(founding, members, 0).policy))
   if (cosigned.size < quorumOf(members.length, founding.mode)) throw new SuccessionError('the end is not signed')
   const isEnd =
     'system' in entry && entry.system.kind === 'block.leaf' && entry.system.body['epoch'] === before.number
   if (!isEnd || index < sealedSize) throw new SuccessionError('not the last entry of the epoch')
-  return index + 1
+  return { end: data, firstSize: index + 1 }
 }
 
 /** One member came, went or has other keys, or the policy is another one; no id and no key comes back. */
@@ -164,7 +169,8 @@ function eraOf({ origin, mode }: Founding, members: readonly JsonObject[], first
     `group sealed all ${ids}`,
     'quorum committed',
   ]
-  return { policy: lines.map((line) => line + '\n').join(''), firstSize }
+  const voters = Object.fromEntries(members.map((member) => [idOf(member), String(member['consensus_key'])]))
+  return { policy: lines.map((line) => line + '\n').join(''), firstSize, voters }
 }
 
 function vkeyOf(name: string, type: number, key: Json | undefined): string {

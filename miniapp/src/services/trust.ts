@@ -92,6 +92,11 @@ export async function trustedPolicies(): Promise<PolicySource> {
   return policies.bySize
 }
 
+/** All eras that were proven from genesis; none while the members are those of genesis. */
+export function trustedEras(): readonly Era[] {
+  return store.read('trust')?.eras ?? []
+}
+
 export function raiseAlarm(alarm: 'differs' | 'fork'): never {
   const known = store.read('trust')
   if (known) store.write('trust', { ...known, alarm })

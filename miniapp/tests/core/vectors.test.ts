@@ -8,12 +8,15 @@ import { decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from '..
 import { canonicalText, parseCanonical, parseCanonicalBytes, type Json } from '../../src/core/canonical'
 import { CheckpointError, verifyCheckpoint } from '../../src/core/checkpoint'
 import { parseJwk, thumbprint, verifySignature, type PublicJwk } from '../../src/core/device-key'
+import { sha256 } from '../../src/core/digest'
+import { EvidenceError, readEvidence } from '../../src/core/evidence'
 import { decodeHex, encodeHex } from '../../src/core/hex'
 import { verifyJws } from '../../src/core/jws'
 import { verifyConsistency, verifyInclusion } from '../../src/core/merkle'
 import { gradeOf, parsePolicy } from '../../src/core/policy'
 import { ReceiptError, verifyReceipt } from '../../src/core/receipt'
 import { estateName, open, parseRecord, recordId } from '../../src/core/record'
+import { verifyRetiredEvidence } from '../../src/core/retirement'
 import { followLinks, policyBySize, type Link } from '../../src/core/succession'
 import { encodeUtf8 } from '../../src/core/utf8'
 import { rootOf, leafOf } from './log-builder'
@@ -73,6 +76,31 @@ describe('successions', () => {
       expect(bySize(era.first_size)).toEqual(parsePolicy(era.policy))
       if (at > 0) expect(bySize(era.first_size - 1)).toEqual(parsePolicy(eras[at - 1]!.policy))
     }
+  })
+})
+
+interface Retirement {
+  readonly packed: string
+  readonly culprit?: string
+  readonly epoch?: number
+}
+
+describe('retirements', () => {
+  type Shared = { readonly genesis: string; readonly links: readonly Link[] }
+  const file = read<Retirement>('retirements') as File<Retirement> & Shared
+  const eras = followLinks(encodeUtf8(file.genesis), file.links)
+  const clusterId = encodeBase64Url(sha256(encodeUtf8(file.genesis)))
+  it.each(file.cases)('$name', (one) => {
+    decide(one, () => {
+      const evidence = readEvidence(one.packed)
+      const epoch = verifyRetiredEvidence(evidence, eras, clusterId)
+      if (one.valid) expect([evidence.culprit, epoch]).toEqual([one.culprit, one.epoch])
+    })
+  })
+
+  it('proves nothing to a phone that knows the first members only', () => {
+    const [first] = file.cases
+    expect(() => verifyRetiredEvidence(readEvidence(first!.packed), eras.slice(0, 1), clusterId)).toThrow(EvidenceError)
   })
 })
 
