@@ -88,14 +88,23 @@ def _signed(body: SignedBody, signer: NodeSigner | None = None) -> Signed[Any]:
     return Signed(body, raw, (signer or node_signer(body.sender, "consensus")).sign(message))
 
 
-def _vote(ending: Ending, header: Header, shape: type[SignedBody] = Prepare, **changes: Any) -> SignedBody:
-    more = {"new_view": ""} if shape is Commit else {}
-    values = {"epoch": ending.epoch, "height": header.height, "sender": ending.voters[0], "view": 0} | changes
+def _vote(ending: Ending, header: Header, shape: type[Prepare] | type[Commit] = Prepare, **changes: Any) -> SignedBody:
+    more: dict[str, Any] = {"new_view": ""} if shape is Commit else {}
+    values: dict[str, Any] = {
+        "epoch": ending.epoch,
+        "height": header.height,
+        "sender": ending.voters[0],
+        "view": 0,
+    } | changes
     return shape(block_id=block_id(FOUNDED_ID, header), **values, **more)
 
 
 def _leaving(ending: Ending, **changes: Any) -> ViewChange:
-    values = {"last_block": ending.block_id, "last_height": ending.height, "sender": ending.voters[0]} | changes
+    values: dict[str, Any] = {
+        "last_block": ending.block_id,
+        "last_height": ending.height,
+        "sender": ending.voters[0],
+    } | changes
     return ViewChange(epoch=ending.epoch, prepared_block="", prepared_view=0, view=3, **values)
 
 

@@ -140,18 +140,20 @@ class Metrics:
         }
         self._ready = Gauge("linli_ready", "In a quorum and caught up", registry=self.registry)
         self._photos = Gauge("linli_photos_missing", "Photos of ordered records not here", registry=self.registry)
+        self._openings = Gauge("linli_openings_missing", "Openings of ordered records not here", registry=self.registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
-    def text(self, status: dict[str, Any], ready: bool, photos_missing: int) -> bytes:
+    def text(self, status: dict[str, Any], ready: bool, photos_missing: int, openings_missing: int) -> bytes:
         """Everything in Prometheus' text form."""
         for name, gauge in self._gauges.items():
             gauge.set(status[name])
         self._ready.set(ready)
         self._photos.set(photos_missing)
+        self._openings.set(openings_missing)
         return generate_latest(self.registry)
 
 
@@ -182,4 +184,5 @@ def _method_of(request: web.Request) -> str:
 async def show_metrics(call: Call) -> Annotated[bytes, Media(CONTENT_TYPE_LATEST)]:
     """Counters for Prometheus; nothing in them names a person."""
     ready, _ = call.node.ready()
-    return call.request.app[METRICS].text(call.node.cluster_status(), ready, call.node.photos.awaited)
+    missing = call.node.photos.awaited, call.node.openings_missing
+    return call.request.app[METRICS].text(call.node.cluster_status(), ready, *missing)

@@ -120,6 +120,11 @@ class Node:
         return self.parts.membership
 
     @property
+    def openings_missing(self) -> int:
+        """Openings of ordered records that are known not to be here."""
+        return self.parts.mending.missing
+
+    @property
     def trust(self) -> Trust:
         """What rules trust in the epoch in force."""
         return self.parts.trust

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from server.node.driver import Driver, Durable, first_failure
 from server.node.evidence import EvidenceDesk
 from server.node.footing import Footing, Founded, read_founded, stand
 from server.node.joining import Ground, Joining
+from server.node.mending import Mending
 from server.node.node import Node
 from server.node.outside import open_outside
 from server.node.parts import Parts
@@ -70,7 +71,7 @@ async def open_node(
         outside = await stack.enter_async_context(open_outside(config, standing.keys.token))
         files, index = PhotoFiles(founded.data / "photos"), PhotoIndex(ledger.database)
         photos = PhotoDesk(files, index, peers, config.node.id, outside.clock.now_ms)
-        parts = await _make_parts(footing, rulebook, private, photos)
+        parts = await _make_parts(footing, rulebook, private, photos, outside.clock.now_ms)
         SnapshotDesk(parts).serve(peers)
         node = Node(parts, peers, footing.guard, outside, private, founded.genesis_bytes)
         stack.push_async_callback(node.finish)
@@ -89,10 +90,12 @@ async def _without_groups() -> AsyncIterator[None]:
         raise first_failure(failures) from failures
 
 
-async def _make_parts(footing: Footing, rulebook: Rulebook, private: Private, photos: PhotoDesk) -> Parts:
+async def _make_parts(
+    footing: Footing, rulebook: Rulebook, private: Private, photos: PhotoDesk, now_ms: Callable[[], int]
+) -> Parts:
     standing, ledger, peers, keyring = footing.standing, footing.ledger, footing.peers, footing.keyring
     config, genesis, cluster_id = standing.config, standing.genesis, standing.cluster_id
-    pool = Pool()
+    pool, estate = Pool(), estate_of(genesis, cluster_id)
     attachments = AttachmentDesk(ledger.openings, photos, peers, pool)
     attachments.serve()
     transcripts = TranscriptStore(ledger.database)
@@ -105,7 +108,7 @@ async def _make_parts(footing: Footing, rulebook: Rulebook, private: Private, ph
         membership=standing.membership,
         replica_config=replica_config,
         cluster_id=cluster_id,
-        estate=estate_of(genesis, cluster_id),
+        estate=estate,
         trust=trust_of(genesis, cluster_id),
         keys=standing.keys,
         keyring=keyring,
@@ -116,6 +119,7 @@ async def _make_parts(footing: Footing, rulebook: Rulebook, private: Private, ph
         photos=photos,
         evidence=evidence,
         pool=pool,
+        mending=Mending(ledger, attachments, estate, rulebook, now_ms),
         snapshots=Snapshots(ledger, Path(config.node.data) / "snapshots", rulebook),
         rulebook=rulebook,
     )
@@ -151,6 +155,8 @@ async def _start(stack: AsyncExitStack, node: Node, durable: Durable) -> None:
         "upkeep": lambda: keep_up(ledger, node.photos, node.now_ms),
         "photos": node.photos.fetch_awaited,
     }
+    if parts.keyring.is_member:  # nobody else is shown what is private
+        beside["mending"] = parts.mending.run
     running = [tasks.create_task(driver.run(config.consensus.tick_ms, beside), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
     stack.callback(lambda: [task.cancel() for task in running])

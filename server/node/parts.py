@@ -21,6 +21,7 @@ from server.node.checkpoints import Checkpoints
 from server.node.derivations import Derivations
 from server.node.evidence import EvidenceDesk
 from server.node.keyring import Keys, NodeKeyring
+from server.node.mending import Mending
 from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.unsigned import Unsigned
@@ -61,6 +62,7 @@ class Parts:
     evidence: EvidenceDesk
     pool: Pool
     snapshots: Snapshots
+    mending: Mending
     rulebook: Rulebook
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     agenda: Agenda = field(default_factory=Agenda)
