@@ -16,7 +16,7 @@ import pytest
 
 import keys
 import members
-from cluster import PEER_PORTS_ABOVE, NodePlace, config_text, find_port_base
+from cluster import PEER_PORTS_ABOVE, Cluster, NodePlace, config_text, find_port_base
 from export import export
 from replay import replay_data
 from server.consensus.quorum import Quorum
@@ -72,12 +72,12 @@ async def sealed_by(town: Town, *nodes: NodePlace) -> None:
     await town.wait_until(is_so)
 
 
-def invite(town: Town) -> NodePlace:
+def invite(cluster: Cluster, settings: dict[str, dict[str, str]] | None = None) -> NodePlace:
     """A fourth organisation makes its keys; every node is told where it is, and who."""
-    data, port = town.cluster.data, find_port_base()
+    data, port = cluster.data, find_port_base()
     keys.make_organisation(data / NEWCOMER, NEWCOMER, "监督委员会", [], keys.read_secret(data / "owners" / "roll.key"))
     place = NodePlace(NEWCOMER, data / NEWCOMER, port, port + PEER_PORTS_ABOVE)
-    for node in town.cluster.nodes:
+    for node in cluster.nodes:
         with node.config.open("a", encoding="utf-8") as file:
             file.write(
                 f'\n[peers.{NEWCOMER}]\nhost = "127.0.0.1"\nport = {place.peer_port}\nurl = "{place.url}"\n'
@@ -85,7 +85,7 @@ def invite(town: Town) -> NodePlace:
             )
     layout = json.loads((data / "cluster.json").read_text())["nodes"]
     layout.append({"id": NEWCOMER, "port": place.port, "peer_port": place.peer_port})
-    text = config_text(NEWCOMER, layout, {}).replace("[node]\n", "[node]\nobserves = true\n")
+    text = config_text(NEWCOMER, layout, settings or {}).replace("[node]\n", "[node]\nobserves = true\n")
     place.config.write_text(text, "utf-8")
     return place
 
@@ -142,7 +142,7 @@ def count_openings(node: NodePlace) -> int:
 
 async def join(town: Town) -> NodePlace:
     """The newcomer follows first, and is a member from the next epoch on."""
-    newcomer = invite(town)
+    newcomer = invite(town.cluster)
     await restart_each(town)
     town.cluster.start(newcomer)
 
