@@ -103,6 +103,8 @@ class Cluster:
 
     def __init__(self, data: Path) -> None:
         self.data = data.resolve()
+        self.program = "server"
+        """The module that a node's process runs."""
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[int] = set()
         layout = json.loads((data / "cluster.json").read_text("utf-8"))
@@ -125,8 +127,8 @@ class Cluster:
             return
         with node.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "server", str(node.config)],
-                cwd=ROOT,
+                self.command(node),
+                cwd=self.program_folder(node),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -136,6 +138,14 @@ class Cluster:
         self._children[node.id] = process
         self._sessions.add(process.pid)
         (node.folder / "node.pid").write_text(str(process.pid))
+
+    def command(self, node: NodePlace) -> list[str]:
+        """The program of a node; its last word is the configuration file."""
+        return [sys.executable, "-m", self.program, str(node.config)]
+
+    def program_folder(self, node: NodePlace) -> Path:
+        """Where a node's program lies."""
+        return ROOT
 
     def start_all(self) -> None:
         """Start every node and wait until each is ready."""

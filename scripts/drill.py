@@ -2,10 +2,11 @@
 
     python3 scripts/drill.py kills [--kills 50] [--seed N]        kill -9 each node in turn, under load
     python3 scripts/drill.py chaos [--seed N] [--seconds 60]      bad networks, pauses, kills, clocks, disks, under load
+    python3 scripts/drill.py upgrade [--old COMMIT]               each node gets a later release in turn, under load
     python3 scripts/drill.py down|partition|clone|restore         one accident, step by step, as its operator sees it
 
-Each starts a throw-away cluster of its own. `kills` and `chaos` read the databases at the end; all exit 0 when every
-promise held.
+Each starts a throw-away cluster of its own. `kills`, `chaos` and `upgrade` read the databases at the end; all exit 0
+when every promise held.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import environment
 if __name__ == "__main__":
     environment.reexec_in_environment()
 
-from drills import accidents, chaos, kills
+from drills import accidents, chaos, kills, upgrade
 from drills.unshared import is_unshared, reexec_unshared
 
 EXIT_LEFT_OUT = 2
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps(asdict(report), indent=1))
     elif isinstance(report, chaos.Report):
         chaos.print_report(report)
+    elif isinstance(report, upgrade.Report):
+        upgrade.print_report(report)
     else:
         kills.print_report(report)
     return 1 if report.faults else 0
@@ -69,10 +72,12 @@ def _rehearse(options: argparse.Namespace, folder: Path) -> int:
     return bool(asyncio.run(drill))
 
 
-async def _run(options: argparse.Namespace, folder: Path) -> chaos.Report | kills.Report:
+async def _run(options: argparse.Namespace, folder: Path) -> chaos.Report | kills.Report | upgrade.Report:
     if options.drill == "chaos":
         troubles = chaos.Plan(options.seed, options.seconds, options.nodes, options.port_base)
         return await chaos.run_chaos(folder, troubles, tell)
+    if options.drill == "upgrade":
+        return await upgrade.run_upgrade(folder, upgrade.Plan(options.old, options.seed, options.port_base), tell)
     plan = kills.Plan(options.kills, options.seed, options.clients, options.voters, port_base=options.port_base)
     return await kills.run_kills(folder, plan, tell)
 
@@ -99,7 +104,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     troubled = drills.add_parser("chaos", help="seeded troubles of network, processes and machines, under load")
     troubled.add_argument("--seconds", type=float, default=60.0, help="how long troubles begin (60)")
     troubled.add_argument("--nodes", type=int, default=3, choices=(3, 4, 7), help="node processes (3)")
-    for drill in (killing, troubled):
+    renewed = drills.add_parser("upgrade", help="each node gets a later release in turn, under load")
+    renewed.add_argument("--old", default="", metavar="COMMIT", help="an earlier commit is the older release")
+    for drill in (killing, troubled, renewed):
         drill.add_argument("--seed", type=int, default=1, help="of the plan (1)")
         drill.add_argument("--port-base", type=int, default=0, help="first public port; 0 finds free ones")
         drill.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -110,7 +117,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     for name in ("down", "partition"):
         words = "each node in a network namespace of its own, with lines that are really cut"
         accident[name].add_argument("--networks", action="store_true", help=words)
-    for drill in (killing, troubled, *accident.values()):
+    for drill in (killing, troubled, renewed, *accident.values()):
         drill.add_argument("--keep", type=Path, help="work in this new folder and leave it behind")
     return parser.parse_args(arguments)
 

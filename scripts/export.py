@@ -26,7 +26,7 @@ import aiohttp
 from client import ApiError, Person
 from server.record.signature import DeviceSigner
 
-TEXTS = ("genesis.json", "policy.txt", "checkpoint")
+TEXTS = ("genesis.json", "policy.txt", "succession.json", "checkpoint")
 """The checkpoint is asked for before the entries: the log may grow meanwhile, and a longer one still fits."""
 ENTRIES = "entries.jsonl"
 CHUNK_BYTES = 1 << 16

@@ -2,11 +2,17 @@
 
     python3 scripts/keys.py genesis --out DIR --estate ID --name NAME --origin ORIGIN --members street:居委会,...
     python3 scripts/keys.py member --out DIR --id ID --name NAME [--roll-key FILE]
+    python3 scripts/keys.py renew --keys DIR
+    python3 scripts/keys.py adopt --keys DIR
     python3 scripts/keys.py assemble --out DIR --estate ID --name NAME --origin ORIGIN PUBLIC...
 
 `genesis` makes everything in one place, for a demo or a trial. In earnest each organisation runs `member` on its own
 machine and hands out public.json only; whoever runs `assemble` learns no private key, and every organisation compares
 the fingerprint it prints. Private files have mode 0600 in a folder of mode 0700; nothing is ever overwritten.
+
+`renew` makes new consensus and cosign keys in DIR/next, beside those in use, and DIR/next/public.json: members.py
+brings them into the ledger, and the node takes them when their epoch begins. Then `adopt` puts them in the place of the
+old ones, which are deleted. After a journal was lost `adopt` comes before the node starts again.
 
 A *.key file is one line: 32 bytes in base64url. transport.crt and transport.pem serve the connections between nodes,
 officer-*.pem are the signing keys of the organisation's officers: move them to their devices. operator.key is what the
@@ -28,6 +34,7 @@ import environment
 if __name__ == "__main__":
     environment.reexec_in_environment()
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -37,6 +44,7 @@ from server.consensus.quorum import Mode, Quorum
 from server.ledger.genesis import Estate, Genesis, Officer, Organisation, Policy, parse_genesis
 from server.ledger.policy import policy_text
 from server.limits import DAY_MS
+from server.node.keyring import NEXT
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 from server.record.shape import parse
 from server.record.signature import DeviceSigner, NodeSigner
@@ -241,7 +249,10 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 def main(arguments: list[str]) -> int:
     """Run the command line; return the exit code."""
     options = _parse(arguments)
-    commands = {"genesis": _run_genesis, "member": _run_member, "assemble": _run_assemble}
+    commands = {
+        "genesis": _run_genesis, "member": _run_member, "renew": _run_renew, "adopt": _run_adopt,
+        "assemble": _run_assemble,
+    }  # fmt: skip
     try:
         commands[options.command](options)
     except CeremonyError as error:
@@ -267,6 +278,42 @@ def _run_member(options: argparse.Namespace) -> None:
     print(f"Hand out only {options.out / 'public.json'}.")
     if not options.roll_key:
         print(f"A new roll key was made: give {options.out / 'roll.key'} to the other organisations (--roll-key).")
+
+
+def renew_keys(folder: Path) -> Organisation:
+    """Make the keys that a `key.rotate` brings, in FOLDER/next. Returns the public part that has them."""
+    organisation, fresh = read_organisation(folder / "public.json"), folder / NEXT
+    _refuse_existing([fresh])
+    fresh.mkdir(mode=0o700)
+    signers = {role: _new_signer(fresh / f"{role}.key") for role in ("consensus", "cosign")}
+    public = {f"{role}_key": b64u_encode(signer.public) for role, signer in signers.items()}
+    renewed = msgspec.structs.replace(organisation, **public)
+    _write_public(fresh / "public.json", encode(renewed))
+    return renewed
+
+
+def _run_renew(options: argparse.Namespace) -> None:
+    organisation = renew_keys(options.keys)
+    print(f"New keys of {organisation.id}: {options.keys / NEXT}. The old ones stay in use until their epoch ends.")
+    print(f"Now: members.py propose --rotate {options.keys / NEXT / 'public.json'}")
+
+
+def adopt_keys(folder: Path) -> None:
+    """Put the keys in FOLDER/next in the place of the old ones, which nobody signs with any more.
+
+    Cut off in the middle, it is run again. Raises CeremonyError where there are none.
+    """
+    fresh = folder / NEXT
+    if not fresh.is_dir():
+        raise CeremonyError(f"{fresh} does not exist: keys.py renew makes the next keys")
+    for path in sorted(fresh.iterdir()):
+        path.replace(folder / path.name)
+    fresh.rmdir()
+
+
+def _run_adopt(options: argparse.Namespace) -> None:
+    adopt_keys(options.keys)
+    print(f"The keys in {options.keys} are the new ones. The old ones are gone.")
 
 
 def _run_assemble(options: argparse.Namespace) -> None:
@@ -310,6 +357,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     member.add_argument("--name", required=True)
     member.add_argument("--officer", action="append", help="member id of an officer; may be repeated")
     member.add_argument("--roll-key", type=Path, help="the roll key that another organisation made")
+    renew = commands.add_parser("renew", help="make an organisation's next consensus and cosign keys")
+    adopt = commands.add_parser("adopt", help="put the next keys in the place of the old ones")
+    for command in (renew, adopt):
+        command.add_argument("--keys", type=Path, required=True, help="the organisation's key folder")
     assemble = commands.add_parser("assemble", help="make genesis from the organisations' public parts")
     assemble.add_argument("public", type=Path, nargs="+", metavar="PUBLIC")
     for command in (genesis, assemble):

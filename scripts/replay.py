@@ -31,8 +31,11 @@ if __name__ == "__main__":
     environment.reexec_in_environment()
 
 from server.consensus.quorum import Quorum
+from server.domain import RULEBOOK
+from server.domain.rules import Rulebook
 from server.domain.state_root import Schedule
 from server.ledger.genesis import Genesis, parse_genesis
+from server.ledger.membership import genesis_of_epoch
 from server.ledger.merkle import ProofError
 from server.ledger.policy import parse_policy, policy_text, verify_checkpoint
 from server.record.canonical import Malformed, b64u_encode, encode
@@ -52,13 +55,15 @@ class Unread(Exception):
     """Something cannot be read; the message says what."""
 
 
-def replay_log(source: Source) -> Reexecution:
+def replay_log(source: Source, rulebook: Rulebook = RULEBOOK) -> Reexecution:
     """Execute an exported or served log, and compare it with its checkpoint. Raises LogDiffers, SourceError, Unread."""
     genesis, cluster_id = _parse_genesis(source.read("genesis.json"), "genesis.json")
     note = source.read("checkpoint").decode("utf-8", "replace")
-    replayed = _execute(genesis, cluster_id, source.entries())
+    replayed = _execute(genesis, cluster_id, source.entries(), rulebook)
     try:
-        policy = parse_policy(policy_text(genesis, Quorum(len(genesis.members), genesis.mode).quorum))
+        standing = replayed.standing
+        now = genesis_of_epoch(genesis, standing.epoch) if standing is not None else genesis
+        policy = parse_policy(policy_text(now, Quorum(len(now.members), now.mode).quorum))
         checkpoint = verify_checkpoint(note, policy).checkpoint
     except ProofError as error:
         raise LogDiffers(replayed.end.height, replayed.end.size, f"the checkpoint does not hold: {error}") from None
@@ -68,7 +73,9 @@ def replay_log(source: Source) -> Reexecution:
     return replayed
 
 
-def replay_data(data: Path, genesis_path: Path, schedule: Schedule | None = None) -> Reexecution:
+def replay_data(
+    data: Path, genesis_path: Path, schedule: Schedule | None = None, rulebook: Rulebook = RULEBOOK
+) -> Reexecution:
     """Execute the log in a stopped node's database and compare its blocks, its rows and its newest snapshot.
 
     Raises LogDiffers, Unread. `schedule`: at which heights the log tells states, if not as every node does.
@@ -76,7 +83,7 @@ def replay_data(data: Path, genesis_path: Path, schedule: Schedule | None = None
     try:
         genesis, cluster_id = _parse_genesis(genesis_path.read_bytes(), str(genesis_path))
         with _stopped(data), closing(_open(data / "node.db")) as database:
-            replayed = _execute(genesis, cluster_id, _contents(database), schedule)
+            replayed = _execute(genesis, cluster_id, _contents(database), rulebook, schedule)
             _compare_blocks(database, replayed)
             _compare_rows(database, replayed)
             _compare_snapshot(data, replayed)
@@ -88,10 +95,14 @@ def replay_data(data: Path, genesis_path: Path, schedule: Schedule | None = None
 
 
 def _execute(
-    genesis: Genesis, cluster_id: bytes, contents: Iterator[bytes], schedule: Schedule | None = None
+    genesis: Genesis,
+    cluster_id: bytes,
+    contents: Iterator[bytes],
+    rulebook: Rulebook,
+    schedule: Schedule | None = None,
 ) -> Reexecution:
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        replayed = Reexecution(genesis, cluster_id, threads, schedule)
+        replayed = Reexecution(genesis, cluster_id, threads, schedule, rulebook)
         for told in blocks_told(contents):
             replayed.take(told)
         return replayed

@@ -219,6 +219,7 @@ class SampleLedger:
         return {
             "genesis.json": GENESIS_BYTES,
             "policy.txt": POLICY_TEXT.encode(),
+            "succession.json": b'{"links":[]}',
             "checkpoint": self.note().encode(),
             "entries.jsonl": b"".join(entry + b"\n" for entry in self.entries),
         }

@@ -6,6 +6,8 @@
     python3 scripts/simulate.py --nodes 3 --liar twin --strict       everybody's vote is asked for
     python3 scripts/simulate.py --nodes 3 --seeds 1..20 --skip vote  a broken driver: the oracles must notice
     python3 scripts/simulate.py --nodes 3 --seeds 1..50 --rules      the platform's own rules, and phones that use them
+    python3 scripts/simulate.py --rules --upgrades                   a later release in turn, and its rules begin
+    python3 scripts/simulate.py --nodes 3 --seeds 1..50 --rules --changes 4    members join, leave and take new keys
     python3 scripts/simulate.py --mixed                              2,000 seeds of every kind, with progress
     python3 scripts/simulate.py --nightly                            50,000 of them
     python3 scripts/simulate.py --mutants                            what the oracles are worth: broken rules they catch
@@ -78,6 +80,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--twins", action="store_const", const="twin", dest="liar", help="the same as --liar twin")
     parser.add_argument("--strict", action="store_true", help="every vote is needed: stop rather than fork")
     parser.add_argument("--rules", action="store_true", help="run the rules of the platform, not a small application")
+    parser.add_argument("--upgrades", action="store_true", help="with --rules: nodes get a later release in turn")
+    parser.add_argument("--changes", type=int, default=0, metavar="N", help="with --rules: other members, N times")
     parser.add_argument("--skip", action="append", default=[], help="leave out one barrier of the sync table")
     parser.add_argument("--mixed", action="store_true", help="the seed chooses nodes, liar, mode and rules as well")
     parser.add_argument("--nightly", action="store_true", help="--mixed with 50,000 seeds")
@@ -93,14 +97,18 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _check_liar(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    from tests.simulation.liars import NAMES
+    from tests.simulation.liars import KEEPS_OLD_KEYS, NAMES, WITH_CHANGES
 
-    if options.liar and options.liar not in NAMES:
-        parser.error(f"--liar is one of {', '.join(NAMES)}")
+    if options.liar and options.liar not in (*NAMES, *WITH_CHANGES):
+        parser.error(f"--liar is one of {', '.join((*NAMES, *WITH_CHANGES))}")
     if options.liar and options.nodes == 1:
         parser.error("a liar needs more than one node")
-    if options.liar not in ("", "twin") and options.rules:
-        parser.error("with --rules the only liar is twin: a second copy, which lies in what it proposes")
+    if options.upgrades and (options.liar or not options.rules):
+        parser.error("--upgrades goes with --rules, where nobody lies")
+    if options.liar not in ("", "twin", KEEPS_OLD_KEYS) and options.rules:
+        parser.error(f"with --rules the only liars are twin, which lies in what it proposes, and {KEEPS_OLD_KEYS}")
+    if options.liar == KEEPS_OLD_KEYS and not options.changes:
+        parser.error(f"{KEEPS_OLD_KEYS} needs --changes: else no key is ever retired")
 
 
 def _seeds(text: str) -> range:
@@ -116,7 +124,8 @@ def _lots(options: argparse.Namespace) -> list["Lot"]:
     if options.mixed:
         return [mixed(seed) for seed in options.seeds]
     skip = frozenset(options.skip)
-    return [Lot(options.nodes, seed, options.liar, options.strict, options.rules, skip) for seed in options.seeds]
+    told = (options.liar, options.strict, options.rules, options.upgrades, options.changes, skip)
+    return [Lot(options.nodes, seed, *told) for seed in options.seeds]
 
 
 def _run_all(lots: Sequence["Lot"], jobs: int, progress: Callable[[Run], None]) -> Iterator[Run]:
@@ -192,6 +201,7 @@ def _summary(options: argparse.Namespace, runs: Sequence[Run], seconds: float) -
         "blocks": sum(report.blocks for report in reports),
         "with_view_changes": sum(report.views > 0 for report in reports),
         "with_forks": sum(report.forks > 0 for report in reports),
+        "changes": sum(report.epochs - 1 for report in reports),
         "seconds": round(seconds, 1),
     }
 
@@ -202,10 +212,11 @@ def _in_words(summary: dict[str, object]) -> str:
     verdict = f"{len(failed)} FAILED" if failed else "no oracle fired"
     liars = f", {summary['liars']} with a liar, {summary['with_forks']} with forks of committed blocks"
     rules = " with the platform's rules" if summary["rules"] else ""
+    changes = f", {summary['changes']} changes of members" if summary["changes"] else ""
     return (
         f"{summary['seeds']} seeds of {summary['nodes']} nodes{rules} in {summary['seconds']} s: {verdict}; "
         f"{summary['blocks']} blocks, {summary['events']} events, "
-        f"{summary['with_view_changes']} with view changes{liars if summary['liars'] else ''}"
+        f"{summary['with_view_changes']} with view changes{changes}{liars if summary['liars'] else ''}"
     )
 
 

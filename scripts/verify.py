@@ -1,10 +1,15 @@
-"""Check what is said, whoever says it: a receipt, a log, evidence of two histories. Standard library and `ecdsa` only.
+"""Check what is said, whoever says it: receipt, log, evidence of two histories or of a retired key. It needs the
+standard library and `ecdsa` only.
 
-    python3 scripts/verify.py receipt FILE --policy POLICY [--genesis GENESIS] [--require GRADE] [--only CHECKS]
+    python3 scripts/verify.py receipt FILE --policy POLICY [--genesis GENESIS [--members SUCCESSION]]
+                                              [--require GRADE] [--only CHECKS]
     python3 scripts/verify.py split FILE --policy POLICY
+    python3 scripts/verify.py evidence FILE --genesis GENESIS --members SUCCESSION
     python3 scripts/verify.py log URL_OR_DIR [--sample N [--seed S]] [--fingerprint F] [--token FILE] [--openings FILE]
                                               [--only CHECKS]
 
+A node gives the files at /policy.txt, /genesis.json and /succession.json; the last one only matters where members have
+changed since genesis: then it says whose signatures count for the receipt.
 Prints one line a check. Exits 0 only when every check named was made and held, 1 when one failed, 2 when one was NOT
 CHECKED or nothing could be read. `--only` names the checks that decide (comma-separated); all are printed in any case.
 The choices of ballots are not in a log: `tallies` is NOT CHECKED where their openings are not given with --openings.
@@ -38,12 +43,14 @@ def find_ecdsa() -> None:
 if __name__ == "__main__":
     find_ecdsa()
 
-from verifier import ledger, receipt, split
+from verifier import ledger, receipt, retirement, split
+from verifier.checkpoint import size_of
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis
 from verifier.policy import GRADES, parse_policy
 from verifier.report import EXIT_FAILED, EXIT_NOT_CHECKED, Report
 from verifier.source import SourceError, open_source, read_file
+from verifier.succession import Era, era_of, follow
 from verifier.tallies import parse_openings
 
 
@@ -51,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit code."""
     options = _parse(arguments)
     try:
-        report = {"receipt": _examine_receipt, "log": _examine_log, "split": _examine_split}[options.command](options)
+        report = _EXAMINE[options.command](options)
     except SourceError as error:
         print(f"NOT CHECKED: {error}", file=sys.stderr)
         return EXIT_NOT_CHECKED
@@ -64,8 +71,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def _examine_receipt(options: argparse.Namespace) -> Report:
     policy = parse_policy(_read_text(options.policy))
-    genesis = parse_genesis(read_file(options.genesis)) if options.genesis else None
-    return receipt.examine(_read_text(options.file), policy, genesis, options.require)
+    eras = [Era(parse_genesis(read_file(options.genesis)))] if options.genesis else []
+    text = _read_text(options.file)
+    if eras and options.members:
+        eras = follow(eras[0].genesis, read_file(options.members))
+        eras = eras[: eras.index(era_of(eras, size_of(text))) + 1]
+        policy = eras[-1].policy
+    return receipt.examine(text, policy, eras, options.require)
 
 
 def _examine_log(options: argparse.Namespace) -> Report:
@@ -79,11 +91,24 @@ def _examine_split(options: argparse.Namespace) -> Report:
     return split.examine(_read_text(options.file), parse_policy(_read_text(options.policy)))
 
 
+def _examine_evidence(options: argparse.Namespace) -> Report:
+    genesis = parse_genesis(read_file(options.genesis))
+    return retirement.examine(_read_text(options.file), genesis.cluster_id, follow(genesis, read_file(options.members)))
+
+
 def _read_text(path: Path) -> str:
     try:
         return read_file(path).decode("utf-8")
     except UnicodeDecodeError:
         raise Rejected("form", f"{path} is not UTF-8 text") from None
+
+
+_EXAMINE = {
+    "evidence": _examine_evidence,
+    "log": _examine_log,
+    "receipt": _examine_receipt,
+    "split": _examine_split,
+}
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -95,10 +120,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     one.add_argument("file", type=Path, metavar="FILE")
     one.add_argument("--policy", type=Path, required=True, help="policy.txt: whose signatures count")
     one.add_argument("--genesis", type=Path, help="genesis.json: checks attestations, and owners that it names")
+    one.add_argument("--members", type=Path, help="succession.json: later memberships, with --genesis")
     one.add_argument("--require", choices=GRADES, default="", help="the grade it must have")
     pair = commands.add_parser("split", help="check evidence that members signed two histories")
     pair.add_argument("file", type=Path, metavar="FILE", help="what a phone exported")
     pair.add_argument("--policy", type=Path, required=True, help="policy.txt: whose signatures count")
+    late = commands.add_parser("evidence", help="check evidence that a member signed with a key that was retired")
+    late.add_argument("file", type=Path, metavar="FILE", help="what a phone exported, or one of /api/v1/evidence")
+    late.add_argument("--genesis", type=Path, required=True, help="genesis.json: the first members")
+    late.add_argument("--members", type=Path, required=True, help="succession.json: how the keys were retired")
     whole = commands.add_parser("log", help="check a whole log")
     whole.add_argument("place", metavar="URL_OR_DIR", help="a node's address, or a folder with an export")
     whole.add_argument("--sample", type=_count, help="check this many signatures of each sort instead of all")
@@ -106,7 +136,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     whole.add_argument("--fingerprint", default="", help="the fingerprint of genesis that you were shown")
     whole.add_argument("--token", type=Path, help="file with an access token, for a node that asks for one")
     whole.add_argument("--openings", type=Path, help="file with openings of ballots, one in base64url a line")
-    named = ((one, (*receipt.CHECKS, *receipt.GENESIS_CHECKS, "grade")), (whole, ledger.CHECKS), (pair, split.CHECKS))
+    named = (
+        (one, (*receipt.CHECKS, *receipt.GENESIS_CHECKS, "grade")),
+        (whole, ledger.CHECKS),
+        (pair, split.CHECKS),
+        (late, retirement.CHECKS),
+    )
     for command, names in named:
         command.add_argument("--only", type=lambda text: text.split(","), default=[], help=", ".join(names))
     options = parser.parse_args(arguments)
@@ -122,7 +157,7 @@ def _count(text: str) -> int:
 
 def _check_only(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """A name that is not checked would decide nothing and let everything pass."""
-    known = set(split.CHECKS if options.command == "split" else ledger.CHECKS)
+    known = set({"split": split.CHECKS, "evidence": retirement.CHECKS}.get(options.command, ledger.CHECKS))
     if options.command == "receipt":
         known = {*receipt.CHECKS, *(receipt.GENESIS_CHECKS if options.genesis else ())}
         known |= {"grade"} if options.require else set()

@@ -15,10 +15,13 @@ import uvloop
 
 from server.api.app import listen, make_app
 from server.config import Config, ConfigError, load_config
+from server.domain import RULEBOOK
+from server.domain.rules import Rulebook
 from server.node.driver import NodeFailed
 from server.node.keyring import KeyFault
-from server.node.opening import StartRefused, open_node
+from server.node.opening import open_node
 from server.node.room import NoRoom, lacks_room
+from server.node.standing import StartRefused
 from server.storage.database import DatabaseFault
 from server.storage.journal import JournalCorrupt
 from server.storage.replay import ReplayDiffers
@@ -66,25 +69,41 @@ def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     log.error("loop_error", message=context.get("message"), exc_info=error)
 
 
-async def run(config: Config) -> None:
-    """Open the node, serve its API, and end both in order on SIGTERM or SIGINT."""
+async def run(config: Config, rulebook: Rulebook = RULEBOOK) -> None:
+    """Serve until SIGTERM or SIGINT. Where other members begin, everything is closed in order and opened anew."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_loop_error)
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with open_node(config) as node:
+    while not stop.is_set():
+        await _serve(config, rulebook, stop)
+
+
+async def _serve(config: Config, rulebook: Rulebook, stop: asyncio.Event) -> None:
+    """Open the node and serve its API; end both in order when told to, or when its epoch has ended."""
+    loop = asyncio.get_running_loop()
+    async with open_node(config, rulebook=rulebook) as node:
         spare_garbage_collector()
         http = config.http
         runner = await listen(make_app(node), http.host, http.port, access_log=http.access_log)
         log.info("node_started", node=config.node.id, url=config.public_url(), height=node.ledger.tip.height)
         try:
-            await stop.wait()
+            await _first_of(stop, node.epoch_ended)
         finally:
             node.changes.end()
             loop.call_later(GRACE_S, node.release)
             await runner.cleanup()
     log.info("node_stopped", node=config.node.id)
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 def main(arguments: list[str]) -> int:
@@ -104,10 +123,13 @@ def main(arguments: list[str]) -> int:
     return run_to_end(config)
 
 
-def run_to_end(config: Config) -> int:
-    """Run a node until it ends, and say why on the error stream. Returns the exit code."""
+def run_to_end(config: Config, rulebook: Rulebook = RULEBOOK) -> int:
+    """Run a node until it ends, and say why on the error stream. Returns the exit code.
+
+    `rulebook`: the rules that this release knows. Whoever runs another release than this one for a test gives it.
+    """
     try:
-        uvloop.run(run(config))
+        uvloop.run(run(config, rulebook))
     except (StartRefused, KeyFault, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers) as error:
         print(f"server: {error}", file=sys.stderr)
         return EXIT_REFUSED

@@ -34,6 +34,9 @@ class NodeSettings(Section, frozen=True):
     id: Annotated[str, Meta(description="Member id of the organisation that runs this node, as in genesis")]
     genesis: Annotated[str, Meta(description="Path of genesis.json")] = "genesis.json"
     keys: Annotated[str, Meta(description="Folder with this organisation's private keys, mode 0700")] = "keys"
+    observes: Annotated[
+        bool, Meta(description="Follow the ledger without voting, as long as its members do not include these keys")
+    ] = False
     data: Annotated[str, Meta(description="Folder of journal, signer file, photos, snapshots and SQLite database")] = (
         "data"
     )
@@ -67,6 +70,9 @@ class PeerSettings(Section, frozen=True):
     host: Annotated[str, Meta(description="Address of the peer's transport port")]
     port: Annotated[Port, Meta(description="The peer's transport port")]
     url: Annotated[str, Meta(description="The peer's public address, shown to phones")] = ""
+    certificate: Annotated[
+        str, Meta(description="transport.crt of a node that is no member yet, so that it may follow; empty for members")
+    ] = ""
 
 
 class TransportSettings(Section, frozen=True):
@@ -96,6 +102,10 @@ class ConsensusSettings(Section, frozen=True):
     ] = 1_500
     tick_ms: Annotated[Duration, Meta(description="How often the replica looks at its clock")] = 50
     status_ms: Annotated[Duration, Meta(description="How often a node tells its peers where it stands")] = 250
+    join_behind: Annotated[
+        int,
+        Meta(ge=0, description="Blocks behind from which a starting node takes a peer's snapshot; 0: never"),
+    ] = 1_000
 
 
 class SmsSettings(Section, frozen=True):
@@ -155,7 +165,11 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     node = config.node
     folder = path.resolve().parent
     places = {name: str(folder / getattr(node, name)) for name in ("genesis", "keys", "data")}
-    return msgspec.structs.replace(config, node=msgspec.structs.replace(node, **places))
+    peers = {
+        name: msgspec.structs.replace(peer, certificate=str(folder / peer.certificate)) if peer.certificate else peer
+        for name, peer in config.peers.items()
+    }
+    return msgspec.structs.replace(config, node=msgspec.structs.replace(node, **places), peers=peers)
 
 
 def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:

@@ -42,6 +42,14 @@ STATE_ROOT_LAG = 500
 """Blocks in which a node hashes the state beside its work: 25 s on a busy estate, where 100,000 rows take some 3 s."""
 SNAPSHOT_CHUNK_BYTES = 256 * KIB
 """A chunk of the state ends with the row that brings it to this size: a few to a frame."""
+HISTORY_BLOCKS_MAX = 256
+"""Blocks of the log that one answer to a joining node holds at most."""
+HISTORY_PAGE_BYTES = MIB
+"""Bytes of entries after which such an answer ends; the openings of one block more still fit a frame."""
+SNAPSHOT_BYTES_PER_S = 8 * MIB
+"""What a node gives to one joining peer a second: a state of 25 MB in three, and most of a slow disk stays free."""
+SNAPSHOT_CALLS_MAX = 2
+"""Questions about snapshots that a node answers to one peer at a time."""
 ROLL_HEADS_MAX = 250
 """Heads in one `roll.publish` record: 250 x 170 bytes fit a payload."""
 ROLL_PARTS_MAX = 100

@@ -23,11 +23,13 @@ from samples import (
 )
 from server.consensus.certificates import Certifier
 from server.consensus.config import Config
-from server.consensus.evidence import Branch, Evidence, Statement, accuse, accuse_of_split, convict
+from server.consensus.evidence import Branch, Evidence, Statement, accuse, accuse_of_split
+from server.consensus.judgement import convict
 from server.consensus.messages import TYPES, Commit, Cosign, NewView, Prepare, Signed, SignedBody, ViewChange
 from server.domain.evidence import evidence_item
 from server.ledger.block import Derived
 from server.ledger.checkpoint import Checkpoint, b64_decode, b64_encode
+from server.ledger.membership import Membership, founding_epoch
 from server.ledger.merkle import leaf_hash, root_of
 from server.ledger.policy import parse_policy
 from server.ledger.receipt import Conviction, barring_text, receipt_text, verify_receipt
@@ -42,7 +44,7 @@ X, Y = (b64u_encode(sha256(name).digest()) for name in (b"block x", b"block y"))
 def _keyring() -> NodeKeyring:
     signers = {role: node_signer("owners", role) for role in ("attest", "consensus", "cosign", "log")}
     keys = Keys(**signers, token=b"", vault=b"", roll=b"", transport_certificate="", transport_key="")
-    return NodeKeyring(keys, GENESIS, CLUSTER_ID, "owners")
+    return NodeKeyring(keys, Membership((founding_epoch(GENESIS),)), GENESIS.origin, CLUSTER_ID, "owners")
 
 
 def sample_convict(data: bytes) -> Conviction:

@@ -98,6 +98,22 @@ def _check_line(key: Key, blob: bytes, text: str) -> int:
     return time
 
 
+def size_of(text: str) -> int:
+    """The size of the log that a checkpoint says, or the first one of a receipt; 0 for none. Nothing is checked."""
+    found = re.search(r"(?:^|\n\n)[^\n]+\n([0-9]{1,16})\n", text)
+    return int(found[1]) if found else 0
+
+
+def open_cosigned(note: str, origin: str, witnesses: dict[str, Key]) -> tuple[int, bytes, set[str]]:
+    """Size, root and the witnesses that signed; no log's own line is asked for. Rejected."""
+    text, blank, lines = note.rpartition("\n\n")
+    if not blank or not note.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", note):
+        raise Rejected("note_form", "not a signed note")
+    size, root = _parse_text(text, origin)
+    signed = _check_lines(lines[:-1].split("\n"), text + "\n", witnesses.values())
+    return size, root, {name for name, key in witnesses.items() if key in signed}
+
+
 def members_that_signed(origin: str, size: int, root: bytes, lines: list[str], witnesses: dict[str, Key]) -> set[str]:
     """Witnesses whose cosignature lines over (size, root) stand here and hold; Rejected when one does not."""
     text = f"{origin}\n{size}\n{b64(root)}\n"

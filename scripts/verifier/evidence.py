@@ -1,12 +1,11 @@
 """Evidence that a member contradicted itself (consensus.md 1.4; DESIGN.md D21), as a receipt carries it.
 
 Length-prefixed parts: offence, culprit, two statements of three parts each, and two branches for checkpoints of two
-sizes. Checkpoints are signed by the keys of the policy, votes by consensus keys, which genesis alone names.
+sizes. Checkpoints are signed by the keys of the policy, votes by consensus keys, which genesis and its links name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from verifier.encoding import HASH_BYTES, Rejected, b64u, is_count, members, par
 from verifier.merkle import check_inclusion
 from verifier.policy import Policy
 from verifier.signatures import is_member_signature
+from verifier.succession import Era, era_of
 
 BYTES_MAX = 64 * 1024
 OFFENCES = {
@@ -61,14 +61,6 @@ class Evidence:
         return [b64u(sha256(self.first.raw)), b64u(sha256(self.second.raw))]
 
 
-@dataclass(frozen=True)
-class ConsensusKeys:
-    """What genesis adds to a policy: the cluster id, and the members' consensus keys."""
-
-    cluster_id: bytes
-    keys: Mapping[str, bytes]
-
-
 def parse_evidence(data: bytes) -> Evidence:
     """Take evidence apart; Rejected with fault `barring`."""
     parts = _unpack(data)
@@ -92,15 +84,16 @@ def _unpack(data: bytes) -> list[bytes]:
     return parts
 
 
-def check_evidence(evidence: Evidence, policy: Policy, keys: ConsensusKeys | None) -> bool:
-    """Whether it was verified: votes are not without `keys`. Rejected `barring` unless it proves what it says."""
+def check_evidence(evidence: Evidence, policy: Policy, eras: list[Era]) -> bool:
+    """Whether it was verified: votes are not without `eras`, the epochs since genesis. Rejected `barring` unless it
+    proves what it says."""
     try:
         if evidence.offence == "split_checkpoint":
-            _check_split(evidence, policy)
+            _check_split(evidence, policy, eras)
             return True
-        if keys is None:
+        if not eras:
             return False
-        one, other = (_read_vote(statement, evidence.culprit, keys) for statement in (evidence.first, evidence.second))
+        one, other = (_read_vote(statement, evidence.culprit, eras) for statement in (evidence.first, evidence.second))
     except Rejected as error:
         raise Rejected("barring", error.detail) from None
     types = evidence.first.type, evidence.second.type
@@ -111,7 +104,7 @@ def check_evidence(evidence: Evidence, policy: Policy, keys: ConsensusKeys | Non
     return True
 
 
-def _read_vote(statement: Statement, culprit: str, keys: ConsensusKeys) -> dict[str, Any]:
+def _read_vote(statement: Statement, culprit: str, eras: list[Era]) -> dict[str, Any]:
     """The body of a consensus statement that the culprit signed (DESIGN.md 2.6)."""
     if statement.type not in _SHAPES:
         raise Rejected("barring", "a statement of this type is no evidence")
@@ -120,8 +113,11 @@ def _read_vote(statement: Statement, culprit: str, keys: ConsensusKeys) -> dict[
     for name, value in body.items():
         if not (value == "" and name in optional):
             _check_member(name, value)
-    prefix = f"linli/pbft/v1\n{statement.type}\n{b64u(keys.cluster_id)}\n".encode()
-    public = keys.keys.get(culprit, b"")
+    if body["epoch"] >= len(eras):
+        raise Rejected("barring", "a statement of an epoch that has not begun")
+    genesis = eras[body["epoch"]].genesis
+    prefix = f"linli/pbft/v1\n{statement.type}\n{b64u(genesis.cluster_id)}\n".encode()
+    public = genesis.consensus_key(culprit)
     is_signed = is_member_signature(public, prefix + statement.raw, statement.signature)
     if body["sender"] != culprit or not is_signed:
         raise Rejected("barring", "a statement is not signed by the member")
@@ -165,9 +161,10 @@ def _place(vote: dict[str, Any]) -> tuple[int, int]:
 _CONTRADICTS = {"double_vote": _votes_twice, "double_new_view": _begins_twice, "hidden_vote": _hides}
 
 
-def _check_split(evidence: Evidence, policy: Policy) -> None:
+def _check_split(evidence: Evidence, policy: Policy, eras: list[Era]) -> None:
     """E5: two checkpoint lines, of one size with two roots, or with two leaves at one index."""
-    trees = [_read_line(statement, evidence.culprit, policy) for statement in (evidence.first, evidence.second)]
+    lines = (evidence.first, evidence.second)
+    trees = [_read_line(statement, evidence.culprit, policy, eras) for statement in lines]
     if evidence.first.raw >= evidence.second.raw:
         raise Rejected("barring", "the lines stand in the other order")
     if trees[0][0] == trees[1][0]:
@@ -186,14 +183,17 @@ def _check_split(evidence: Evidence, policy: Policy) -> None:
         check_inclusion(unb64u(branch["leaf"], "barring", HASH_BYTES), branch["index"], size, path, root)
 
 
-def _read_line(statement: Statement, culprit: str, policy: Policy) -> tuple[int, bytes]:
+def _read_line(statement: Statement, culprit: str, policy: Policy, eras: list[Era]) -> tuple[int, bytes]:
     """Size and root of a checkpoint that the culprit cosigned."""
     said = members(parse_canonical(statement.raw, "barring"), "line member root size", "barring")
     if (statement.type, statement.signature, said["member"]) != ("COSIGN", b"", culprit):
         raise Rejected("barring", "not a line of the culprit")
-    if culprit not in policy.witnesses or not isinstance(said["line"], str) or not is_count(said["size"]):
-        raise Rejected("barring", "not a line of a member")
+    if not isinstance(said["line"], str) or not is_count(said["size"]):
+        raise Rejected("barring", "not a line")
     size, root = said["size"], unb64u(said["root"], "barring", HASH_BYTES)
+    policy = era_of(eras, size).policy if eras else policy
+    if culprit not in policy.witnesses:
+        raise Rejected("barring", "not a line of a member")
     key = {culprit: policy.witnesses[culprit]}
     if members_that_signed(policy.origin, size, root, [said["line"]], key) != {culprit}:
         raise Rejected("barring", "a line is not signed by the member")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, is_count, members, parse_canonical, sha256, unb64u
-from verifier.evidence import ConsensusKeys
 from verifier.policy import COSIGNATURE_TYPE, LOG_TYPE, Key, Policy
 from verifier.signatures import is_member_signature, point_of, thumbprint
 
@@ -39,7 +38,15 @@ class Genesis:
     officers: dict[str, tuple[str, bytes]]
     organisations: dict[str, str]
     numbers: Numbers
-    consensus: ConsensusKeys
+    mode: str
+    organisations_said: list[dict[str, Any]]
+    """The members as genesis spells them, or the change by which they became members."""
+    policy_said: dict[str, Any]
+
+    def consensus_key(self, member: str) -> bytes:
+        """The key with which a member votes; empty for who is none."""
+        said = next((one["consensus_key"] for one in self.organisations_said if one["id"] == member), None)
+        return b"" if said is None else unb64u(said, "genesis", HASH_BYTES)
 
     @property
     def fingerprint(self) -> str:
@@ -55,25 +62,44 @@ def parse_genesis(data: bytes) -> Genesis:
     if not isinstance(value["members"], list) or not value["members"] or not isinstance(value["origin"], str):
         raise Rejected("genesis", "no members or no origin")
     organisations = _organisations(value["members"])
+    cluster_id = sha256(data)
+    named = f"{estate['id']}.{b64u(cluster_id)[:22]}"
+    return _genesis(cluster_id, named, value["origin"], value["mode"], organisations, value["policy"])
+
+
+def genesis_with(genesis: Genesis, organisations: list[Any], policy: Any) -> Genesis:
+    """The same log with the members and the policy of another epoch; Rejected with fault `genesis`."""
+    said = _organisations(organisations)
+    after = _genesis(genesis.cluster_id, genesis.estate, genesis.origin, genesis.mode, said, policy)
+    # Who was a member attested keys that are in use still; ids and these keys are never used again.
+    return replace(
+        after,
+        attest_keys={**genesis.attest_keys, **after.attest_keys},
+        officers={**genesis.officers, **after.officers},
+        organisations={**genesis.organisations, **after.organisations},
+    )
+
+
+def _genesis(
+    cluster_id: bytes, estate: str, origin: str, mode: str, organisations: list[dict[str, Any]], policy: Any
+) -> Genesis:
     ids = [organisation["id"] for organisation in organisations]
     if not all(isinstance(node, str) for node in ids) or ids != sorted(set(ids)):
         raise Rejected("genesis", "members must stand in the order of their ids")
     if not all(isinstance(organisation["officers"], list) for organisation in organisations):
         raise Rejected("genesis", "officers must be a list")
-    cluster_id = sha256(data)
     return Genesis(
         cluster_id,
-        f"{estate['id']}.{b64u(cluster_id)[:22]}",
-        value["origin"],
-        _derive_policy(value["origin"], value["mode"], organisations),
+        estate,
+        origin,
+        _derive_policy(origin, mode, organisations),
         {member["id"]: unb64u(member["attest_key"], "genesis", HASH_BYTES) for member in organisations},
         dict(_officer(officer) for member in organisations for officer in member["officers"]),
         {officer["member"]: member["id"] for member in reversed(organisations) for officer in member["officers"]},
-        _numbers(value["policy"]),
-        ConsensusKeys(
-            cluster_id,
-            {member["id"]: unb64u(member["consensus_key"], "genesis", HASH_BYTES) for member in organisations},
-        ),
+        _numbers(policy),
+        mode,
+        organisations,
+        policy,
     )
 
 

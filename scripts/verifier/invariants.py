@@ -21,7 +21,9 @@ from verifier.report import Result
 from verifier.rolls import Rolls
 from verifier.seen import EVIDENCE_KIND, SEAL_KIND, Invariant, Seen
 from verifier.signatures import is_device_signature, point_of, thumbprint
+from verifier.succession import Changes, Era, era_of
 from verifier.tallies import Tallies
+from verifier.versions import Versions
 
 NONCE_KEPT_MS = 7 * 86_400_000
 """A (kid, nonce) is remembered this long, in block time, after its record expired."""
@@ -194,12 +196,13 @@ class ExactlyOnce:
 class Seals:
     """Every seal carries the cosignatures of all members over the root that the log really had at that size.
 
-    But for members that an earlier entry of evidence bars. The statements behind that entry lie beside the log: whoever
-    asks a node for its evidence can verify them.
+    But for members that an earlier entry of evidence bars, and whom a change below the seal puts out or gives
+    other keys. The statements
+    behind that entry of evidence lie beside the log: whoever asks a node for its evidence can verify them.
     """
 
-    def __init__(self, genesis: Genesis, tree: GrowingTree, sample: Sample) -> None:
-        self._genesis, self._tree, self._sample = genesis, tree, sample
+    def __init__(self, eras: list[Era], tree: GrowingTree, sample: Sample) -> None:
+        self._eras, self._tree, self._sample = eras, tree, sample
         self._barred: set[str] = set()
 
     def see(self, seen: Seen) -> None:
@@ -221,16 +224,24 @@ class Seals:
 
     def _bar(self, seen: Seen) -> None:
         body = seen.body("culprit offence", lists="statements")
-        if body["culprit"] not in self._genesis.policy.witnesses or body["culprit"] in self._barred:
+        known = era_of(self._eras, seen.entry.index).policy.witnesses
+        if body["culprit"] not in known or body["culprit"] in self._barred:
             raise seen.reject("evidence against nobody, or against somebody who is named already")
         self._barred.add(body["culprit"])
 
     def _check(self, seen: Seen, size: int, root: bytes, lines: list[str], barred: frozenset[str]) -> None:
-        witnesses, given = self._genesis.policy.witnesses, [line for line in lines if line]
-        signed = members_that_signed(self._genesis.origin, size, root, given, witnesses)
-        missing = witnesses.keys() - signed - barred
+        era = era_of(self._eras, size)
+        witnesses, given = era.policy.witnesses, [line for line in lines if line]
+        signed = members_that_signed(era.genesis.origin, size, root, given, witnesses)
+        missing = witnesses.keys() - signed - barred - self._leaving(era, size)
         if missing:
             raise seen.reject(f"a seal without the cosignature of {', '.join(sorted(missing))}")
+
+    def _leaving(self, era: Era, size: int) -> set[str]:
+        """Whom the change that ends this epoch puts out or gives other keys, where the seal covers that change."""
+        later = self._eras[self._eras.index(era) + 1 :][:1]
+        after = [one for era_ in later if size > era_.change_index for one in era_.genesis.organisations_said]
+        return {str(one["id"]) for one in era.genesis.organisations_said if after and one not in after}
 
     def conclude(self) -> tuple[Result, str]:
         """The result at the end."""
@@ -326,21 +337,24 @@ class Attestations:
 
 
 def invariants(
-    genesis: Genesis, size: int, root: bytes, sample: int | None, seed: int, openings: Mapping[str, bytes]
+    eras: list[Era], size: int, root: bytes, sample: int | None, seed: int, openings: Mapping[str, bytes]
 ) -> dict[str, Invariant]:
     """All invariants by the name of their check, in the order in which they see an entry."""
+    genesis = eras[-1].genesis
     tree, rolls = GrowingTree(size, root), Rolls(genesis)
-    ballots, offices = Ballots(rolls), Offices(genesis)
+    ballots, offices = Ballots(rolls), Offices(eras)
     return {
+        "members": Changes(eras),
         "tree": tree,
         "chain": Chain(genesis),
+        "roles": offices,
+        "rules": Versions(offices),
         "time": BlockTime(),
         "once": ExactlyOnce(),
-        "seals": Seals(genesis, tree, Sample(sample, seed)),
+        "seals": Seals(eras, tree, Sample(sample, seed)),
         "signatures": DeviceSignatures(genesis, Sample(sample, seed)),
         "owners": Owners(genesis),
         "attestations": Attestations(genesis, Sample(sample, seed)),
-        "roles": offices,
         "books": Books(offices),
         "rolls": rolls,
         "ballots": ballots,

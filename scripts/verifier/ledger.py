@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from verifier.checkpoint import Checkpoint, check_checkpoint
+from verifier.checkpoint import Checkpoint, check_checkpoint, size_of
 from verifier.encoding import Rejected
-from verifier.genesis import Genesis, check_policy, parse_genesis
+from verifier.genesis import check_policy, parse_genesis
 from verifier.invariants import invariants
 from verifier.policy import parse_policy
 from verifier.record import parse_entry, parse_record
 from verifier.report import Report, Result
 from verifier.seen import Invariant, Seen
 from verifier.source import Source, SourceError
+from verifier.succession import Era, era_of, follow
+from verifier.versions import KNOWN, Versions
 
 HEAD_CHECKS = ("genesis", "policy", "checkpoint", "quorum", "entries")
 CHECKS = (
     *HEAD_CHECKS,
-    "tree", "chain", "time", "once", "seals", "signatures", "owners", "attestations",
+    "members", "tree", "chain", "rules", "time", "once", "seals", "signatures", "owners", "attestations",
     "roles", "books", "rolls", "ballots", "tallies",
 )  # fmt: skip
 """In the order in which they are printed."""
+OF_RECORDS = ("roles", "books", "rolls", "ballots", "tallies")
+"""What records mean follows from the rules of their block's version; without that knowledge these are not made."""
 BUILDS_ON = {"books": "roles", "ballots": "rolls", "tallies": "ballots"}
 """A check by the one whose knowledge it uses: when that one fails, it is not made any more."""
 
@@ -37,8 +41,8 @@ def examine(
     head = _examine_head(report, source, fingerprint)
     if head is None:
         return report
-    genesis, checkpoint = head
-    watched = invariants(genesis, checkpoint.size, checkpoint.root, sample, seed, openings or {})
+    eras, checkpoint = head
+    watched = invariants(eras, checkpoint.size, checkpoint.root, sample, seed, openings or {})
     try:
         is_whole = _walk(report, islice(source.entries(), checkpoint.size), watched)
     except SourceError as error:
@@ -57,8 +61,8 @@ def _leave_unchecked(report: Report, watched: dict[str, Invariant], why: str) ->
         report.say(name, Result.NOT_CHECKED, "the entries were not read to their end")
 
 
-def _examine_head(report: Report, source: Source, fingerprint: str) -> tuple[Genesis, Checkpoint] | None:
-    """Genesis, policy and checkpoint; None when they do not hold, because nothing then says what to trust."""
+def _examine_head(report: Report, source: Source, fingerprint: str) -> tuple[list[Era], Checkpoint] | None:
+    """The epochs since genesis, policy and checkpoint; None when they do not hold: nothing then says what to trust."""
     name = "genesis"
     try:
         genesis = parse_genesis(source.read("genesis.json"))
@@ -67,10 +71,13 @@ def _examine_head(report: Report, source: Source, fingerprint: str) -> tuple[Gen
         compare = "as given" if fingerprint else "compare it with the one in the lobby"
         report.say(name, Result.OK, f"estate {genesis.estate}, fingerprint {genesis.fingerprint}: {compare}")
         name = "policy"
-        check_policy(parse_policy(_text(source.read("policy.txt"))), genesis)
-        report.say(name, Result.OK, f"{len(genesis.policy.witnesses)} members, as genesis says")
+        eras = follow(genesis, source.read("succession.json"))
+        now, since = eras[-1], "as genesis says" if len(eras) == 1 else f"as genesis and {len(eras) - 1} changes say"
+        check_policy(parse_policy(_text(source.read("policy.txt"))), now.genesis)
+        report.say(name, Result.OK, f"{len(now.policy.witnesses)} members, {since}")
         name = "checkpoint"
-        checkpoint = check_checkpoint(_text(source.read("checkpoint")), genesis.policy)
+        note = _text(source.read("checkpoint"))
+        checkpoint = check_checkpoint(note, era_of(eras, size_of(note)).policy)
         report.say(name, Result.OK, f"size {checkpoint.size}; every known signature holds")
         name = "quorum"
         if not checkpoint.grade:
@@ -79,7 +86,7 @@ def _examine_head(report: Report, source: Source, fingerprint: str) -> tuple[Gen
     except Rejected as error:
         report.say(name, Result.FAILED, f"{error.detail} ({error.fault})")
         return None
-    return genesis, checkpoint
+    return eras, checkpoint
 
 
 def _walk(report: Report, entries: Iterator[bytes], watched: dict[str, Invariant]) -> bool:
@@ -91,11 +98,23 @@ def _walk(report: Report, entries: Iterator[bytes], watched: dict[str, Invariant
         except Rejected as error:
             report.say("entries", Result.FAILED, f"entry {index - 1}: {error.detail}")
             return False
+        _stop_at_unknown_rules(report, watched, seen)
         for name, invariant in list(watched.items()):
             if name in watched and not _sees(report, name, invariant, seen):
                 _drop(report, name, watched)
     report.say("entries", Result.OK, f"{index} entries, each canonical and at its index")
     return True
+
+
+def _stop_at_unknown_rules(report: Report, watched: dict[str, Invariant], seen: Seen) -> None:
+    """From the first block of a version that is not known here, nothing is said of what its records mean."""
+    versions = watched.get("rules")
+    if not isinstance(versions, Versions) or versions.at(seen) <= KNOWN:
+        return
+    why = f"block {seen.entry.height} is of rules {versions.at(seen)}, this program knows rules up to {KNOWN}"
+    for name in OF_RECORDS:
+        if watched.pop(name, None) is not None:
+            report.say(name, Result.NOT_CHECKED, f"{why}; up to there it held")
 
 
 def _drop(report: Report, name: str, watched: dict[str, Invariant]) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from verifier.genesis import Genesis
 from verifier.record import BIND_KIND, Record
 from verifier.report import Result
 from verifier.rolls import PUBLISH_KIND, heads_of
 from verifier.seen import COMMON_REFUSALS, Seen
+from verifier.signatures import thumbprint
+from verifier.succession import CHANGE_KIND, Era, era_of
 
 OFFICER, RESIDENT = "officer", "resident"
 NEEDED = {
     "ballot.cast": {RESIDENT},
+    "members.change": {OFFICER},
     "motion.open": {"committee"},
     "offer.make": {"merchant"},
     "points.grant": {"staff", "committee"},
@@ -26,6 +28,7 @@ NEEDED = {
     "role.revoke": {OFFICER},
     "roll.confirm": {OFFICER},
     "roll.publish": {OFFICER},
+    "rules.activate": {OFFICER},
 }
 """Who may sign what; other kinds (tickets) are not looked at here."""
 BALLOT_KIND, ROLE_KINDS = "ballot.cast", ("role.grant", "role.revoke")
@@ -56,8 +59,10 @@ class Person:
 class Offices:
     """What took effect was signed by somebody who held the role for it, and nobody who held it was refused it."""
 
-    def __init__(self, genesis: Genesis) -> None:
-        self._genesis, self._numbers = genesis, genesis.numbers
+    def __init__(self, eras: list[Era]) -> None:
+        genesis = eras[0].genesis
+        self._eras, self._numbers = eras, genesis.numbers
+        self._members = set(genesis.policy.witnesses)
         everyone = set(genesis.attest_keys)
         self._devices = {kid: Device(member, 0, everyone) for kid, (member, _) in genesis.officers.items()}
         self._people = {member: Person({f"{OFFICER}@{node}"}, 1) for member, node in genesis.organisations.items()}
@@ -69,6 +74,7 @@ class Offices:
         record = seen.record
         if record is None:
             return
+        self._begin_era(seen)
         if record.kind in NEEDED and seen.entry.outcome not in COMMON_REFUSALS - {"role_missing"}:
             self._check_role(seen, record, NEEDED[record.kind])
         if record.kind == BALLOT_KIND and seen.entry.outcome not in _BEFORE_THE_DEVICE:
@@ -80,14 +86,31 @@ class Offices:
         """The result at the end."""
         return Result.OK, f"{self._looked_at} records of offices, points and votes by those who may sign them"
 
+    @property
+    def approvals(self) -> int:
+        """How many organisations must approve, by the policy in force."""
+        return self._numbers.approvals
+
+    def speaks_for(self, member: str) -> str:
+        """The organisation for which a member signs as an officer: the first where it holds that office; or empty."""
+        roles, office = self._people.get(member, Person()).roles, f"{OFFICER}@"
+        held = [role.removeprefix(office) for role in roles if role.startswith(office)]
+        return min((name for name in held if name in self._members), default="")
+
     def knows(self, member: str) -> bool:
         """Whether genesis, a bind, a role or a roll has named this member so far."""
         return member in self._people
 
+    def _begin_era(self, seen: Seen) -> None:
+        """Members and numbers are those of the entry's epoch."""
+        era = era_of(self._eras, seen.entry.index)
+        self._members, self._numbers = set(era.policy.witnesses), era.genesis.numbers
+
     def _check_role(self, seen: Seen, record: Record, needed: set[str]) -> None:
         self._looked_at += 1
         device, person = self._devices.get(record.kid), self._people.get(record.author, Person())
-        roles = {role.partition("@")[0] for role in person.roles}
+        offices = [role.partition("@") for role in person.roles]
+        roles = {role for role, at, organisation in offices if not at or organisation in self._members}
         if device is None or self._fault_of(device, seen.entry.time_ms):
             roles &= {RESIDENT}
         if bool(roles & needed) == (seen.entry.outcome == "role_missing"):
@@ -111,12 +134,23 @@ class Offices:
     def _learn(self, seen: Seen, record: Record) -> None:
         if record.kind == BIND_KIND:
             self._bind(seen, record)
+        elif record.kind == CHANGE_KIND:
+            self._welcome(record, seen.entry.time_ms)
         elif record.kind in ROLE_KINDS:
             self._change_role(seen, record)
         elif record.kind == PUBLISH_KIND:
             for head in heads_of(seen):
                 for member in head.members:
                     self._person(member).roles.add(RESIDENT)
+
+    def _welcome(self, record: Record, time_ms: int) -> None:
+        """The officers of whoever joins are known by the change that brings them."""
+        joining = [one for one in record.payload["body"]["change"]["members"] if one["id"] not in self._members]
+        for organisation in joining:
+            for officer in organisation["officers"]:
+                kid, role = thumbprint(officer["device_key"]), f"{OFFICER}@{organisation['id']}"
+                self._devices[kid] = Device(officer["member"], time_ms, set(self._members))
+                self._person(officer["member"]).roles.add(role)
 
     def _person(self, member: str) -> Person:
         return self._people.setdefault(member, Person())
@@ -141,7 +175,7 @@ class Offices:
         body = seen.body("member organisation role")
         name = (record.kind, body["member"], body["role"], body["organisation"])
         approved = self._approvals.setdefault(name, set())
-        approved.add(self._genesis.organisations.get(record.author, ""))
+        approved.add(self.speaks_for(record.author))
         if len(approved) < self._numbers.approvals:
             return
         del self._approvals[name]

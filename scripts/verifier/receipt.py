@@ -12,13 +12,14 @@ from typing import TypeVar
 
 from verifier.checkpoint import Checkpoint, check_checkpoint
 from verifier.encoding import INTEGER_MAX, Rejected, parse_canonical, unb64, unb64u
-from verifier.evidence import OFFENCES, ConsensusKeys, check_evidence, parse_evidence
+from verifier.evidence import OFFENCES, check_evidence, parse_evidence
 from verifier.genesis import Genesis, check_attestations, check_policy
 from verifier.merkle import check_inclusion, leaf_hash
 from verifier.policy import GRADES, Policy
 from verifier.record import ACCEPTED, BIND_KIND, Entry, Record, parse_entry, parse_record
 from verifier.report import Report, Result
 from verifier.signatures import is_device_signature, point_of, thumbprint
+from verifier.succession import Era
 
 T = TypeVar("T")
 VERSION = "c2sp.org/tlog-proof@v1"
@@ -145,7 +146,7 @@ def binds_itself(proof: Proof) -> bool:
     return thumbprint(device_key) == bind.kid
 
 
-def check_barring(first: Proof, proof: Proof, policy: Policy, keys: ConsensusKeys | None) -> Barring:
+def check_barring(first: Proof, proof: Proof, policy: Policy, eras: list[Era]) -> Barring:
     """The member that this entry bars, by the evidence in the receipt; Rejected with fault `barring`."""
     system = proof.entry.system
     place = (system.get("kind"), system.get("due_ms"), proof.entry.outcome)
@@ -157,7 +158,7 @@ def check_barring(first: Proof, proof: Proof, policy: Policy, keys: ConsensusKey
     said = {"culprit": evidence.culprit, "offence": evidence.offence, "statements": evidence.digests}
     if system["key"] != evidence.id or system["body"] != said:
         raise Rejected("barring", "the entry names other evidence")
-    is_verified = check_evidence(evidence, policy, keys)
+    is_verified = check_evidence(evidence, policy, eras)
     if not policy.is_member(evidence.culprit):
         raise Rejected("barring", "evidence against somebody whose signature is not waited for")
     return Barring(evidence.culprit, evidence.offence, is_verified)
@@ -184,14 +185,14 @@ class Further:
     barring_fault: Rejected | None = None
 
 
-def check_further(first: Proof, parts: list[str], policy: Policy, keys: ConsensusKeys | None) -> Further:
+def check_further(first: Proof, parts: list[str], policy: Policy, eras: list[Era]) -> Further:
     """Check the proofs after the first: of the bind, which comes first, and of members that the log bars."""
     found = Further()
     for place, part in enumerate(parts):
         try:
             proof = check_proof(part, policy)
             if proof.evidence is not None:
-                found.barrings.append(check_barring(first, proof, policy, keys))
+                found.barrings.append(check_barring(first, proof, policy, eras))
             elif place == 0:
                 check_binding(first, proof)
                 found.bind = proof
@@ -213,8 +214,12 @@ def _has_evidence(text: str) -> bool:
         return False
 
 
-def examine(text: str, policy: Policy, genesis: Genesis | None, require: str) -> Report:
-    """Check a receipt and report on every check. `require`: empty, or the grade that the receipt must have."""
+def examine(text: str, policy: Policy, eras: list[Era], require: str) -> Report:
+    """Check a receipt and report on every check. `require`: empty, or the grade that the receipt must have.
+
+    `eras`: the epochs since genesis, whose last one is the policy's; none where genesis is not known.
+    """
+    genesis = eras[-1].genesis if eras else None
     names = CHECKS + (GENESIS_CHECKS if genesis else ()) + (("grade",) if require else ())
     report = Report(names)
     try:
@@ -225,7 +230,7 @@ def examine(text: str, policy: Policy, genesis: Genesis | None, require: str) ->
     except Rejected as error:
         _report_rejection(report, error)
         return report
-    further = check_further(first, parts[1:], policy, genesis.consensus if genesis else None)
+    further = check_further(first, parts[1:], policy, eras)
     _report_first(report, first, policy, len(parts))
     _report_grade(report, first, further, policy, require)
     bind = _report_owner(report, first, further, genesis)

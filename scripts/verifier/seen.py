@@ -10,6 +10,7 @@ from verifier.record import ACCEPTED, Entry, Record
 from verifier.report import Result
 
 LEAF_KIND, SEAL_KIND, TALLY_KIND, EVIDENCE_KIND = "block.leaf", "seal", "motion.tally", "evidence"
+RETIRED_KIND = "evidence.retired_key"
 COMMON_REFUSALS = frozenset(
     {"nonce_conflict", "expired", "not_yet_valid", "device_unknown", "device_revoked", "role_missing"}
 )

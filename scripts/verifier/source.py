@@ -1,8 +1,9 @@
 """Where a log is read from: a folder with an export of it, or a running node. Gives bytes, judges nothing.
 
-A folder holds `genesis.json`, `policy.txt`, `checkpoint` and `entries.jsonl` (`scripts/export.py` makes one). A node
-serves the first three under the same names, and the entries at `/api/v1/log?begin=N&end=M`. A line is `{"index": N,
-"entry": "<the entry's text>"}`, as a node writes it, or the entry's text itself.
+A folder holds `genesis.json`, `policy.txt`, `checkpoint`, `entries.jsonl` and, where members have changed since
+genesis, `succession.json` (`scripts/export.py` makes one). A node serves all but the entries under the same names, and
+the entries at `/api/v1/log?begin=N&end=M`. A line is `{"index": N, "entry": "<the entry's text>"}`, as a node writes
+it, or the entry's text itself.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 
 TIMEOUT_S = 30
 ENTRIES_AT_ONCE = 2_000
+SUCCESSION = "succession.json"
 
 
 class SourceError(Exception):
@@ -28,7 +30,7 @@ class Source(Protocol):
     """A place where a log can be read."""
 
     def read(self, name: str) -> bytes:
-        """The bytes of genesis.json, policy.txt or checkpoint. Raises SourceError."""
+        """The bytes of genesis.json, policy.txt, succession.json or checkpoint. Raises SourceError."""
 
     def entries(self) -> Iterator[bytes]:
         """The bytes of the entries, from the first. Raises SourceError."""
@@ -41,7 +43,9 @@ class Folder:
         self._path = path
 
     def read(self, name: str) -> bytes:
-        """One file of the folder."""
+        """One file of the folder. Without a succession.json the members are those of genesis."""
+        if name == SUCCESSION and not (self._path / name).exists():
+            return b'{"links":[]}'
         return read_file(self._path / name)
 
     def entries(self) -> Iterator[bytes]:

@@ -11,14 +11,18 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from server.api.call import Call
 from server.api.errors import Handler, route_of
 from server.api.route import PUBLIC, Answer, Media, Routes
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.gateway.clock import Clock
+from server.ledger.genesis import Organisation, Policy
+from server.record.canonical import b64u_encode
 
 routes = Routes()
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 8.0)
 
 
 class NodeState(msgspec.Struct, frozen=True):
-    """One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind."""
+    """One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind; `rules`: the highest
+    version of the rules that its release says that it knows; 1 while nothing is heard of it."""
 
     id: str
     name: str
@@ -26,10 +30,19 @@ class NodeState(msgspec.Struct, frozen=True):
     reachable: bool
     size: int
     lag: int
+    rules: int
+
+
+class RulesAhead(msgspec.Struct, frozen=True):
+    """A version of the rules that officers have had begin at block `height`."""
+
+    version: int
+    height: int
 
 
 class ClusterState(msgspec.Struct, frozen=True):
-    """Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all."""
+    """Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all; `rules` is the version in
+    force for the next block. Another one may be activated when every node knows it."""
 
     view: int
     mode: str
@@ -38,6 +51,8 @@ class ClusterState(msgspec.Struct, frozen=True):
     size: int
     committed_size: int
     sealed_size: int
+    rules: int
+    next_rules: RulesAhead | None
     nodes: tuple[NodeState, ...]
 
 
@@ -51,6 +66,35 @@ class Alive(msgspec.Struct, frozen=True):
 async def show_cluster(call: Call) -> ClusterState:
     """Nodes, view, heights and grades."""
     return msgspec.convert(call.node.cluster_status(), ClusterState)
+
+
+class EpochState(msgspec.Struct, frozen=True):
+    """An epoch: its members' ids, and the first block that was its own."""
+
+    number: int
+    members: tuple[str, ...]
+    first_height: int
+
+
+class MembersState(msgspec.Struct, frozen=True):
+    """Who the members are, as genesis would spell them, and the kind of the change that waits for a seal, or empty."""
+
+    cluster_id: str
+    epoch: int
+    members: tuple[Organisation, ...]
+    policy: Policy
+    pending: str
+    epochs: tuple[EpochState, ...]
+
+
+@routes.route("GET", "/api/v1/members", access=PUBLIC)
+async def show_members(call: Call) -> MembersState:
+    """The members in force, and all epochs so far: what operators look at before they sign another membership."""
+    node, membership = call.node, call.node.membership
+    standing = await node.queries.get(EpochInForce, IN_FORCE)
+    epochs = tuple(EpochState(each.number, each.ids, each.first_height) for each in membership.epochs)
+    now, pending = membership.current, standing.pending_kind if standing is not None else ""
+    return MembersState(b64u_encode(node.cluster_id), now.number, now.members, now.policy, pending, epochs)
 
 
 @routes.route("GET", "/healthz", access=PUBLIC)
@@ -91,6 +135,7 @@ class Metrics:
                 ("size", "Entries of the log"),
                 ("committed_size", "Entries signed by a quorum"),
                 ("sealed_size", "Entries signed by all members"),
+                ("rules", "Version of the rules in force for the next block"),
             )
         }
         self._lags = Gauge(
@@ -101,13 +146,14 @@ class Metrics:
         )
         self._ready = Gauge("linli_ready", "In a quorum and caught up", registry=self.registry)
         self._photos = Gauge("linli_photos_missing", "Photos of ordered records not here", registry=self.registry)
+        self._openings = Gauge("linli_openings_missing", "Openings of ordered records not here", registry=self.registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
-    def text(self, status: dict[str, Any], ready: bool, photos_missing: int) -> bytes:
+    def text(self, status: dict[str, Any], ready: bool, photos_missing: int, openings_missing: int) -> bytes:
         """Everything in Prometheus' text form."""
         for name, gauge in self._gauges.items():
             gauge.set(status[name])
@@ -115,6 +161,7 @@ class Metrics:
             self._lags.labels(node["id"]).set(node["lag"])
         self._ready.set(ready)
         self._photos.set(photos_missing)
+        self._openings.set(openings_missing)
         return generate_latest(self.registry)
 
 
@@ -145,4 +192,5 @@ def _method_of(request: web.Request) -> str:
 async def show_metrics(call: Call) -> Annotated[bytes, Media(CONTENT_TYPE_LATEST)]:
     """Counters for Prometheus; nothing in them names a person."""
     ready, _ = call.node.ready()
-    return call.request.app[METRICS].text(call.node.cluster_status(), ready, call.node.photos.awaited)
+    missing = call.node.photos.awaited, call.node.openings_missing
+    return call.request.app[METRICS].text(call.node.cluster_status(), ready, *missing)

@@ -17,6 +17,7 @@ from server.api.call import Call
 from server.api.errors import Declined
 from server.api.route import PUBLIC, Access, Answer, Header, Media, Query, Routes
 from server.api.witnessed import find_witnessed, with_lines
+from server.ledger.succession import Link
 from server.limits import INTEGER_MAX
 from server.record.canonical import b64u_encode
 
@@ -70,6 +71,21 @@ async def show_genesis(call: Call) -> Annotated[Answer[bytes], Media("applicatio
 async def show_policy(call: Call) -> Annotated[Answer[str], Media("text/plain; charset=utf-8")]:
     """The policy (c2sp.org/tlog-policy): whose signatures make an entry committed, and whose sealed."""
     return Answer(call.node.policy_text, headers={"Cache-Control": "public, max-age=3600", **_ANY_ORIGIN})
+
+
+class Succession(msgspec.Struct, frozen=True):
+    """Links from genesis to the members in force, oldest first; none while they are those of genesis."""
+
+    links: tuple[Link, ...]
+
+
+@routes.route("GET", "/succession.json", access=PUBLIC, declines=("behind",))
+async def show_succession(call: Call) -> Answer[Succession]:
+    """How the members of today follow from those of genesis: proofs that anybody checks with genesis alone."""
+    links = await call.node.succession()
+    if links is None:
+        raise Declined("behind", retry_after_s=1)
+    return Answer(Succession(tuple(links)), headers={"Cache-Control": "no-cache", **_ANY_ORIGIN})
 
 
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}

@@ -107,11 +107,17 @@ def _inline_schema(value: Any) -> dict[str, Any]:
 
 
 def translate_patterns(value: Any) -> Any:
-    """The same values with patterns as ECMAScript reads them: Python's `$(?!\\n)` is its `$`."""
+    """The same values with patterns as ECMAScript reads them: Python's `$(?!\\n)` is its `$`.
+
+    A default that its own pattern refuses is how this program writes that a member is absent: nobody may send it.
+    """
     if isinstance(value, dict):
+        pattern, default = value.get("pattern"), value.get("default")
+        absent = {"default"} if isinstance(pattern, str) and default == "" and not re.match(pattern, "") else set[str]()
         return {
             key: part.replace("$(?!\\n)", "$") if key == "pattern" else translate_patterns(part)
             for key, part in value.items()
+            if key not in absent
         }
     return [translate_patterns(part) for part in value] if isinstance(value, list) else value
 

@@ -17,7 +17,6 @@ from server.api.call import Call
 from server.api.errors import Declined, Problem
 from server.api.limit import CONFLICTS, FAULTS, POSTS, REPEATS, count, is_over
 from server.api.route import PUBLIC, Answer, Body, Header, Media, Path, Query, Routes
-from server.domain import KINDS
 from server.domain.ballot import Ballot, CastBallot
 from server.domain.execute import PERMANENT_COMMON
 from server.domain.member import Device
@@ -27,6 +26,7 @@ from server.ledger.block import ACCEPTED
 from server.limits import OPENING_BYTES_MAX, OPENINGS_MAX, RECORD_BYTES_MAX
 from server.node.admission import AttachmentMissing, Unauthorised
 from server.node.node import Busy, Stopped, Submission
+from server.node.parts import RulesUnsupported
 from server.record.canonical import Malformed, b64u_decode
 from server.record.envelope import parse_record
 from server.record.shape import SALT_BYTES, RecordId, Shape, TimeMs
@@ -90,6 +90,7 @@ class RecordState(msgspec.Struct, frozen=True, omit_defaults=True):
         "body_too_large",
         "no_quorum",
         "node_stopped",
+        "rules_unsupported",
     ),
     also={202: Pending, 409: Problem},
 )
@@ -150,6 +151,8 @@ async def _submit(call: Call, work: RecordWork, body: PostedRecord) -> Submissio
         raise Declined("too_many", id=work.envelope.id, retry_after_s=RETRY_S) from None
     except Stopped:
         raise Declined("node_stopped", id=work.envelope.id, retry_after_s=STOPPED_RETRY_S) from None
+    except RulesUnsupported as error:
+        raise Declined("rules_unsupported", ", ".join(error.members), id=work.envelope.id, ordered=False) from None
 
 
 async def _admit(call: Call, body: PostedRecord) -> RecordWork:
@@ -186,15 +189,13 @@ def check_spelling(body: dict[str, Any], openings: tuple[bytes, ...]) -> None:
         raise Malformed("text is not in Unicode normal form C", "body")
 
 
-def permanent_refusals(kind: str) -> frozenset[str]:
-    """The refusals of a kind that no later block can lift (decisions 14)."""
-    return KINDS[kind].permanent | PERMANENT_COMMON
-
-
 async def _decline_early(call: Call, work: RecordWork) -> None:
-    """A record that was ordered before looks hopeless too, by its used nonce: its first answer is given again."""
+    """A refusal that no later block can lift is told without being ordered (decisions 14).
+
+    A record that was ordered before looks hopeless too, by its used nonce: its first answer is given again.
+    """
     outcome = await call.node.preview(work)
-    if outcome in permanent_refusals(work.signed.kind) and await call.node.find(work.envelope.id) is None:
+    if outcome in work.signed.body.permanent | PERMANENT_COMMON and await call.node.find(work.envelope.id) is None:
         raise Declined(outcome, id=work.envelope.id, ordered=False)
 
 

@@ -112,5 +112,47 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "超过十分钟，不能撤销，请走结算更正。",
         "It is too late to undo this; correct it in the settlement.",
     ),
+    # rules.activate
+    "activation_pending": (
+        "已有一版规则在等待生效，请等它生效后再试。",
+        "Another version of the rules is about to begin; wait until it has.",
+    ),
+    "rules_not_next": ("规则只能逐版生效，请核对版本号。", "Versions of the rules begin one after the other."),
+    "height_out_of_bounds": (
+        "生效的区块高度已经过去或太远，请重新选择。",
+        "That block is past or too far ahead; please choose another height.",
+    ),
     "member_differs": ("住户与兑换记录不一致。", "The resident differs from the redemption's."),
+    # members.change
+    "no_operators": (
+        "本账本创立时没有登记操作密钥，成员单位不能变更。",
+        "Genesis names no operator keys: the members of this ledger cannot change.",
+    ),
+    "change_malformed": (
+        "变更文件内容不正确，请用工具重新起草。",
+        "The change is not drawn up correctly; make it with the tool.",
+    ),
+    "change_pending": (
+        "上一次成员变更还没有完成，请稍后再提交。",
+        "The change before has not begun yet; please wait for it.",
+    ),
+    "epoch_passed": (
+        "这份变更是为另一届成员签的，请重新起草并签名。",
+        "This was signed for another set of members; draw it up and sign it anew.",
+    ),
+    "not_one_step": (
+        "一次只能增加、移除或更换一个单位。",
+        "One change adds one member, removes one, or gives one new keys.",
+    ),
+    "policy_too_few": ("剩下的单位太少，不够规定的核实人数。", "Too few organisations would be left for the policy."),
+    "id_used": ("这个单位代号以前用过，请换一个。", "This id was a member's before; take another one."),
+    "key_used": ("这把密钥已经用过，请生成新的密钥。", "This key is or was in use; make a new one."),
+    "signatures": (
+        "签名不齐或不正确，需要全部留任单位和新单位的操作密钥签名。",
+        "Every member that stays or joins must sign with its operator key, and nobody else.",
+    ),
+    "officer_known": (
+        "新单位的负责人或其设备在本账本已有登记，请另选一人，用新的设备密钥。",
+        "An officer of the new member, or his device, is known here already: name another person, with a new device key.",
+    ),
 }

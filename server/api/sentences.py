@@ -105,6 +105,11 @@ API_SENTENCES: dict[str, Sentence] = {
         "此人已在名册中，直接查找即可；姓名和电话以名册为准。",
         "This person is on the roll already; just search. Name and number are those of the roster.",
     ),
+    "rules_unsupported": Sentence(
+        409,
+        "还有节点的程序不认识这一版规则，请先升级所有节点。",
+        "Not every node's program knows this version of the rules; upgrade all nodes first.",
+    ),
     "person_has_role": Sentence(
         409, "此人还有岗位，请先收回岗位再移除。", "This person still holds a role; take it back first."
     ),

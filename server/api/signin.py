@@ -120,7 +120,7 @@ async def _caller(node: NodeService, member_id: str, kid: str) -> Caller:
     attestations = node.genesis.policy.attestations
     # As a record's preview sees the time: a slow clock here must not hide an office that the ledger grants already.
     time_ms = max(node.clock.now_ms(), node.ledger.tip.time_ms + 1)
-    roles = usable_roles(member, device, time_ms, attestations) if member else ()
+    roles = usable_roles(member, device, time_ms, node.trust) if member else ()
     return Caller(member_id, kid, roles, verified=len(device.attested_by) >= attestations)
 
 

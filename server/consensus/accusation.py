@@ -12,7 +12,8 @@ from typing import Any
 
 from server.consensus.certificates import read_certificate
 from server.consensus.effects import KeepEvidence
-from server.consensus.evidence import Evidence, accuse_of_split, unpack_evidence, verify
+from server.consensus.evidence import RETIRED_KEY, Evidence, accuse_of_split, unpack_evidence
+from server.consensus.judgement import verify
 from server.consensus.messages import (
     Commit,
     CommitMessage,
@@ -26,6 +27,7 @@ from server.consensus.messages import (
     SyncReplyMessage,
     ViewChangeMessage,
 )
+from server.consensus.retirement import ending_of
 from server.consensus.state import State
 from server.record.canonical import Malformed, b64u_decode, b64u_encode
 
@@ -39,7 +41,7 @@ def observe(state: State, message: Message) -> None:
     """Compare every statement that a message brings with what its signer said before."""
     if isinstance(message, Cosign):
         return observe_line(state, message)
-    for statement in _statements_of(message):
+    for statement in statements_of(message):
         _observe(state, statement)
 
 
@@ -60,7 +62,8 @@ def voter_of(message: Message) -> str:
     return message.member if isinstance(message, Cosign) else ""
 
 
-def _statements_of(message: Message) -> Iterator[Signed[Any]]:
+def statements_of(message: Message) -> Iterator[Signed[Any]]:
+    """Every vote, VIEW-CHANGE and NEW-VIEW that a message brings, in its certificates too; unchecked."""
     if isinstance(message, PrePrepareMessage):
         yield message.prepare
     elif isinstance(message, Signed):
@@ -121,25 +124,60 @@ def observe_line(state: State, line: Cosign) -> None:
 def on_evidence(state: State, message: EvidenceMessage) -> None:
     """Evidence that a peer has brought: verified like one's own, unless enough is known against its culprit."""
     evidence = unpack_evidence(message.evidence)
+    if evidence.offence == RETIRED_KEY:
+        return _on_retired(state, evidence, is_asked=False)
     if evidence.culprit not in state.config.members or evidence.id in state.evidence:
-        return
+        return None
     if len(_against(state, evidence.culprit)) >= EVIDENCE_KEPT_MAX:
-        return
+        return None
     verify(evidence, state.certifier, state.keyring)
-    convict(state, evidence)
+    return convict(state, evidence)
 
 
 def on_accused(state: State, packed: bytes) -> None:
     """Evidence that a phone has brought, or that a proposal names: the driver keeps it however much is known, because a
     proposal that names it can be judged only with it."""
     evidence = unpack_evidence(packed)
+    if evidence.offence == RETIRED_KEY:
+        return _on_retired(state, evidence, is_asked=True)
     if evidence.culprit not in state.config.members or evidence.id in state.evidence:
-        return
+        return None
     verify(evidence, state.certifier, state.keyring)
     if len(_against(state, evidence.culprit)) < EVIDENCE_KEPT_MAX:
-        convict(state, evidence)
-    else:
+        return convict(state, evidence)
+    return state.emit(KeepEvidence(evidence))
+
+
+def _on_retired(state: State, evidence: Evidence, *, is_asked: bool) -> None:
+    """Evidence of a retired key: one is enough for each key. `is_asked`: a proposal may name just this one."""
+    key = ending_of(state.config, evidence).key_name(evidence.culprit)
+    if key in state.retired and not is_asked:
+        return
+    verify(evidence, state.certifier, state.keyring)
+    if key in state.retired:
         state.emit(KeepEvidence(evidence))
+    else:
+        convict_retired(state, key, evidence)
+
+
+def convict_retired(state: State, key: str, evidence: Evidence) -> None:
+    """Keep verified evidence of a retired key, and tell everybody. It bars nobody: what is signed with that key counts
+    for nothing anyway, and new keys are the remedy for old ones that others have got hold of (DESIGN.md D33)."""
+    state.retired[key] = evidence
+    state.count("evidence")
+    state.emit(KeepEvidence(evidence))
+    state.send(EvidenceMessage(evidence.packed))
+
+
+def recall(state: State, evidence: Evidence) -> None:
+    """Know again what was verified and kept before a start."""
+    if evidence.offence == RETIRED_KEY:
+        ending = next((one for one in state.config.endings if one.entry == evidence.second.raw), None)
+        if ending is not None:  # of an epoch that has not ended in a ledger put back from a copy: known again then
+            state.retired.setdefault(ending.key_name(evidence.culprit), evidence)
+    else:
+        state.evidence[evidence.id] = evidence
+        state.culprits[evidence.culprit] = None
 
 
 def convict(state: State, evidence: Evidence) -> None:

@@ -27,6 +27,11 @@ class Certifier:
         self._good: dict[tuple[bytes, bytes], None] = {}
         """Statements lately found good, by type and body and by signature: certificates bring them again."""
 
+    @property
+    def config(self) -> Config:
+        """Against what it checks."""
+        return self._config
+
     def signed(self, statement: Signed[B]) -> bool:
         """Whether a member of this epoch signed it."""
         body = statement.body
@@ -36,12 +41,19 @@ class Certifier:
         known = (type_.encode() + statement.raw, statement.signature)
         if known in self._good:
             return True
-        if not self._keyring.verify(body.sender, type_, statement.raw, statement.signature):
+        if not self.signed_once(statement):
             return False
         self._good[known] = None
         if len(self._good) > GOOD_KEPT:
             del self._good[next(iter(self._good))]
         return True
+
+    def signed_once(self, statement: Signed[B]) -> bool:
+        """Whether who says it signed it with the key of the epoch that it names: what evidence asks."""
+        body = statement.body
+        if body.epoch == self._config.epoch and body.sender not in self._config.members:
+            return False
+        return self._keyring.verify(body.sender, body.epoch, TYPES[type(body)], statement.raw, statement.signature)
 
     def prepared(self, data: bytes, view: int, height: int, block_id: str) -> bool:
         """Whether a quorum of distinct members signed PREPARE for this block at this view and height."""

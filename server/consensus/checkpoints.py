@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from server.consensus.config import BOUNDARIES_KEPT_MAX, LINES_KEPT_MAX, Config
 from server.consensus.effects import PublishCheckpoint
+from server.consensus.events import Agenda
 from server.consensus.restored import Boundary
 
 
@@ -25,7 +26,7 @@ class Line:
 class Checkpoints:
     """Mutable. Own boundaries and everybody's lines, both bounded."""
 
-    __slots__ = ("_boundaries", "_config", "_lines", "_published", "committed_size", "excused", "sealed_size")
+    __slots__ = ("_boundaries", "_config", "_lines", "_published", "agenda", "committed_size", "sealed_size")
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -34,8 +35,8 @@ class Checkpoints:
         self._published: dict[int, int] = {}
         self.committed_size = 0
         self.sealed_size = 0
-        self.excused: tuple[str, ...] = ()
-        """Members whose signature a seal does not wait for: ordered evidence names them (decisions 21)."""
+        self.agenda = Agenda()
+        """What the state waits for: it says whose signatures a seal does not need (decisions 21)."""
 
     def extend(self, boundary: Boundary) -> list[PublishCheckpoint]:
         """The own chain has a new boundary. Returns what is now to be published."""
@@ -85,6 +86,11 @@ class Checkpoints:
         others = [lines[size].root for lines in self._lines.values() if size in lines]
         return any(others.count(root) >= self._config.quorum for root in others if root != boundary.root)
 
+    def is_own(self, size: int, root: bytes) -> bool:
+        """Whether the own log had this root at this size, as far as its boundaries are remembered."""
+        boundary = self._boundaries.get(size)
+        return boundary is not None and boundary.root == root
+
     def height_of(self, size: int) -> int:
         """Height of the own block that ends at this size, or 0 when it is none or forgotten."""
         boundary = self._boundaries.get(size)
@@ -92,7 +98,7 @@ class Checkpoints:
 
     def _publish(self, size: int) -> list[PublishCheckpoint]:
         boundary = self._boundaries.get(size)
-        if boundary is None or size < self.sealed_size:
+        if boundary is None or size < max(self.sealed_size, self._config.first_size):
             return []
         lines = tuple(
             (member, found[size].text)
@@ -102,8 +108,8 @@ class Checkpoints:
         if len(lines) < self._config.quorum or len(lines) <= self._published.get(size, 0):
             return []
         self._published[size] = len(lines)
-        signed = dict(lines)
-        sealed = all(member in signed or member in self.excused for member in self._config.members)
+        signed = {*dict(lines), *self.agenda.excused(size)}
+        sealed = all(member in signed for member in self._config.members)
         self.committed_size = max(self.committed_size, size)
         if sealed:
             self.sealed_size = size

@@ -154,3 +154,5 @@ def on_stored(state: State, event: Stored) -> None:
     state.suspects.clear()
     state.extend(Boundary(block.height, block.block_id, result.size, result.root))
     state.count("blocks")
+    if event.ends_epoch:
+        state.stop("epoch", f"epoch {state.config.epoch + 1} begins after block {block.height}")

@@ -25,6 +25,10 @@ BOUNDARIES_KEPT_MAX = 256
 """Own block boundaries kept to compare peers' cosignatures with."""
 GREETING_STATUSES = 2
 """Times in which every peer tells its STATUS: so long one listens, after a quorum was heard, before one signs."""
+FIRST_RULES = 1
+"""A release that knows no later version of the rules announces none: so did those before there were announcements."""
+RELEASE_AGE_MAX = 40
+"""Intervals of STATUS for which an announcement holds: ten seconds. A quorum must agree on who has announced what."""
 RECORDS_RESENT_MAX = 8
 """Pending records sent again in answer to one STATUS."""
 assert FRAME_BYTES_MAX > 3 * BLOCK_BYTES_MAX
@@ -50,15 +54,52 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """Where an earlier epoch ended, and whose keys ended with it: what tells a signature that came too late.
+
+    `entry` is the log's last entry of the epoch, as it stands there: the leaf of its last block, `block_id` at
+    `height`; the log with it has `size` entries. `voters` and `cosigners`: members whose consensus key, or cosign key,
+    the next epoch does not name any more.
+    """
+
+    epoch: int
+    height: int
+    size: int
+    block_id: str
+    entry: bytes
+    voters: tuple[str, ...] = ()
+    cosigners: tuple[str, ...] = ()
+
+    def key_name(self, member: str) -> str:
+        """What the log names a key by that was retired here: whose it was, and the last epoch that it was good in."""
+        return f"{member}/{self.epoch}"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """The cluster as genesis describes it, and this node's place in it. `members` in the order of their ids."""
+    """The cluster in one epoch, and this node's place in it. `members` in the order of their ids.
+
+    A replica lives in one epoch: where the next one begins it stops, and is built again from what is durable.
+    """
 
     members: tuple[str, ...]
     me: str
     cluster_id: bytes
     epoch: int = 0
+    rules: int = FIRST_RULES
+    """The highest version of the rules that this release knows (decisions 8)."""
+    first_height: int = 1
+    """Of the epoch's first block; the one before needs no certificate among its members, who all have stored it."""
+    base_block: str = ""
+    """Id of that one before; empty for genesis."""
+    first_size: int = 0
+    """Of the tree when the epoch began: the smallest that its members cosign."""
+    endings: tuple[Ending, ...] = ()
+    """Of the epochs before, in their order."""
     mode: Mode = "available"
     timeouts: Timeouts = Timeouts()
+    observes: bool = False
+    """Whether this replica only follows: it is no member yet, or its keys are not those that the epoch names."""
     greets: bool = True
     """Whether a replica that starts listens before it signs: what peers hold of its own signatures it must know."""
     truncate_every: int = 64
@@ -67,13 +108,25 @@ class Config:
     """Truncated earlier when so much was written since: full blocks with their openings are up to 4 MiB each."""
 
     def __post_init__(self) -> None:
-        if self.me not in self.members or len(dict.fromkeys(self.members)) != len(self.members):
-            raise ValueError("this node must be one of the members, each of them named once")
+        if not (self.observes or self.me in self.members) or len(dict.fromkeys(self.members)) != len(self.members):
+            raise ValueError("this node must observe, or be one of the members, each of them named once")
+
+    @property
+    def retired_keys(self) -> tuple[str, ...]:
+        """All keys that were retired, by their names."""
+        return tuple(
+            ending.key_name(member) for ending in self.endings for member in sorted({*ending.voters, *ending.cosigners})
+        )
 
     @property
     def quorum(self) -> int:
         """Votes that decide, see `Quorum`."""
         return Quorum(len(self.members), self.mode).quorum
+
+    @property
+    def base_height(self) -> int:
+        """Of the block on which the epoch stands: the last one of the epoch before, or 0 for genesis."""
+        return self.first_height - 1
 
     @property
     def others(self) -> tuple[str, ...]:

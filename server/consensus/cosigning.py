@@ -22,7 +22,7 @@ def cosign_if_agreed(state: State) -> None:
     While fetched blocks wait, boundaries are skipped: only a replica that catches up does that (decisions 7).
     """
     tip, mark = state.tip, state.signer
-    if tip.size == 0 or state.phase == "stopped" or state.sync.queue or state.is_greeting:
+    if tip.size == 0 or state.phase == "stopped" or state.sync.queue or state.is_greeting or state.config.observes:
         return
     if mark is not None and (mark.size >= tip.size or mark.epoch > state.config.epoch):
         return _repeat_line(state, mark)
@@ -48,7 +48,7 @@ def _repeat_line(state: State, mark: SignerMark) -> None:
 
 def say_executed(state: State) -> None:
     """State the own execution of the tip, if that was not done with a COMMIT: after a restart, or when synchronised."""
-    if state.tip.height and state.config.me not in state.executed:
+    if state.tip.height and state.config.me not in state.executed and not state.config.observes:
         tip = state.tip
         state.executed[state.config.me] = sign_executed(state, tip.height, tip.size, tip.root, tip.state_digest)
 

@@ -12,9 +12,12 @@ from enum import IntEnum
 from typing import Literal
 
 from server.consensus.block import Attachments, Block
+from server.consensus.config import Ending
 from server.consensus.evidence import Evidence
+from server.consensus.messages import Cosign
 
-StopReason = Literal["fork", "diverged", "twin", "halted"]
+StopReason = Literal["fork", "diverged", "twin", "outdated", "halted", "epoch"]
+"""`epoch` is no accident: the next epoch has begun, and the replica is to be built again from what is durable."""
 
 
 class Entry(IntEnum):
@@ -137,6 +140,15 @@ class KeepEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class ProveRetired:
+    """A line with a retired key under a tree of the own log: prove that the end of that epoch is in it; the evidence
+    comes back as Accused."""
+
+    line: Cosign
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
 class PublishCheckpoint:
     """The cosignatures now held of a block boundary: those of a quorum at least. Supersedes what was told of `size`."""
 
@@ -146,6 +158,14 @@ class PublishCheckpoint:
     """(member, line), in the order of members."""
     sealed: bool
     """Whether all members have signed that ordered evidence does not name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRelease:
+    """A peer's release knows the rules up to this version; told when it is another one than before."""
+
+    member: str
+    rules: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +183,8 @@ class Stop:
     """This replica signs nothing more. It goes on serving what it stored; the operator must look.
 
     fork: a certified block does not extend the own chain. diverged: a quorum of others executed to another state.
-    twin: something else signs with this member's key. halted: the driver said so.
+    twin: something else signs with this member's key. outdated: the next block, or a certified one, is of a version of
+    the rules that this release does not know. halted: the driver said so.
     """
 
     reason: StopReason
@@ -183,7 +204,9 @@ Effect = (
     | Store
     | KeepTranscript
     | KeepEvidence
+    | ProveRetired
     | PublishCheckpoint
+    | NoteRelease
     | ReadBlocks
     | Stop
 )

@@ -95,10 +95,12 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Answer to Store: block, certificate and rows are durable. `record_ids`: its client records."""
+    """Answer to Store: block, certificate and rows are durable. `record_ids`: its client records. `ends_epoch`: the
+    next block has other members, keys or another policy."""
 
     height: int
     record_ids: tuple[str, ...]
+    ends_epoch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +109,29 @@ class Agenda:
 
     `due_ms`: the earliest due timer. `awaiting_size`: the smallest tree size that, once sealed, lets a row go on.
     `sealed_size`: the size sealed so far as the state knows it. `barred`: culprits of ordered evidence; they lead no
-    view, and a seal does not wait for them (decisions 21).
+    view, and a seal does not wait for them (decisions 21). `rules`: the version in force at the height in flight.
+    `leaving`: whom a change that waits puts out; a seal past `leaving_index`, where that change stands, does not wait
+    for it.
     """
 
     due_ms: int | None = None
     awaiting_size: int | None = None
     sealed_size: int = 0
     barred: tuple[str, ...] = ()
+    rules: int = 1
+    leaving: str = ""
+    leaving_index: int = 0
+    retired: tuple[str, ...] = ()
+    """Keys that ordered evidence names for what they signed after they were retired: `<member>/<epoch>`."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Culprits and retired keys that ordered evidence names: no other block says it again."""
+        return (*self.barred, *self.retired)
+
+    def excused(self, size: int) -> tuple[str, ...]:
+        """Whose signatures a seal of `size` entries does not wait for."""
+        return (*self.barred, self.leaving) if self.leaving and size > self.leaving_index else self.barred
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Evidence: two statements of one member that no honest member makes together (consensus.md 1.4).
+"""Evidence: what no honest member says (consensus.md 1.4): two statements of it, or one with a key that was retired.
 
 Whoever has the members' keys verifies it, without trusting who brought it. It is kept for ever and ordered in the log.
 Silence, lateness and a single odd statement are no evidence. EXECUTED never is: after a repair it may be said anew.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta
 
@@ -32,11 +32,12 @@ from server.consensus.messages import (
 )
 from server.consensus.packing import pack, unpack
 from server.ledger.merkle import ProofError, verify_inclusion
-from server.ledger.receipt import Conviction
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, encode
 
-Offence = Literal["double_vote", "double_new_view", "hidden_vote", "split_checkpoint"]
-"""E1, E2, E3 and E5 of consensus.md 1.4; the words are stored in the log."""
+Offence = Literal["double_vote", "double_new_view", "hidden_vote", "split_checkpoint", "retired_key"]
+"""E1, E2, E3, E5 and E8 of consensus.md 1.4; the words are stored in the log."""
+RETIRED_KEY: Final = "retired_key"
+"""The one offence that names who had a key, and bars nobody: see `retirement`."""
 COSIGN = "COSIGN"
 EVIDENCE_BYTES_MAX = 64 * 1024
 _SHAPES: dict[str, type[SignedBody]] = {TYPES[shape]: shape for shape in (Prepare, Commit, ViewChange, NewView)}
@@ -61,7 +62,11 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Two statements of `culprit`, in the one order that the offence gives them. `branches`: see `split`."""
+    """Two statements of `culprit`, in the one order that the offence gives them. `branches`: see `accuse_of_split`.
+
+    Of a retired key: what was signed with it, the last entry of its epoch, and what shows that the one follows the
+    other (`retirement`).
+    """
 
     offence: Offence
     culprit: str
@@ -149,8 +154,8 @@ def unpack_evidence(data: bytes) -> Evidence:
     if len(data) > EVIDENCE_BYTES_MAX:
         raise Malformed("the evidence is too large")
     parts = unpack(data, most=10)
-    if len(parts) not in (8, 10):
-        raise Malformed("evidence has eight parts, or ten")
+    if len(parts) not in ((8, 9) if parts[:1] == [RETIRED_KEY.encode()] else (8, 10)):
+        raise Malformed("evidence has eight parts, or ten; of a retired key eight or nine")
     offence, culprit, *rest = parts
     words = [part.decode("ascii", "replace") for part in (offence, culprit, rest[0], rest[3])]
     if words[0] not in get_args(Offence):
@@ -159,8 +164,8 @@ def unpack_evidence(data: bytes) -> Evidence:
     return Evidence(words[0], words[1], first, second, tuple(rest[6:]))  # type: ignore[arg-type]
 
 
-def verify(evidence: Evidence, certifier: Certifier, keyring: Keyring) -> None:
-    """Raise Malformed unless this proves that its culprit, a member, said what no honest member says."""
+def verify_contradiction(evidence: Evidence, certifier: Certifier, keyring: Keyring) -> None:
+    """Raise Malformed unless this proves that its culprit, a member, said two things that no honest member says."""
     if evidence.offence == "split_checkpoint":
         found = _verify_split(evidence, keyring)
     else:
@@ -169,19 +174,17 @@ def verify(evidence: Evidence, certifier: Certifier, keyring: Keyring) -> None:
         raise Malformed("the two statements are no evidence")
 
 
-def convict(data: bytes, certifier: Certifier, keyring: Keyring) -> Conviction:
-    """What these bytes of evidence prove, for whoever checks a receipt. Raises Malformed when it is nothing."""
-    evidence = unpack_evidence(data)
-    verify(evidence, certifier, keyring)
-    return Conviction(evidence.culprit, evidence.offence, evidence.digests)
-
-
-def _read_signed(statement: Statement, certifier: Certifier) -> Signed[Any]:
+def read_statement(statement: Statement) -> Signed[Any]:
+    """The signed body of a statement, unchecked. Raises Malformed."""
     shape = _SHAPES.get(statement.type)
     if shape is None:
         raise Malformed("a statement of this type is no evidence")
-    signed = read_body(shape, statement.raw, statement.signature)
-    if not certifier.signed(signed):
+    return read_body(shape, statement.raw, statement.signature)
+
+
+def _read_signed(statement: Statement, certifier: Certifier) -> Signed[Any]:
+    signed = read_statement(statement)
+    if not certifier.signed_once(signed):
         raise Malformed("a statement is not signed by the member")
     return signed
 
@@ -194,10 +197,15 @@ def _verify_split(evidence: Evidence, keyring: Keyring) -> Evidence | None:
     return accuse_of_split(lines[0], lines[1], branches)
 
 
-def _read_line(statement: Statement, keyring: Keyring) -> Cosign:
+def read_line(statement: Statement) -> Cosign:
+    """The checkpoint line of a statement, unchecked. Raises Malformed."""
     if statement.type != COSIGN or statement.signature:
-        raise Malformed("a split checkpoint is shown by two lines")
-    line = decode_body(Cosign, statement.raw)
+        raise Malformed("not a checkpoint line")
+    return decode_body(Cosign, statement.raw)
+
+
+def _read_line(statement: Statement, keyring: Keyring) -> Cosign:
+    line = read_line(statement)
     if not keyring.verify_cosignature(line.member, line.size, b64u_decode(line.root, 32), line.line):
         raise Malformed("a line is not signed by the member")
     return line

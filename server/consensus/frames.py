@@ -23,6 +23,7 @@ from server.consensus.messages import (
     NewViewMessage,
     Prepare,
     PrePrepareMessage,
+    Release,
     RequestMessage,
     Signed,
     SignedBody,
@@ -34,6 +35,7 @@ from server.consensus.messages import (
     ViewChangeMessage,
     decode_body,
     read_body,
+    read_release,
 )
 from server.consensus.packing import pack, unpack
 from server.record.canonical import Malformed, encode
@@ -67,6 +69,11 @@ def _(message: Signed) -> bytes:  # type: ignore[type-arg]
 @encode_frame.register
 def _(message: Body) -> bytes:
     return pack([_BODY_NAMES[type(message)], encode(message)])
+
+
+@encode_frame.register
+def _(message: Release) -> bytes:
+    return pack([b"release", encode(message)])
 
 
 @encode_frame.register
@@ -189,6 +196,7 @@ _READERS: dict[bytes, tuple[int, Callable[[list[bytes]], Message]]] = {
     b"new-view": (3, _read_new_view),
     b"cosign": (1, lambda parts: decode_body(Cosign, parts[0])),
     b"status": (1, lambda parts: decode_body(Status, parts[0])),
+    b"release": (1, lambda parts: read_release(parts[0])),
     b"request": (3, _read_request),
     b"fetch": (1, lambda parts: decode_body(Fetch, parts[0])),
     b"evidence": (1, lambda parts: EvidenceMessage(parts[0])),

@@ -27,7 +27,7 @@ def live_entries(state: State) -> tuple[JournalEntry, ...]:
             entries.extend(slot.prepared.entries)
         if slot.vote is not None and slot.vote.entry not in entries:
             entries.append(slot.vote.entry)
-    return tuple(entries)
+    return (*entries, *state.ahead)
 
 
 def restore_entries(state: State, journal: tuple[JournalEntry, ...]) -> None:
@@ -35,9 +35,32 @@ def restore_entries(state: State, journal: tuple[JournalEntry, ...]) -> None:
     then what was voted is not known, and the replica must not start (consensus.md 2.8)."""
     for entry in journal:
         state.journal_bytes += len(entry.data)
-        _RESTORE[entry.type](state, entry)
+        epoch, height = _epoch_and_height(entry)
+        if epoch > state.config.epoch:
+            state.ahead.append(entry)
+            state.observe_until = max(state.observe_until, height)
+        elif epoch == state.config.epoch:
+            _RESTORE[entry.type](state, entry)
     if state.phase == "normal" and state.view > 0 and state.installed is None:
         raise Malformed("the journal names a view without its NEW-VIEW")
+
+
+def _epoch_and_height(entry: JournalEntry) -> tuple[int, int]:
+    """The epoch of what was signed, and the height that it is about. Raises Malformed."""
+    if entry.type is Entry.VOTE:
+        raw, signature, _ = unpack(entry.data, 3)
+        vote = read_body(Prepare, raw, signature).body
+        return vote.epoch, vote.height
+    if entry.type is Entry.PREPARED:
+        _, raw, signature = unpack(entry.data, 3)
+        commit = read_body(Commit, raw, signature).body
+        return commit.epoch, commit.height
+    message = decode_frame(entry.data)
+    if isinstance(message, ViewChangeMessage):
+        return message.change.body.epoch, message.change.body.last_height + 1
+    if isinstance(message, NewViewMessage):
+        return message.new_view.body.epoch, message.new_view.body.base_height + 1
+    raise Malformed("the journal holds a frame that changes no view")
 
 
 def _slot_at(state: State, height: int) -> Slot | None:

@@ -122,6 +122,16 @@ class Status(Body, frozen=True):
     voted: OptionalDigest
 
 
+class Release(msgspec.Struct, frozen=True):
+    """Beside each STATUS: the highest version of the rules that the sender's release knows, if that is not the first.
+
+    Not signed: it says something of its sender only. Older releases drop this frame; later ones may add members to it,
+    which are passed over (DESIGN.md D30).
+    """
+
+    rules: Count
+
+
 class Fetch(Body, frozen=True):
     """Ask for a block by id: a NEW-VIEW names it, its batch is elsewhere (decisions 9)."""
 
@@ -226,6 +236,7 @@ Message = (
     | NewViewMessage
     | Cosign
     | Status
+    | Release
     | RequestMessage
     | EvidenceMessage
     | Fetch
@@ -252,6 +263,15 @@ def read_body(shape: type[B], raw: bytes, signature: bytes) -> Signed[B]:
     return Signed(decode_body(shape, raw), raw, signature)
 
 
+def read_release(raw: bytes) -> Release:
+    """What a release says of itself, also a later one that says more. Raises Malformed."""
+    try:
+        return _RELEASE.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"not a Release: {error}") from None
+
+
+_RELEASE = msgspec.json.Decoder(Release)
 T = TypeVar("T", bound=Body)
 
 

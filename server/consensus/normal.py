@@ -271,7 +271,9 @@ def prepare_if_quorum(state: State) -> None:
 
 
 def execute(state: State, block: Block) -> None:
-    """Have a block executed in memory, once."""
+    """Have a block executed in memory, once; one of rules that this release does not know stops it instead."""
+    if state.stop_if_outdated(block.header.rules, f"block {block.height}"):
+        return
     if block.block_id not in state.slot.results and block.block_id not in state.slot.executing:
         state.slot.executing[block.block_id] = None
         state.emit(Execute(block))

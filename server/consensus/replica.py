@@ -17,7 +17,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from server.consensus import accusation, commit, cosigning, events, normal, status, suspicion, sync, view_change
+from server.consensus import (
+    accusation,
+    commit,
+    cosigning,
+    events,
+    normal,
+    retired,
+    status,
+    suspicion,
+    sync,
+    view_change,
+)
 from server.consensus.block import pack_attachments, unpack_attachments
 from server.consensus.certificates import Certifier
 from server.consensus.checkpoints import Checkpoints
@@ -38,6 +49,7 @@ from server.consensus.messages import (
     NewViewMessage,
     Prepare,
     PrePrepareMessage,
+    Release,
     RequestMessage,
     Signed,
     Status,
@@ -69,14 +81,14 @@ class Replica:
             restored.signer,
             Statements(config.members),
         )
+        if restored.tip.height == config.base_height:
+            self._state.tip_certificate = b""
         for boundary in restored.recent:
             self._state.extend(boundary)
         self._state.truncated_height = restored.tip.height
         restore_entries(self._state, restored.journal)
         for packed in restored.evidence:
-            evidence = unpack_evidence(packed)
-            self._state.evidence[evidence.id] = evidence
-            self._state.culprits[evidence.culprit] = None
+            accusation.recall(self._state, unpack_evidence(packed))
 
     def __repr__(self) -> str:
         state, slot = self._state, self._state.slot
@@ -183,7 +195,8 @@ def _on_rejected(state: State, event: events.Rejected) -> None:
 
 def _on_agenda(state: State, event: events.Agenda) -> None:
     state.agenda = event
-    state.checkpoints.excused = event.barred
+    state.stop_if_outdated(event.rules, f"block {state.height}")
+    state.checkpoints.agenda = event
     state.slot.nothing_to_build = False
     suspicion.note_wants(state)
 
@@ -218,12 +231,15 @@ def _on_received(state: State, event: events.Received) -> None:
 
 
 def _handle(state: State, carrier: str, message: Message) -> None:
+    retired.observe(state, message)
+    if carrier not in state.config.members:
+        return status.serve_guest(state, carrier, message)
     if isinstance(message, EvidenceMessage):
         return accusation.on_evidence(state, message)
     accusation.observe(state, message)
     if accusation.voter_of(message) in state.culprits:
         return state.count("culprit")
-    if state.phase == "stopped" and not isinstance(message, SyncRequest | Status):
+    if state.phase == "stopped" and not isinstance(message, SyncRequest | Status | Release):
         return
     if isinstance(message, PrePrepareMessage | Signed | CommitMessage) and _keep_early(state, carrier, message):
         return
@@ -279,6 +295,7 @@ _MESSAGES: dict[type, Callable[[State, str, Any], None]] = {
     NewViewMessage: lambda state, _carrier, message: view_change.on_new_view(state, message),
     Cosign: lambda state, _carrier, message: cosigning.on_cosign(state, message),
     Status: status.on_status,
+    Release: status.on_release,
     RequestMessage: _on_request,
     Fetch: sync.on_fetch,
     BatchMessage: lambda state, _carrier, message: sync.on_batch(state, message),

@@ -101,6 +101,8 @@ class State:
     """All that is known, by id."""
     culprits: dict[str, None] = field(default_factory=dict)
     """Whom evidence names, in the order of its discovery: no vote of theirs is counted any more."""
+    retired: dict[str, Evidence] = field(default_factory=dict)
+    """What proves that retired keys went on signing, by `<member>/<epoch>`: one for each key."""
     recent: dict[int, str] = field(default_factory=dict)
     """Ids of the last own blocks, by height."""
     backoff: int = 0
@@ -111,6 +113,12 @@ class State:
     """No vote up to this height: its journal or a peer shows that this member voted there, and forgot what."""
     later: dict[int, Slot] = field(default_factory=dict)
     """By height, what the journal knows of votes above a ledger that was put back from a copy."""
+    releases: dict[str, int] = field(default_factory=dict)
+    """The highest version of the rules that each peer says that it knows; silence means the first one."""
+    release_ages: dict[str, int] = field(default_factory=dict)
+    """How many own STATUSes ago each peer said so."""
+    ahead: list[JournalEntry] = field(default_factory=list)
+    """Entries of the journal from a later epoch: the ledger was put back from a copy. They are kept until it begins."""
     heard: dict[str, None] = field(default_factory=dict)
     """Peers that have told where they stand since this replica started."""
     greeted_ms: int | None = None
@@ -152,7 +160,7 @@ class State:
     @property
     def may_sign(self) -> bool:
         """Whether what this member signed before is known, by its own files and by what the peers hold of it."""
-        return not self.is_forgetful and not self.is_greeting
+        return not (self.config.observes or self.is_forgetful or self.is_greeting)
 
     @property
     def is_greeting(self) -> bool:
@@ -193,13 +201,21 @@ class State:
         self.journal_bytes += sum(len(entry.data) for entry in entries)
         self.emit(Persist(entries))
 
+    def stop_if_outdated(self, version: int, what: str) -> bool:
+        """Stop for what is of a version of the rules that this release does not know: nothing of it is ever guessed."""
+        known = self.config.rules
+        if version > known:
+            detail = f"this release is too old: it knows rules up to {known}, and {what} is of rules {version}"
+            self.stop("outdated", f"{detail}; start the release of the other members")
+        return version > known
+
     def send(self, message: Message | Body, to: str | None = None) -> None:
         """Send a message to one member or to all others."""
         self.send_frame(encode_frame(message), to)
 
     def send_frame(self, frame: bytes, to: str | None = None) -> None:
         """Send a frame, new or kept as it was first sent, to one member or to all others."""
-        if to is not None or len(self.config.members) > 1:
+        if to is not None or self.config.others:
             self.emit(Send(to, frame))
 
     def sign(self, body: B) -> Signed[B]:

@@ -7,42 +7,88 @@ lacks it (Fabric #1917: VIEW-CHANGEs that were never sent again left a network d
 from __future__ import annotations
 
 from server.consensus.block import pack_block
+from server.consensus.config import FIRST_RULES, RELEASE_AGE_MAX
 from server.consensus.cosigning import cosign_message, say_executed
-from server.consensus.messages import EvidenceMessage, Held, PrePrepareMessage, Status
+from server.consensus.effects import NoteRelease
+from server.consensus.messages import (
+    EvidenceMessage,
+    Held,
+    Message,
+    PrePrepareMessage,
+    Release,
+    Status,
+    SyncRequest,
+)
 from server.consensus.normal import is_proposal
 from server.consensus.state import State
-from server.consensus.sync import ask_for_proof_of_fork, note_height
+from server.consensus.sync import ask_for_proof_of_fork, note_height, on_sync_request
 
 
 def tell_status(state: State) -> None:
-    """Tell all others where this replica stands, once in each interval."""
+    """Tell all others where this replica stands, and which rules its release knows, once in each interval."""
     if state.status_ms is not None and state.now_ms - state.status_ms < state.config.timeouts.status_ms:
         return
     state.status_ms = state.now_ms
+    state.send(own_status(state))
+    _age_releases(state)
+    if state.config.rules > FIRST_RULES:
+        state.send(Release(rules=state.config.rules))
+
+
+def serve_guest(state: State, guest: str, message: Message) -> None:
+    """Somebody who is no member of this epoch, not yet or no longer: it is shown blocks, and nothing of it is believed.
+
+    It asks by its STATUS how far this replica is.
+    """
+    if isinstance(message, SyncRequest):
+        on_sync_request(state, guest, message)
+    elif isinstance(message, Status) and message.height < state.tip.height:
+        state.send(own_status(state), guest)
+
+
+def own_status(state: State) -> Status:
+    """Where this replica stands."""
     slot, members = state.slot, state.config.members
     newest = [(member, state.checkpoints.newest(member)) for member in members]
-    state.send(
-        Status(
-            accused=tuple(member for member in members if member in state.culprits),
-            attachments_missing=slot.missing_ms is not None,
-            commits=tuple(
-                member for member in members if member in slot.commits and slot.commits[member].body.view == state.view
-            ),
-            cosigned=tuple(Held(member=member, size=line.size) for member, line in newest if line is not None),
-            executed=tuple(member for member in members if member in state.executed),
-            height=state.tip.height,
-            mode=state.phase,
-            prepares=tuple(
-                member
-                for member in members
-                if member in slot.prepares and slot.prepares[member].body.view == state.view
-            ),
-            size=state.tip.size,
-            tip=state.tip.block_id if state.tip.height else "",
-            view=state.view,
-            voted=_proposal_at_hand(state),
-        )
+    return Status(
+        accused=tuple(member for member in members if member in state.culprits),
+        attachments_missing=slot.missing_ms is not None,
+        commits=tuple(
+            member for member in members if member in slot.commits and slot.commits[member].body.view == state.view
+        ),
+        cosigned=tuple(Held(member=member, size=line.size) for member, line in newest if line is not None),
+        executed=tuple(member for member in members if member in state.executed),
+        height=state.tip.height,
+        mode=state.phase,
+        prepares=tuple(
+            member for member in members if member in slot.prepares and slot.prepares[member].body.view == state.view
+        ),
+        size=state.tip.size,
+        tip=state.tip.block_id if state.tip.height else "",
+        view=state.view,
+        voted=_proposal_at_hand(state),
     )
+
+
+def on_release(state: State, sender: str, release: Release) -> None:
+    """A peer tells which rules its release knows."""
+    state.release_ages[sender] = 0
+    _note_release(state, sender, release.rules)
+
+
+def _age_releases(state: State) -> None:
+    """Who has not said so for many intervals is away, or has gone back to a release that sends no RELEASE."""
+    for member in [member for member, rules in state.releases.items() if rules > FIRST_RULES]:
+        state.release_ages[member] += 1
+        if state.release_ages[member] > RELEASE_AGE_MAX:
+            _note_release(state, member, FIRST_RULES)
+
+
+def _note_release(state: State, sender: str, rules: int) -> None:
+    """Tell the driver when it is news."""
+    if state.releases.get(sender, FIRST_RULES) != rules:
+        state.releases[sender] = rules
+        state.emit(NoteRelease(sender, rules))
 
 
 def _proposal_at_hand(state: State) -> str:
@@ -76,11 +122,15 @@ def on_status(state: State, sender: str, status: Status) -> None:
 
 
 def _send_evidence(state: State, sender: str, status: Status) -> None:
-    """The first evidence against each culprit that the peer does not know."""
+    """The first evidence against each culprit that the peer does not know, and of each retired key."""
     unknown = [culprit for culprit in state.culprits if culprit not in status.accused]
     for culprit in unknown:
         known = next(evidence for evidence in state.evidence.values() if evidence.culprit == culprit)
         state.send(EvidenceMessage(known.packed), sender)
+    # A STATUS has no place to say which of these it knows: they are told until they stand in the log.
+    for key, retired in state.retired.items():
+        if key not in state.agenda.retired:
+            state.send(EvidenceMessage(retired.packed), sender)
 
 
 def _send_transcript(state: State, sender: str, status: Status) -> None:

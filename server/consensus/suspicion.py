@@ -62,8 +62,9 @@ def seal_is_wanted(state: State) -> bool:
 
 
 def evidence_is_wanted(state: State) -> bool:
-    """Whether a culprit is known whom no ordered evidence names."""
-    return any(culprit not in state.agenda.barred for culprit in state.culprits)
+    """Whether a culprit is known whom no ordered evidence names, or a retired key that signs."""
+    is_named = (culprit in state.agenda.barred for culprit in state.culprits)
+    return not (all(is_named) and all(key in state.agenda.retired for key in state.retired))
 
 
 def note_wants(state: State) -> None:

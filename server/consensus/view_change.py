@@ -33,7 +33,7 @@ from server.record.canonical import b64u_encode, encode
 
 def suspect(state: State, reason: Reason) -> None:
     """Say that the view makes no progress, and stay in it: keep voting. Said again only by retransmission."""
-    if state.suspicion is not None and state.suspicion.body.view == state.view:
+    if state.config.observes or (state.suspicion is not None and state.suspicion.body.view == state.view):
         return
     state.suspicion = state.sign(
         Suspect(epoch=state.config.epoch, height=state.height, reason=reason, sender=state.config.me, view=state.view)
@@ -113,7 +113,7 @@ def is_valid_change(state: State, message: ViewChangeMessage) -> bool:
 
     - it is signed by a member of this epoch;
     - a quorum suspected the view before;
-    - its last block, if any, has a commit certificate;
+    - its last block has a commit certificate, unless the epoch stands on it;
     - its prepared block, if any, is the child of that block, has the id named, and a quorum prepared it in an earlier
       view.
     """
@@ -122,9 +122,10 @@ def is_valid_change(state: State, message: ViewChangeMessage) -> bool:
         return False
     if not state.certifier.suspected(message.suspects, body.view - 1):
         return False
-    if body.last_height and not state.certifier.committed(message.last, body.last_height, body.last_block):
-        return False
-    if not body.last_height and body.last_block:
+    if body.last_height <= state.config.base_height:
+        if (body.last_height, body.last_block) != (state.config.base_height, state.config.base_block):
+            return False
+    elif not state.certifier.committed(message.last, body.last_height, body.last_block):
         return False
     return not body.prepared_block or _is_prepared(state, message)
 

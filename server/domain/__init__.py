@@ -1,16 +1,21 @@
 """What a record does: one file a noun, each rule in the class of its record kind. Pure: rows in, rows out.
 
 `KINDS`, `DERIVED`, `FINALS` and `ROWS` are the one list of everything; parsers, schemas, tables and clients follow.
+`RULEBOOK` says which of them belong to which version of the rules: what a released version means never changes again.
 """
 
+from server.domain.activation import ActivateRules, RulesApproval, RulesPlan
 from server.domain.agenda import Seal, Sealed, SealWait, Timer
 from server.domain.ballot import Ballot, BallotCommitment, CastBallot
 from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import Approval, BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
+from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
 from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
+from server.domain.retirement import OrderRetiredKey, RetiredKey
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
+from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import TellStateRoot
 from server.domain.tally import FinalizeMotion, TallyMotion, TallyResult
 from server.domain.ticket import PhotoOwner, ReportTicket, Ticket, TicketEvent, TicketPhoto
@@ -30,23 +35,32 @@ _KINDS: tuple[type[RecordKind], ...] = (
     OpenMotion, CastBallot,
     ReportTicket, AssignTicket, ProgressTicket, CompleteTicket, ConfirmTicket, ReopenTicket,
     GrantPoints, MakeOffer, RedeemPoints, UndoRedemption,
+    ActivateRules,
+    ChangeMembers,
 )  # fmt: skip
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
-_DERIVED: tuple[type[DerivedKind], ...] = (OrderEvidence, Seal, TellStateRoot, TallyMotion, ConfirmTicketByTime)
+_DERIVED: tuple[type[DerivedKind], ...] = (
+    OrderEvidence, OrderRetiredKey, Seal, TellStateRoot, TallyMotion, ConfirmTicketByTime,
+)  # fmt: skip
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
 
-_FINALS: tuple[type[DerivedKind], ...] = (FinalizeMotion,)
+_FINALS: tuple[type[DerivedKind], ...] = (FinalizeMotion, BeginEpoch)
 FINALS = {kind.kind: kind for kind in _FINALS}
 """What happens to rows that waited for a seal; part of the seal's entry."""
 
 _ROWS: tuple[type[Row], ...] = (
-    Approval, Barred, Device, Member, Nonce, Roll, RollHead, Sealed, SealWait, Timer,
+    Approval, Barred, Device, Member, Nonce, RetiredKey, Roll, RollHead, Sealed, SealWait, Timer,
     Motion, Turnout, Ballot, BallotCommitment, TallyResult,
     Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,
+    RulesApproval, RulesPlan,
+    EpochBegun, EpochInForce,
 )  # fmt: skip
 ROWS = {row.table: row for row in _ROWS}
 """Row shapes by table."""
+
+RULEBOOK = Rulebook((Rules(1, KINDS, DERIVED, FINALS),))
+"""Every version of the rules that this release knows. A new one is added at the end; the others stay as they are."""

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from server.domain.activation import PLAN_KEY, version_at
 from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_order
 from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import BindDevice, Device, Nonce
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work
+from server.domain.retirement import OrderRetiredKey
+from server.domain.rules import Rules
 from server.domain.state_root import TellStateRoot
 from server.ledger.block import Derived, Header, entries_root
 from server.limits import BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, BLOCK_TIMERS_MAX, NONCE_KEPT_MS, RECORD_BYTES_MAX
@@ -42,16 +46,21 @@ def check_batch(
     works: Sequence[Work],
     rows: Rows,
     due: Sequence[Timer],
+    rules: Rules,
     told: Derived | None = None,
 ) -> None:
     """Raise BatchInvalid unless an honest node could have proposed this.
 
+    `rules` are those of the header's version, which must be the one in force at its height as the rows say.
     `works` are the parsed `items`, in order; `rows` hold their access set and the sealed size; `due` are the timers not
     done with due_ms <= header.time_ms, at least the earliest BLOCK_TIMERS_MAX of them; `told` is the root of the state
     that this very block must tell (`Schedule.told_at`), as it was computed from own rows.
     """
     assert len(items) == len(works)
+    check_version(header, rows)
+    assert rules.version == header.rules, "a block is checked by the version that its header names"
     _check_sizes(header, items)
+    _check_epoch(header, rows)
     evidence, seals, roots, timers, records = _split(works)
     _check_evidence(evidence, rows)
     _check_seal(seals, rows)
@@ -60,6 +69,17 @@ def check_batch(
     _check_once(header, records, rows)
     for record in records:
         _device_point(record, rows)
+    for check in rules.checks:
+        check(header, works, rows)
+
+
+def check_version(header: Header, rows: Rows) -> None:
+    """Raise BatchInvalid unless the header names the version in force at its height (decisions 8).
+
+    `rows` hold the plan as the blocks before left it, so that every replica knows the version before it parses."""
+    wanted = version_at(rows.loaded[PLAN_KEY], header.height)
+    if header.rules != wanted:
+        raise BatchInvalid(f"it is of rules {header.rules}, at its height rules {wanted} are in force")
 
 
 def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
@@ -74,12 +94,18 @@ def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
         raise BatchInvalid("the header is not of these items")
 
 
+def _check_epoch(header: Header, rows: Rows) -> None:
+    standing = rows.loaded.get(key(EpochInForce, IN_FORCE))
+    if header.epoch != (standing.number if isinstance(standing, EpochInForce) else 0):
+        raise BatchInvalid("it is not of the epoch in force")
+
+
 def _split(
     works: Sequence[Work],
 ) -> tuple[list[DerivedWork], list[DerivedWork], list[DerivedWork], list[DerivedWork], list[RecordWork]]:
     """Evidence, seals, state roots, timers and records: the order of a block (decisions 4)."""
     derived = [work for work in works if isinstance(work, DerivedWork)]
-    evidence = [work for work in derived if isinstance(work.rule, OrderEvidence)]
+    evidence = [work for work in derived if isinstance(work.rule, OrderEvidence | OrderRetiredKey)]
     seals = [work for work in derived if isinstance(work.rule, Seal)]
     roots = [work for work in derived if isinstance(work.rule, TellStateRoot)]
     timers = [work for work in derived if work.rule.timed]
@@ -90,10 +116,13 @@ def _split(
 
 
 def _check_evidence(evidence: Sequence[DerivedWork], rows: Rows) -> None:
-    """One entry for each culprit, ever: what more is found against it is kept, and changes nothing."""
+    """One entry for each culprit, and for each retired key, ever: what more is found is kept, and changes nothing."""
     culprits = [work.rule.culprit for work in evidence if isinstance(work.rule, OrderEvidence)]
     if len(set(culprits)) != len(culprits) or any(rows.loaded.get(key(Barred, culprit)) for culprit in culprits):
         raise BatchInvalid("the culprit is named already")
+    keys = [work.rule.row for work in evidence if isinstance(work.rule, OrderRetiredKey)]
+    if len(set(keys)) != len(keys) or any(rows.loaded.get(name) for name in keys):
+        raise BatchInvalid("the retired key is named already")
     if any(work.item.due_ms for work in evidence):
         raise BatchInvalid("evidence is not due at a time")
 

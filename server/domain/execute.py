@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from server.domain import FINALS
 from server.domain.agenda import Timer, timer_key
 from server.domain.member import Device, Member, Nonce, usable_roles
+from server.domain.membership import trust_in_force
 from server.domain.plan import DerivedWork, RecordWork, Work
+from server.domain.rules import Rules
 from server.ledger.block import ACCEPTED, Header, derived_entry, leaf_entry, next_digest, record_entry
 from server.ledger.merkle import Frontier, leaf_hash
 from server.limits import NONCE_KEPT_MS, RECORD_AHEAD_MS_MAX
@@ -41,8 +42,16 @@ class Executed(msgspec.Struct, frozen=True):
     """What the changed rows were before the block."""
 
 
-def execute_block(header: Header, works: Sequence[Work], rows: Rows, tree: Frontier, trust: Trust) -> Executed:
-    """Execute the work of a block on loaded rows. `tree` is the log before it and is not changed."""
+def execute_block(
+    header: Header, works: Sequence[Work], rows: Rows, tree: Frontier, founding: Trust, rules: Rules
+) -> Executed:
+    """Execute the work of a block on loaded rows. `tree` is the log before it and is not changed.
+
+    `founding`: what genesis has rules trust; in a later epoch the rows say what they trust. `rules` are those of the
+    version that the header names, by which the works were parsed.
+    """
+    assert rules.version == header.rules, "a block is executed by the version that its header names"
+    trust = trust_in_force(rows, founding)
     first_index = tree.size
     outcomes: list[str] = []
     entries: list[bytes] = []
@@ -52,11 +61,11 @@ def execute_block(header: Header, works: Sequence[Work], rows: Rows, tree: Front
             outcome = execute_record(work, rows, place, trust)
             entries.append(record_entry(place.height, place.index, place.time_ms, work.envelope.jws, outcome))
         else:
-            outcome = execute_derived(work, rows, place)
+            outcome = execute_derived(work, rows, place, rules)
             entry = derived_entry(trust.cluster_id, place.height, place.index, place.time_ms, work.item, outcome)
             entries.append(entry)
         outcomes.append(outcome)
-    digest = next_digest(header.state_digest_prev, outcomes, rows.canonical_changes())
+    digest = next_digest(header.state_digest_prev, outcomes, rows.changed_lines(rules.line))
     entries.append(leaf_entry(trust.cluster_id, header, first_index + len(works), digest))
     grown = tree.copy()
     nodes = [node for entry in entries for node in grown.append(leaf_hash(entry))]
@@ -126,10 +135,10 @@ def roles_in_force(signed: Signed, rows: Rows, place: Place, trust: Trust) -> tu
     member, device = rows.get(Member, signed.author), rows.get(Device, signed.kid)
     if member is None or device is None or device.member != member.id:
         return ()
-    return usable_roles(member, device, place.time_ms, trust.attestations)
+    return usable_roles(member, device, place.time_ms, trust)
 
 
-def execute_derived(work: DerivedWork, rows: Rows, place: Place) -> str:
+def execute_derived(work: DerivedWork, rows: Rows, place: Place, rules: Rules) -> str:
     """Execute one derived entry, and what a seal makes final."""
     rows.begin(work.keys)
     item = work.item
@@ -139,7 +148,7 @@ def execute_derived(work: DerivedWork, rows: Rows, place: Place) -> str:
         rows.put(Timer(timer.id, item.due_ms, item.kind, item.key, done=True))
     work.rule.execute(item.key, rows, place)
     for wait in work.waits:
-        FINALS[wait.kind]().execute(wait.key, rows, place)
+        rules.finals[wait.kind]().execute(wait.key, rows, place)
         rows.put(msgspec.structs.replace(wait, done=True))
     rows.end(keep=True)
     return ACCEPTED

@@ -1,15 +1,17 @@
-"""The rows that exist before the first block: each organisation's officers and their devices."""
+"""The rows that exist before the first block: the members, and each organisation's officers and their devices."""
 
 from __future__ import annotations
 
 from server.domain.member import Device, Member
+from server.domain.membership import founding_rows, trust_of_epoch
 from server.ledger.genesis import Genesis
+from server.ledger.membership import founding_epoch
 from server.record.kind import Role, Trust
 from server.record.rows import Row
 
 
 def genesis_rows(genesis: Genesis) -> list[Row]:
-    """Officers' members and devices, sorted by table and id (decisions 13)."""
+    """Epoch 0, and officers' members and devices (decisions 13), sorted by table and id."""
     roles: dict[str, set[str]] = {}
     devices: dict[str, Device] = {}
     everyone = tuple(member.id for member in genesis.members)
@@ -19,7 +21,7 @@ def genesis_rows(genesis: Genesis) -> list[Row]:
             kid, created = officer.device_key.thumbprint(), genesis.created_ms
             public = officer.device_key
             devices[kid] = Device(kid, officer.member, public.x, public.y, "genesis", everyone, created, created)
-    rows: list[Row] = list(devices.values())
+    rows: list[Row] = [*founding_rows(genesis), *devices.values()]
     for member, held in roles.items():
         kids = tuple(sorted(kid for kid, device in devices.items() if device.member == member))
         rows.append(Member(member, tuple(sorted(held)), kids))
@@ -28,6 +30,4 @@ def genesis_rows(genesis: Genesis) -> list[Row]:
 
 def trust_of(genesis: Genesis, cluster_id: bytes) -> Trust:
     """What rules need to know of genesis."""
-    policy = genesis.policy
-    attest_keys = {member.id: genesis.key(member.id, "attest") for member in genesis.members}
-    return Trust(cluster_id, attest_keys, policy.attestations, policy.approvals, policy.new_key_vote_delay_ms)
+    return trust_of_epoch(founding_epoch(genesis), cluster_id)

@@ -57,16 +57,19 @@ class Device(Row, frozen=True):
         return self.key().point()
 
 
-def usable_roles(member: Member, device: Device, time_ms: int, attestations: int) -> tuple[str, ...]:
+def usable_roles(member: Member, device: Device, time_ms: int, trust: Trust) -> tuple[str, ...]:
     """The roles that a member may use at `time_ms` with one of his devices (DESIGN.md D6); reading obeys this too.
+
+    Roles for an organisation that is no member of the cluster, not yet or no longer, are none.
 
     Offices (every role but resident) need what a vote needs: a device that `attestations` organisations tied to the
     person and whose delay is over. Else one organisation could attest a key of its own to another organisation's
     officer, and sign for both (decisions 13: one attestation lets a member report, earn and read).
     """
-    if len(device.attested_by) >= attestations and device.votes_from_ms <= time_ms:
-        return member.roles
-    return tuple(role for role in member.roles if role == Role.RESIDENT.value)
+    held = [role for role in member.roles if role.partition("@")[2] in ("", *trust.attest_keys)]
+    if len(device.attested_by) >= trust.attestations and device.votes_from_ms <= time_ms:
+        return tuple(held)
+    return tuple(role for role in held if role == Role.RESIDENT.value)
 
 
 class Nonce(Row, frozen=True):

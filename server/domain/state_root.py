@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
+from server.domain.rules import Rules
 from server.ledger.block import Derived
 from server.limits import SNAPSHOT_CHUNK_BYTES, STATE_ROOT_EVERY, STATE_ROOT_LAG
 from server.record.canonical import b64u_encode, decode, encode
@@ -105,7 +106,7 @@ class TellStateRoot(DerivedKind, frozen=True):
 
 
 def row_line(table: str, row: Row) -> bytes:
-    """A row as the state's bytes hold it: canonical `[table, id, row]`, as in the state digest (DESIGN.md 2.4)."""
+    """A row with all its fields: canonical `[table, id, row]`. `Rules.line_of` makes of it what a version hashes."""
     return encode([table, row.id, row])
 
 
@@ -143,8 +144,13 @@ def make_manifest(after: After, chunks: Iterable[bytes], rows: int) -> Manifest:
     )
 
 
-def manifest_of(after: After, rows: Iterable[tuple[str, Row]]) -> Manifest:
-    """The manifest of a state in memory: (table, row) in any order; what is forgotten by its time is left out."""
+def manifest_of(after: After, rows: Iterable[tuple[str, Row]], rules: Rules) -> Manifest:
+    """The manifest of a state in memory: (table, row) in any order; what is forgotten by its time is left out.
+
+    `rules` are those of the block after which it stands.
+    """
+    assert rules.version == after.rules
     ordered = sorted(rows, key=lambda one: (one[0], one[1].id))
-    lines = [line for table, row in ordered if not is_forgotten(line := row_line(table, row), after.time_ms)]
+    kept = [row for table, row in ordered if not is_forgotten(row_line(table, row), after.time_ms)]
+    lines = [rules.line(row) for row in kept]
     return make_manifest(after, [sha256(chunk).digest() for chunk in cut_chunks(lines)], len(lines))

@@ -1,7 +1,7 @@
 """Who the members are, epoch after epoch: the changes that operators signed, and what it takes to change once more.
 
-Pure rules on values (consensus.md 2.9, DESIGN.md D26). It must not know rows, replicas or peers, nor how a seal is
-checked: heights, sizes and who signed a seal come in.
+Pure rules on values (consensus.md 2.9, DESIGN.md D26). It must not know rows, replicas or peers: `domain/membership.py`
+says what a change does to the state, and when it begins.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from server.ledger.checkpoint import TYPE_COSIGNATURE, VerifierKey, cosigner_name, parse_note, verify_lines
-from server.ledger.genesis import MEMBERS_MAX, OPERATOR, ROLES, Genesis, Organisation, check_organisation
+from server.ledger.checkpoint import TYPE_COSIGNATURE, VerifierKey, cosigner_name
+from server.ledger.genesis import MEMBERS_MAX, OPERATOR, ROLES, Genesis, Organisation, Policy, check_organisation
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 from server.record.shape import NodeId, Shape, parse
 from server.record.signature import MessageSigner, verify_node
@@ -26,15 +26,16 @@ _SIGNATURE_BYTES = 64
 _ROTATED = ("consensus_key", "cosign_key")
 """What `key.rotate` replaces: the keys under which a node without its journal must never sign again."""
 
-ChangeKind = Literal["node.add", "node.remove", "key.rotate"]
+ChangeKind = Literal["node.add", "node.remove", "key.rotate", "policy.set"]
 
 
 class Change(Shape, frozen=True):
-    """What operators agree to: the epoch that it ends, and every member of the next one, in the order of their ids."""
+    """What operators agree to: the epoch that it ends, the policy of the next one and its members, by their ids."""
 
     epoch: Annotated[int, Meta(ge=0, le=EPOCHS_MAX)]
     kind: ChangeKind
     members: Annotated[tuple[Organisation, ...], Meta(min_length=1, max_length=MEMBERS_MAX)]
+    policy: Policy
 
 
 class OperatorSignature(Shape, frozen=True):
@@ -52,12 +53,8 @@ class SignedChange(Shape, frozen=True):
 
 
 class ChangeRefusal(enum.Enum):
-    """Why a change can have no effect, in order of precedence."""
+    """Why a change can have no effect on an epoch, in order of precedence."""
 
-    NO_OPERATORS = "no_operators"
-    """Genesis names no operator keys."""
-    CHANGE_PENDING = "change_pending"
-    """One at a time: the change before is not sealed yet."""
     EPOCH_PASSED = "epoch_passed"
     """It was signed for another epoch than the one in force."""
     NOT_ONE_STEP = "not_one_step"
@@ -73,17 +70,24 @@ class ChangeRefusal(enum.Enum):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """Members and since when: blocks from `first_height` on and entries from index `first_index` on are theirs."""
+    """Members and policy, and since when: blocks from `first_height` on, and trees of `first_size` entries and more."""
 
     number: int
     members: tuple[Organisation, ...]
-    first_height: int
-    first_index: int
+    policy: Policy
+    first_height: int = 1
+    first_size: int = 0
+    change_index: int = 0
+    """Where the change stands by which it began."""
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The members in order; that is the rotation of primaries."""
         return tuple(member.id for member in self.members)
+
+    def member(self, node: str) -> Organisation | None:
+        """The member with this id."""
+        return next((member for member in self.members if member.id == node), None)
 
     def cosign_keys(self, origin: str) -> dict[str, VerifierKey]:
         """The key of each member's cosignatures in this epoch."""
@@ -95,49 +99,52 @@ class Epoch(msgspec.Struct, frozen=True):
         }
 
 
-class Pending(msgspec.Struct, frozen=True):
-    """A change that was ordered at `index` and waits. `sealed_height`: of the block whose seal covers it, or 0."""
-
-    change: Change
-    index: int
-    sealed_height: int = 0
-
-
 class Membership(msgspec.Struct, frozen=True):
-    """All epochs, oldest first, and the one change that may wait."""
+    """All epochs, oldest first; the last one is in force."""
 
     epochs: tuple[Epoch, ...]
-    pending: Pending | None = None
 
     @property
     def current(self) -> Epoch:
         """The epoch in force."""
         return self.epochs[-1]
 
+    def epoch(self, number: int) -> Epoch | None:
+        """The epoch of this number; None for one that has not begun."""
+        return self.epochs[number] if 0 <= number < len(self.epochs) else None
+
     def epoch_at_height(self, height: int) -> Epoch:
         """The epoch whose members order the block at `height` (from 1)."""
         return next(epoch for epoch in reversed(self.epochs) if epoch.first_height <= height)
 
-    def epoch_of_entry(self, index: int) -> Epoch:
-        """The epoch under whose policy the entry at `index` is checked."""
-        return next(epoch for epoch in reversed(self.epochs) if epoch.first_index <= index)
-
     def epoch_of_size(self, size: int) -> Epoch:
-        """The epoch whose members cosign the tree of `size` entries: that of its last entry.
+        """The epoch whose members cosign the tree of `size` entries.
 
-        So the keys of an epoch are good for sizes up to the one at which it ends, and for none beyond.
+        The tree with which an epoch ends is signed by the next one already: no key that was retired signs it.
         """
-        return self.epoch_of_entry(max(size - 1, 0))
+        return next(epoch for epoch in reversed(self.epochs) if epoch.first_size <= size)
+
+    def last_height_of(self, node: str) -> int | None:
+        """The last block of the last epoch in which `node` was a member; None for a member, and for who never was."""
+        last = next((epoch for epoch in reversed(self.epochs) if node in epoch.ids), None)
+        if last is None or last is self.current:
+            return None
+        return self.epochs[last.number + 1].first_height - 1
+
+    @property
+    def known_certificates(self) -> dict[str, str]:
+        """The transport certificate of everybody who is or was a member: who was put out may ask until when."""
+        return {member.id: member.transport_certificate for epoch in self.epochs for member in epoch.members}
 
 
-def founding_membership(genesis: Genesis) -> Membership:
-    """The membership before any change: the members of genesis, from block 1 on."""
-    return Membership((Epoch(0, genesis.members, 1, 0),))
+def founding_epoch(genesis: Genesis) -> Epoch:
+    """The epoch before any change: the members of genesis, from block 1 on."""
+    return Epoch(0, genesis.members, genesis.policy)
 
 
 def genesis_of_epoch(genesis: Genesis, epoch: Epoch) -> Genesis:
     """Genesis as if this epoch's members had founded the ledger: the policy file of the epoch follows from it."""
-    return msgspec.structs.replace(genesis, members=epoch.members)
+    return msgspec.structs.replace(genesis, members=epoch.members, policy=epoch.policy)
 
 
 def change_message(cluster_id: bytes, change: Change) -> bytes:
@@ -154,17 +161,23 @@ def sign_change(signer: MessageSigner, node: str, cluster_id: bytes, signed: Sig
 
 
 def parse_change(data: bytes) -> SignedChange:
-    """Read a signed change. Raises Malformed for another spelling, members out of order, or keys that are none."""
+    """Read a signed change. Raises Malformed, see `check_change`."""
     signed = parse(SignedChange, decode(data))
-    ids = [member.id for member in signed.change.members]
+    check_change(signed)
+    return signed
+
+
+def check_change(signed: SignedChange) -> None:
+    """Raise Malformed for members or signatures out of order, and for keys that are none."""
+    change = signed.change
+    ids = [member.id for member in change.members]
     signers = [line.node for line in signed.signatures]
     if ids != sorted(set(ids)) or signers != sorted(set(signers)):
         raise Malformed("members and signatures must stand in the order of their ids, each once", "change.members")
-    for position, member in enumerate(signed.change.members):
+    for position, member in enumerate(change.members):
         if not member.operator_key:
             raise Malformed("a member without an operator key", f"change.members[{position}].operator_key")
         check_organisation(member, f"change.members[{position}]")
-    return signed
 
 
 def signers_needed(change: Change) -> tuple[str, ...]:
@@ -176,21 +189,25 @@ def signers_needed(change: Change) -> tuple[str, ...]:
 
 
 def refuse_change(
-    membership: Membership, genesis: Genesis, cluster_id: bytes, signed: SignedChange
+    before: Epoch, used: Collection[str], cluster_id: bytes, signed: SignedChange
 ) -> ChangeRefusal | None:
-    """Why this parsed change can have no effect now, or None. Anybody with genesis and the changes before can ask."""
-    change, before = signed.change, membership.current
-    if not genesis.has_operators:
-        return ChangeRefusal.NO_OPERATORS
-    if membership.pending is not None:
-        return ChangeRefusal.CHANGE_PENDING
+    """Why this checked change can have no effect on the epoch in force, or None; that none is pending is not asked.
+
+    `used`: all ids and keys that any member has, or had in any epoch (`names_of`).
+    """
+    change = signed.change
     if change.epoch != before.number:
         return ChangeRefusal.EPOCH_PASSED
-    if not _is_one_step(before.members, change):
+    if not _is_one_step(before, change):
         return ChangeRefusal.NOT_ONE_STEP
-    if len(change.members) < max(genesis.policy.approvals, genesis.policy.attestations):
+    if len(change.members) < max(change.policy.approvals, change.policy.attestations):
         return ChangeRefusal.POLICY_TOO_FEW
-    return _refuse_reuse(membership, change) or _refuse_signatures(before, cluster_id, signed)
+    return _refuse_reuse(before, used, change) or _refuse_signatures(before, cluster_id, signed)
+
+
+def names_of(members: Collection[Organisation]) -> tuple[str, ...]:
+    """The ids and keys of members, sorted: what nobody else may ever have."""
+    return tuple(sorted({name for member in members for name in (member.id, *_keys(member))}))
 
 
 def unsigned_by(before: Epoch, cluster_id: bytes, signed: SignedChange) -> tuple[str, ...]:
@@ -205,56 +222,24 @@ def unsigned_by(before: Epoch, cluster_id: bytes, signed: SignedChange) -> tuple
     )
 
 
-def order_change(membership: Membership, change: Change, index: int) -> Membership:
-    """After a change that `refuse_change` let through was ordered at `index`: it waits, and nothing else changed."""
-    assert membership.pending is None, "one change at a time"
-    return msgspec.structs.replace(membership, pending=Pending(change, index))
+def retired_with(before: Epoch, after: Epoch, role: str) -> tuple[str, ...]:
+    """Members whose key of this role (`consensus`, `cosign`) ends with the epoch `before`."""
+    name = role + "_key"
+    kept = {member.id: getattr(member, name) for member in after.members}
+    return tuple(member.id for member in before.members if kept.get(member.id) != getattr(member, name))
 
 
-def seal(membership: Membership, height: int, size: int, signers: Collection[str]) -> Membership:
-    """After the block at `height` brought the seal of `size` entries by `signers`, whose lines were checked.
-
-    The waiting change is sealed when every member that stays has signed a tree that holds it: a commit alone, which
-    two of three can make, is not enough (consensus.md 1.2 H8).
-    """
-    waiting = membership.pending
-    if waiting is None or waiting.sealed_height or size <= waiting.index:
-        return membership
-    staying = set(membership.current.ids) & {member.id for member in waiting.change.members}
-    if not staying <= set(signers):
-        return membership
-    return msgspec.structs.replace(membership, pending=msgspec.structs.replace(waiting, sealed_height=height))
-
-
-def close_block(membership: Membership, height: int, size: int) -> Membership:
-    """After the block at `height`, which ends at `size` entries: a sealed change begins with the next block."""
-    waiting = membership.pending
-    if waiting is None or waiting.sealed_height != height:
-        return membership
-    begun = Epoch(membership.current.number + 1, waiting.change.members, height + 1, size)
-    return Membership((*membership.epochs, begun))
-
-
-def signed_after_retirement(membership: Membership, origin: str, note: str) -> tuple[str, ...]:
-    """Members whose key cosigned this checkpoint although an epoch without that key had begun (consensus.md, E8).
-
-    Each stands for evidence that anybody can verify with the member lists. Raises CheckpointError when the note is
-    none, or the line of a retired key does not hold: then it accuses nobody.
-    """
-    parsed = parse_note(note, origin)
-    signing = membership.epoch_of_size(parsed.checkpoint.size)
-    good = set(signing.cosign_keys(origin).values())
-    past = membership.epochs[: signing.number]
-    retired = {key: node for epoch in past for node, key in epoch.cosign_keys(origin).items() if key not in good}
-    return tuple(sorted({retired[key] for key in verify_lines(parsed, tuple(retired))}))
-
-
-def _is_one_step(before: tuple[Organisation, ...], change: Change) -> bool:
+def _is_one_step(epoch: Epoch, change: Change) -> bool:
     """Whether all members but one are what they were, and that one came, went or has other keys."""
+    before = epoch.members
     gone = [member for member in before if member not in change.members]
     come = [member for member in change.members if member not in before]
+    if (change.kind == "policy.set") != (change.policy != epoch.policy):
+        return False
+    if change.kind == "policy.set":
+        return not gone and not come
     if change.kind == "node.add":
-        return not gone and len(come) == 1 and come[0].id not in {member.id for member in before}
+        return not gone and len(come) == 1 and come[0].id not in epoch.ids
     if change.kind == "node.remove":
         return not come and len(gone) == 1
     return len(gone) == len(come) == 1 and come[0] == msgspec.structs.replace(
@@ -262,15 +247,12 @@ def _is_one_step(before: tuple[Organisation, ...], change: Change) -> bool:
     )
 
 
-def _refuse_reuse(membership: Membership, change: Change) -> ChangeRefusal | None:
-    before = membership.current
+def _refuse_reuse(before: Epoch, used: Collection[str], change: Change) -> ChangeRefusal | None:
     come = [member for member in change.members if member not in before.members]
-    ids = {node for epoch in membership.epochs for node in epoch.ids}
-    if change.kind == "node.add" and come[0].id in ids:
+    if change.kind == "node.add" and come[0].id in used:
         return ChangeRefusal.ID_USED
-    used = {key for epoch in membership.epochs for member in epoch.members for key in _keys(member)}
     new = [key for member in come for key in _keys(member) if key not in _unchanged(member, before)]
-    is_fresh = len(set(new)) == len(new) and used.isdisjoint(new)
+    is_fresh = len(set(new)) == len(new) and set(used).isdisjoint(new)
     return None if is_fresh else ChangeRefusal.KEY_USED
 
 

@@ -6,11 +6,12 @@ A record that a rule would refuse is admitted all the same: its refusal is order
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from server.consensus.block import Attachments
 from server.domain.member import BindDevice, Device
 from server.domain.plan import RecordWork, parse_signed
+from server.domain.rules import Rules
 from server.limits import OPENINGS_MAX
 from server.node.attachments import AttachmentDesk, AttachmentsMissing, check_openings
 from server.record.canonical import Malformed
@@ -44,7 +45,9 @@ class AttachmentMissing(Unadmitted):
 class Admission:
     """Judges records before they wait to be ordered."""
 
-    def __init__(self, rows: RowStore, attachments: AttachmentDesk, estate: str) -> None:
+    def __init__(self, rows: RowStore, attachments: AttachmentDesk, estate: str, rules: Callable[[], Rules]) -> None:
+        """`rules` tells those of the next block."""
+        self._rules = rules
         self._rows = rows
         self._attachments = attachments
         self._estate = estate
@@ -65,7 +68,7 @@ class Admission:
 
         Raises Malformed or Unauthorised.
         """
-        work = parse_signed(jws, self._estate)
+        work = parse_signed(jws, self._estate, self._rules())
         pairs = self.pairs(work, openings)
         check_openings(work, dict(pairs))
         body = work.signed.body
@@ -85,7 +88,7 @@ class Admission:
         found = self.admit_at_once(jws, openings)
         if found is not None:
             return found
-        work = parse_signed(jws, self._estate)
+        work = parse_signed(jws, self._estate, self._rules())
         pairs = self.pairs(work, openings)
         point = await self._point(work)
         if not is_signed_by(work.envelope, point):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -11,21 +11,29 @@ import structlog
 from server.consensus import effects as fx
 from server.consensus import events as ev
 from server.consensus.block import Attachments, Block
+from server.domain.activation import RulesPlan
 from server.domain.agenda import Sealed, SealWait, Timer
 from server.domain.evidence import Barred
-from server.domain.plan import RecordWork
+from server.domain.membership import EpochInForce
+from server.domain.plan import RecordWork, parse_signed
+from server.domain.retirement import RetiredKey
+from server.domain.rules import RulesUnknown
 from server.node.admission import Admission, Unadmitted
 from server.node.attachments import PATIENCE_S, OpeningsLost
-from server.node.blocks import RULES, Blocks
-from server.node.parts import Parts
+from server.node.blocks import Blocks
+from server.node.parts import Parts, RulesUnsupported
 from server.node.pool import PoolFull, Waiting
 from server.node.receipts import Receipts
+from server.node.retirement import prove_line
 from server.record.canonical import Malformed, b64u_encode
+from server.record.rows import Key
 from server.storage.cosignatures import CosignatureLine
 from server.storage.ledger import StoredBlock
 
 log = structlog.get_logger()
-AGENDA_TABLES = {Barred.table, Sealed.table, SealWait.table, Timer.table}
+AGENDA_TABLES = {
+    Barred.table, EpochInForce.table, RetiredKey.table, RulesPlan.table, Sealed.table, SealWait.table, Timer.table,
+}  # fmt: skip
 Changed = Callable[[Sequence[RecordWork], Sequence[str]], None]
 
 
@@ -56,7 +64,7 @@ class Answers:
         try:
             found = self._admission.admit_at_once(_text(effect), _openings(effect))
             return None if found is None else self._take(effect, *found)
-        except (Malformed, Unadmitted, PoolFull) as error:
+        except (Malformed, Unadmitted, PoolFull, RulesUnsupported) as error:
             return _rejected(effect, error)
 
     async def admit(self, effect: fx.Admit) -> ev.Event:
@@ -67,12 +75,13 @@ class Answers:
                 # A slow peer, or one that lies: waiting for it would end in suspecting a primary that did its work.
                 return ev.Rejected(effect.record_id)
             return self._take(effect, *found)
-        except (Malformed, Unadmitted, PoolFull) as error:
+        except (Malformed, Unadmitted, PoolFull, RulesUnsupported) as error:
             return _rejected(effect, error)
 
     def _take(self, effect: fx.Admit, work: RecordWork, openings: Attachments) -> ev.Event:
         if work.envelope.id != effect.record_id:
             raise Malformed("the id is not the record's")
+        self._parts.check_support(work)
         self._parts.pool.add(Waiting(work, openings, self._now_ms(), ours=False))
         return ev.Admitted(effect.record_id, effect.record, effect.attachments, work.signed.expires_ms)
 
@@ -80,7 +89,7 @@ class Answers:
         """Fetch what a proposal needs, for its records and for the tallies that are due."""
         try:
             works, evidence = self._blocks.parse_records(effect.block), self._blocks.parse_evidence(effect.block)
-        except Malformed:
+        except (Malformed, RulesUnknown):
             return  # checking will say so
         await self._parts.attachments.attend(works, dict(effect.block.attachments), effect.proposer)
         await self._parts.evidence.seek(evidence, effect.proposer)
@@ -97,7 +106,7 @@ class Answers:
 
     async def build(self, effect: fx.Build) -> Sequence[ev.Event]:
         """Choose the next batch; nothing when our tip has moved on meanwhile. Records it passes over are let go."""
-        nothing = ev.Built(effect.height, effect.time_ms, RULES, ())
+        nothing = ev.Built(effect.height, effect.time_ms, self._parts.rules.version, ())
         tip = self._parts.ledger.tip
         if (effect.height, effect.prev) != (tip.height + 1, tip.block_id):
             return (nothing,)
@@ -107,7 +116,7 @@ class Answers:
             log.error("openings_missing_for_tally", count=len(error.lost))
             self._parts.attachments.restore_soon(error.lost, effect.time_ms)
             return (nothing,)
-        built = ev.Built(effect.height, effect.time_ms, RULES, batch.items, batch.attachments)
+        built = ev.Built(effect.height, effect.time_ms, batch.rules, batch.items, batch.attachments)
         return *map(ev.Rejected, batch.stale), built
 
     async def check(self, effect: fx.Check) -> ev.Event:
@@ -129,19 +138,52 @@ class Answers:
                 self._parts.unsigned.add(ordered.id, ordered.index, waiting.done)
         await self._parts.photos.await_named(photo.sha256 for work in works for photo in work.signed.body.photo_refs())
         self._changed(works, executed.outcomes)
-        if not self._parts.agenda_known or any(name.table in AGENDA_TABLES for name in executed.changed):
-            await self._parts.read_agenda()
-        stored = ev.Stored(effect.block.height, tuple(work.envelope.id for work in works))
-        return stored, self._parts.agenda
+        unfit = await self._follow(executed.changed)
+        ids = tuple(work.envelope.id for work in works)
+        stored = ev.Stored(effect.block.height, ids, ends_epoch=self._parts.has_epoch_ended)
+        return stored, self._parts.agenda, *map(ev.Rejected, unfit)
+
+    async def _follow(self, changed: Iterable[Key]) -> list[str]:
+        """Bring the agenda up to date after a block. Returns records that the rules of the next one do not know."""
+        parts, before = self._parts, self._parts.agenda.rules
+        is_new = parts.next_rules != before or any(name.table in AGENDA_TABLES for name in changed)
+        if is_new or not parts.agenda_known:
+            await parts.read_agenda()
+        return [] if parts.agenda.rules == before else self._parse_anew()
+
+    def _parse_anew(self) -> list[str]:
+        """Another version of the rules begins: records that wait are parsed by it, and those that it does not know any
+        more leave the pool, on every node, so that nobody suspects a primary which passes them over."""
+        rules, unfit = self._parts.rules, list[str]()
+        log.info("rules_begin", version=self._parts.agenda.rules, height=self._parts.ledger.tip.height + 1)
+        for waiting in list(self._parts.pool):
+            try:
+                waiting.work = parse_signed(waiting.work.envelope.jws, self._parts.estate, rules)
+            except Malformed:
+                self._parts.pool.remove(waiting.record_id)
+                waiting.done.set()
+                unfit.append(waiting.record_id)
+        return unfit
+
+    def note_release(self, effect: fx.NoteRelease) -> None:
+        """A peer's release knows the rules up to this version."""
+        self._parts.releases[effect.member] = effect.rules
 
     async def read_blocks(self, effect: fx.ReadBlocks) -> ev.Event:
-        """Stored blocks for a peer that is behind, with their openings."""
-        ledger = self._parts.ledger
+        """Stored blocks for a peer that is behind.
+
+        Openings are for members: who only follows is given none. Who was put out is shown how that came, and no more.
+        """
+        ledger, membership = self._parts.ledger, self._parts.membership
+        end, is_member = membership.last_height_of(effect.to), effect.to in membership.current.ids
         found = await ledger.blocks(effect.from_height, effect.blocks_max, effect.bytes_max)
-        blocks = [(await self._block(stored), stored.certificate) for stored in found]
+        shown = [stored for stored in found if end is None or stored.header.height <= end]
+        blocks = [(await self._block(stored, with_openings=is_member), stored.certificate) for stored in shown]
         return ev.BlocksRead(effect.to, tuple(blocks))
 
-    async def _block(self, stored: StoredBlock) -> Block:
+    async def _block(self, stored: StoredBlock, *, with_openings: bool) -> Block:
+        if not with_openings:
+            return Block(stored.block_id, stored.header, stored.items, ())
         entries = await self._parts.ledger.entries(range(stored.first_index, stored.size - 1))
         openings = await self._parts.attachments.read_openings([entry.record for entry in entries if entry.author])
         return Block(stored.block_id, stored.header, stored.items, tuple(sorted(openings.items())))
@@ -153,6 +195,12 @@ class Answers:
     async def keep_evidence(self, effect: fx.KeepEvidence) -> None:
         """Keep what proves that a member contradicted itself."""
         await self._parts.evidence.keep(effect.evidence)
+
+    async def prove_retired(self, effect: fx.ProveRetired) -> None:
+        """Make the evidence that a line with a retired key is; bringing it tells the replica."""
+        evidence = await prove_line(self._parts.ledger, effect.ending, effect.line)
+        if evidence is not None:
+            await self._parts.evidence.bring(evidence.packed)
 
     def publish(self, effect: fx.PublishCheckpoint) -> None:
         """A checkpoint has a quorum's signatures: receipts can be given."""
@@ -170,7 +218,8 @@ class Answers:
 
     def stopped(self, effect: fx.Stop) -> None:
         """The replica signs nothing more."""
-        log.error("replica_stopped", reason=effect.reason, detail=effect.detail)
+        say = log.info if effect.reason == "epoch" else log.error
+        say("replica_stopped", reason=effect.reason, detail=effect.detail)
         self._on_stop(effect)
 
 

@@ -14,25 +14,24 @@ import structlog
 from server.consensus.block import Attachments, Block, fit_attachments
 from server.consensus.effects import Store
 from server.consensus.events import Verdict
-from server.domain.agenda import SEALED, Seal, Sealed, Timer
+from server.domain.agenda import Seal, Timer
 from server.domain.check import BatchInvalid, check_batch, check_state_root, signature_checks
 from server.domain.evidence import OrderEvidence
 from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_derived, parse_signed
+from server.domain.retirement import OrderRetiredKey
+from server.domain.rules import Rules, RulesUnknown
 from server.ledger.block import Derived
 from server.limits import BLOCK_TIMERS_MAX
 from server.node.attachments import AttachmentsMissing
-from server.node.evidence import item_of
-from server.node.parts import Parts
+from server.node.parts import Parts, RulesUnsupported
 from server.record.canonical import Malformed, b64u_encode, encode
 from server.record.rows import Rows, key
 from server.record.signature import verify
 from server.storage.ledger import Commitment
 
 log = structlog.get_logger()
-RULES = 1
-"""The one version of the rules so far (decisions 8)."""
 PREPARED_MAX = 4
 """Checked candidates of one height that are kept with their rows."""
 INLINE_CHECKS_MAX = 8
@@ -50,6 +49,7 @@ class Candidate:
     block: Block
     works: list[Work]
     rows: Rows
+    rules: Rules
     executed: Executed | None = None
 
 
@@ -60,14 +60,16 @@ class Planned:
     items: tuple[bytes, ...]
     works: list[Work]
     rows: Rows
+    rules: Rules
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What to propose. `stale`: records that were in the pool although they are ordered; they left it."""
+    """What to propose. `stale`: records that were in the pool although nobody orders them now; they left it."""
 
     items: tuple[bytes, ...]
     attachments: Attachments
+    rules: int
     stale: tuple[str, ...] = ()
 
 
@@ -86,23 +88,33 @@ class Blocks:
         timers = await self._parts.ledger.rows.due_timers(time_ms, BLOCK_TIMERS_MAX)
         derived = tuple([encode(await self._derive(timer)) for timer in timers])
         picked = pool.pick()
-        evidence = tuple(encode(item) for item in self._parts.evidence.items(self._parts.agenda.barred))
+        evidence = tuple(encode(item) for item in self._parts.evidence.items(self._parts.agenda.named))
         seal = await self._seal(bool(picked or derived or evidence))
         told = await self._state_root(bool(picked or derived or evidence or seal))
         derived = (*evidence, *seal, *told, *derived)
-        works, rows = await self._plan_items((*derived, *(waiting.item for waiting in picked)))
-        stale = {waiting.record_id: waiting for waiting in picked if _was_ordered(waiting.work, rows)}
+        rules = self._parts.rules
+        works, rows = await self._plan_items((*derived, *(waiting.item for waiting in picked)), rules)
+        passed = [one for one in picked if _was_ordered(one.work, rows) or not self._is_supported(one.work)]
+        stale = {waiting.record_id: waiting for waiting in passed}
         for record_id, waiting in stale.items():
             pool.remove(record_id)
             waiting.done.set()
         fresh = [waiting for waiting in picked if waiting.record_id not in stale]
         works = [work for work in works if not (isinstance(work, RecordWork) and work.signed.id in stale)]
         items = (*derived, *(waiting.item for waiting in fresh))
-        self._built = Planned(items, works, rows)
+        self._built = Planned(items, works, rows, rules)
         openings = dict(opening for waiting in fresh for opening in waiting.openings)
         frame = fit_attachments(tuple(openings.items()))
         await self._parts.attachments.hold_rest(_records(works), dict(frame), time_ms)
-        return Batch(items, frame, tuple(stale))
+        return Batch(items, frame, rules.version, tuple(stale))
+
+    def _is_supported(self, work: RecordWork) -> bool:
+        """Not any more, when a member fell silent while an activation waited: peers would not vote for it."""
+        try:
+            self._parts.check_support(work)
+        except RulesUnsupported:
+            return False
+        return True
 
     async def _derive(self, timer: Timer) -> Derived:
         body = await self._parts.derivations.body(timer)
@@ -136,9 +148,12 @@ class Blocks:
         try:
             candidate = await self._plan(block)
             await self._judge(candidate)
-        except (Malformed, BatchInvalid) as error:
+        except (Malformed, BatchInvalid, RulesUnknown) as error:
             log.warning("proposal_refused", height=block.height, proposer=block.header.proposer, reason=str(error))
             return Verdict.BAD
+        except RulesUnsupported as error:
+            log.warning("rules_unsupported", height=block.height, reason=str(error))
+            return Verdict.ATTACHMENTS_MISSING
         except AttachmentsMissing as error:
             log.warning("attachments_missing", height=block.height, count=len(error.names))
             return Verdict.ATTACHMENTS_MISSING
@@ -155,33 +170,34 @@ class Blocks:
         header, tip = block.header, self._parts.ledger.tip
         if (header.height, header.prev, header.state_digest_prev) != (tip.height + 1, tip.block_id, tip.state_digest):
             raise BatchInvalid("it does not extend our tip")
-        if self._built is not None and self._built.items == block.items:
-            return Candidate(block, self._built.works, self._built.rows)
-        works, rows = await self._plan_items(block.items)
-        return Candidate(block, works, rows)
+        rules = self._parts.rulebook.find(header.rules)
+        if self._built is not None and (self._built.items, self._built.rules) == (block.items, rules):
+            return Candidate(block, self._built.works, self._built.rows, rules)
+        works, rows = await self._plan_items(block.items, rules)
+        return Candidate(block, works, rows, rules)
 
-    async def _plan_items(self, items: Sequence[bytes]) -> tuple[list[Work], Rows]:
+    async def _plan_items(self, items: Sequence[bytes], rules: Rules) -> tuple[list[Work], Rows]:
         rows = self._parts.ledger.rows
         derives = any(item.startswith(b"{") for item in items)
         waits = await rows.seal_waits() if derives else []
         works: list[Work] = []
         for item in items:
             known = self._parts.pool.by_item(item)
-            if known is not None:
+            if known is not None and rules.has_made(known.work.signed.body):
                 works.append(known.work)
             elif item.startswith(b"{"):
-                works.append(parse_derived(item, waits))
+                works.append(parse_derived(item, waits, rules))
             else:
-                works.append(parse_signed(item.decode("ascii", "replace"), self._parts.estate))
-        return works, await rows.load(sorted({*access_set(works), key(Sealed, SEALED)}))
+                works.append(parse_signed(item.decode("ascii", "replace"), self._parts.estate, rules))
+        return works, await rows.load(access_set(works))
 
     async def _judge(self, candidate: Candidate) -> None:
         block, works, rows = candidate.block, candidate.works, candidate.rows
         timers = await self._parts.ledger.rows.due_timers(block.header.time_ms, BLOCK_TIMERS_MAX)
         told = await self._parts.snapshots.told(block.height)
-        check_batch(block.header, block.items, works, rows, timers, told)
-        if block.header.rules != RULES:
-            raise BatchInvalid("its rules are not ours")
+        check_batch(block.header, block.items, works, rows, timers, candidate.rules, told)
+        for record in _records(works):
+            self._parts.check_support(record)
         await self._check_derived(works, timers)
         await self._check_signatures(works, rows)
         attachments, records, frame = self._parts.attachments, _records(works), dict(block.attachments)
@@ -194,7 +210,7 @@ class Blocks:
         for work in derived:
             if isinstance(work.rule, Seal):
                 await self._check_seal(work.rule)
-            elif isinstance(work.rule, OrderEvidence):
+            elif isinstance(work.rule, OrderEvidence | OrderRetiredKey):
                 self._check_evidence(work.item)
         for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
             if encode(work.item) != encode(await self._derive(timer)):
@@ -204,13 +220,14 @@ class Blocks:
         known = self._parts.evidence.find(item)
         if known is None:
             raise AttachmentsMissing([item.key])
-        if item != item_of(known):
+        if item != self._parts.evidence.item_of(known):
             raise BatchInvalid("the entry is not of this evidence")
 
     async def _check_seal(self, seal: Seal) -> None:
         parts = self._parts
         root = await parts.ledger.root_at(seal.size)
-        if seal.size <= parts.agenda.sealed_size or root is None or b64u_encode(root) != seal.root:
+        oldest = max(parts.agenda.sealed_size + 1, parts.membership.current.first_size)
+        if seal.size < oldest or root is None or b64u_encode(root) != seal.root:
             raise BatchInvalid("the seal is not of our log")
         members = [member.id for member in parts.genesis.members]
         lines = dict(zip(members, seal.signatures, strict=False))
@@ -219,7 +236,8 @@ class Blocks:
             for member in members
             if not parts.keyring.verify_cosignature(member, seal.size, root, lines.get(member, ""))
         ]
-        excused = all(lines.get(member) == "" and member in parts.agenda.barred for member in unsigned)
+        names = parts.agenda.excused(seal.size)
+        excused = all(lines.get(member) == "" and member in names for member in unsigned)
         if len(seal.signatures) != len(members) or not excused:
             raise BatchInvalid("the seal is not signed by all members")
 
@@ -238,7 +256,8 @@ class Blocks:
     async def execute(self, block: Block) -> Executed:
         """Execute a block in memory on our tip; the same answer however often it is asked.
 
-        Raises StateDiffers: a quorum tells another state than this node holds.
+        Raises StateDiffers: a quorum tells another state than this node holds; RulesUnknown, of which the replica
+        keeps it.
         """
         candidate = self._candidates.get(block.block_id)
         if candidate is None:
@@ -246,8 +265,8 @@ class Blocks:
             self._keep(candidate)
         if candidate.executed is None:
             await self._compare_state(candidate)
-            tree = self._parts.ledger.tree
-            candidate.executed = execute_block(block.header, candidate.works, candidate.rows, tree, self._parts.trust)
+            works, rows, tree = candidate.works, candidate.rows, self._parts.ledger.tree
+            candidate.executed = execute_block(block.header, works, rows, tree, self._parts.trust, candidate.rules)
         return candidate.executed
 
     async def _compare_state(self, candidate: Candidate) -> None:
@@ -276,19 +295,20 @@ class Blocks:
         return executed, records
 
     def parse_evidence(self, block: Block) -> list[DerivedWork]:
-        """The entries of evidence in a proposal. Raises Malformed."""
-        derived = [parse_derived(item, ()) for item in block.items if item.startswith(b"{")]
-        return [work for work in derived if isinstance(work.rule, OrderEvidence)]
+        """The entries of evidence in a proposal. Raises Malformed, RulesUnknown."""
+        rules = self._parts.rulebook.find(block.header.rules)
+        derived = [parse_derived(item, (), rules) for item in block.items if item.startswith(b"{")]
+        return [work for work in derived if isinstance(work.rule, OrderEvidence | OrderRetiredKey)]
 
     def parse_records(self, block: Block) -> list[RecordWork]:
-        """The records of a proposal; those of the pool are parsed already. Raises Malformed."""
-        works = []
+        """The records of a proposal; those of the pool are parsed already. Raises Malformed, RulesUnknown."""
+        works, rules = [], self._parts.rulebook.find(block.header.rules)
         for item in block.items:
             known = self._parts.pool.by_item(item)
-            if known is not None:
+            if known is not None and rules.has_made(known.work.signed.body):
                 works.append(known.work)
             elif not item.startswith(b"{"):
-                works.append(parse_signed(item.decode("ascii", "replace"), self._parts.estate))
+                works.append(parse_signed(item.decode("ascii", "replace"), self._parts.estate, rules))
         return works
 
 

@@ -49,7 +49,9 @@ class Questions(Protocol):
     async def read_blocks(self, effect: fx.ReadBlocks) -> ev.Event: ...
     async def keep_transcript(self, effect: fx.KeepTranscript) -> None: ...
     async def keep_evidence(self, effect: fx.KeepEvidence) -> None: ...
+    async def prove_retired(self, effect: fx.ProveRetired) -> None: ...
     def publish(self, effect: fx.PublishCheckpoint) -> None: ...
+    def note_release(self, effect: fx.NoteRelease) -> None: ...
     def refused(self, record_id: str) -> None: ...
     def stopped(self, effect: fx.Stop) -> None: ...
 
@@ -158,7 +160,7 @@ class Driver:
 
     def _dispatch(self, effect: fx.Effect) -> None:
         match effect:
-            case fx.Build() | fx.Execute() | fx.Store() | fx.KeepTranscript() | fx.KeepEvidence():
+            case fx.Build() | fx.Execute() | fx.Store() | fx.KeepTranscript() | fx.KeepEvidence() | fx.ProveRetired():
                 self._work.put_nowait(effect)
             case fx.Check():
                 self._spawn(self._attend(effect), "attend")
@@ -170,8 +172,16 @@ class Driver:
                     self._spawn(self._answer(self._questions.admit(effect)), "admit")
             case fx.ReadBlocks():
                 self._spawn(self._answer(self._questions.read_blocks(effect)), "read-blocks")
+            case _:
+                self._tell(effect)
+
+    def _tell(self, effect: fx.Effect) -> None:
+        """What needs no answer."""
+        match effect:
             case fx.PublishCheckpoint():
                 self._questions.publish(effect)
+            case fx.NoteRelease():
+                self._questions.note_release(effect)
             case fx.Refused(record_id):
                 self._questions.refused(record_id)
             case fx.Stop():
@@ -205,12 +215,20 @@ class Driver:
                 case fx.Store():
                     for event in await self._questions.store(effect):
                         self.put(event)
-                case fx.KeepTranscript():
-                    await self._questions.keep_transcript(effect)
-                case fx.KeepEvidence():
-                    await self._questions.keep_evidence(effect)
+                case fx.KeepTranscript() | fx.KeepEvidence() | fx.ProveRetired():
+                    await self._keep(effect)
                 case _:
                     raise AssertionError(effect)
+
+    async def _keep(self, effect: fx.KeepTranscript | fx.KeepEvidence | fx.ProveRetired) -> None:
+        """What is kept beside the log for ever."""
+        match effect:
+            case fx.KeepTranscript():
+                await self._questions.keep_transcript(effect)
+            case fx.KeepEvidence():
+                await self._questions.keep_evidence(effect)
+            case fx.ProveRetired():
+                await self._questions.prove_retired(effect)
 
 
 async def _finish_in_thread(write: Callable[[T], object], what: T) -> None:

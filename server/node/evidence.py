@@ -5,21 +5,25 @@ What it proves is for `server.consensus.evidence`; here it is found again by its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
 from server.consensus.certificates import Certifier
 from server.consensus.events import Accused
-from server.consensus.evidence import Branch, Evidence, accuse_of_split, unpack_evidence, verify
+from server.consensus.evidence import RETIRED_KEY, Branch, Evidence, accuse_of_split, unpack_evidence
+from server.consensus.judgement import verify
 from server.consensus.keyring import Keyring
-from server.consensus.messages import Cosign
+from server.consensus.retirement import ending_of
 from server.domain.evidence import evidence_item
 from server.domain.plan import DerivedWork
+from server.domain.retirement import retired_item
 from server.ledger.block import Derived
-from server.ledger.checkpoint import CheckpointError, cosigner_name, note_line, parse_note
+from server.node.notes import lines_of
+from server.node.retirement import accuse_of_note
 from server.node.transport import CallFailed, Peers
-from server.record.canonical import Malformed, b64u_encode
+from server.record.canonical import Malformed
+from server.storage.ledger import Ledger
 from server.storage.transcripts import TranscriptStore
 
 log = structlog.get_logger()
@@ -29,8 +33,11 @@ KIND = "evidence"
 class EvidenceDesk:
     """Mutable. What one node knows of members that contradicted themselves. `report` tells the replica."""
 
-    def __init__(self, store: TranscriptStore, peers: Peers, certifier: Certifier, keyring: Keyring) -> None:
+    def __init__(
+        self, store: TranscriptStore, ledger: Ledger, peers: Peers, certifier: Certifier, keyring: Keyring
+    ) -> None:
         self._store = store
+        self._ledger = ledger
         self._peers = peers
         self._certifier = certifier
         self._keyring = keyring
@@ -56,6 +63,16 @@ class EvidenceDesk:
             self._known[evidence.id] = evidence
             log.error("member_contradicts_itself", member=evidence.culprit, offence=evidence.offence, id=evidence.id)
 
+    async def claims(self, origin: str, notes: Sequence[str], branches: Sequence[Branch]) -> list[Evidence]:
+        """The claims in one checkpoint, that a key under it was retired before, or in two that contradict each other.
+
+        Raises Malformed when there is none.
+        """
+        config = self._certifier.config
+        if len(notes) == 1:
+            return await accuse_of_note(self._ledger, config.endings, self._keyring, origin, notes[0])
+        return accuse_of_notes(origin, config.members, (notes[0], notes[1]), branches)
+
     async def bring(self, packed: bytes) -> Evidence:
         """Take evidence from outside, and tell the replica. Raises Malformed unless it proves something."""
         evidence = unpack_evidence(packed)
@@ -65,13 +82,29 @@ class EvidenceDesk:
             self.report(Accused(packed))
         return evidence
 
-    def items(self, barred: Sequence[str]) -> list[Derived]:
-        """What the next block has to say: one entry for each culprit that no block names yet, by the first evidence."""
+    def items(self, named: Collection[str]) -> list[Derived]:
+        """What the next block has to say: one entry for each culprit, and each retired key, that no block names yet, by
+        the first evidence."""
         first: dict[str, Evidence] = {}
         for evidence in self.all:
-            if evidence.culprit not in barred:
-                first.setdefault(evidence.culprit, evidence)
-        return [item_of(evidence) for _, evidence in sorted(first.items())]
+            what = self.name_of(evidence)
+            if what is not None and what not in named:
+                first.setdefault(what, evidence)
+        return [self.item_of(evidence) for _, evidence in sorted(first.items())]
+
+    def name_of(self, evidence: Evidence) -> str | None:
+        """What the log names: a member, or a retired key. None for a key of an epoch that has not ended here again."""
+        if evidence.offence != RETIRED_KEY:
+            return evidence.culprit
+        ended = [one for one in self._certifier.config.endings if one.entry == evidence.second.raw]
+        return ended[0].key_name(evidence.culprit) if ended else None
+
+    def item_of(self, evidence: Evidence) -> Derived:
+        """The entry of evidence."""
+        if evidence.offence == RETIRED_KEY:
+            epoch = ending_of(self._certifier.config, evidence).epoch
+            return retired_item(evidence.id, evidence.culprit, epoch, evidence.digests)
+        return evidence_item(evidence.id, evidence.culprit, evidence.offence, evidence.digests)
 
     def find(self, item: Derived) -> Evidence | None:
         """The evidence that an entry of a proposal names, whatever its body says; None when it is not here."""
@@ -100,11 +133,6 @@ class EvidenceDesk:
         return found.packed
 
 
-def item_of(evidence: Evidence) -> Derived:
-    """The entry of evidence."""
-    return evidence_item(evidence.id, evidence.culprit, evidence.offence, evidence.digests)
-
-
 def accuse_of_notes(
     origin: str, members: Sequence[str], notes: tuple[str, str], branches: Sequence[Branch]
 ) -> list[Evidence]:
@@ -112,7 +140,7 @@ def accuse_of_notes(
 
     Raises Malformed when a text is no checkpoint of this log, or nobody signed both.
     """
-    lines = [_lines_of(origin, members, note) for note in notes]
+    lines = [lines_of(origin, members, note) for note in notes]
     claims = [
         accuse_of_split(lines[0][member], lines[1][member], branches)
         for member in members
@@ -122,17 +150,3 @@ def accuse_of_notes(
     if not found:
         raise Malformed("no member has signed two checkpoints here that contradict each other", "notes")
     return found
-
-
-def _lines_of(origin: str, members: Sequence[str], text: str) -> dict[str, Cosign]:
-    try:
-        note = parse_note(text, origin)
-    except CheckpointError as error:
-        raise Malformed(f"not a checkpoint of this log: {error}", "notes") from None
-    names = {cosigner_name(origin, member): member for member in members}
-    root, size = b64u_encode(note.checkpoint.root), note.checkpoint.size
-    return {
-        names[line.name]: Cosign(line=note_line(line), member=names[line.name], root=root, size=size)
-        for line in note.lines
-        if line.name in names
-    }

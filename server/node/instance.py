@@ -47,7 +47,7 @@ class Signing(Protocol):
     """Signs and verifies as the consensus messages are signed: bound to the cluster and to the type."""
 
     def sign(self, type: str, body: bytes) -> bytes: ...
-    def verify(self, member: str, type: str, body: bytes, signature: bytes) -> bool: ...
+    def is_signed_now(self, member: str, type: str, body: bytes, signature: bytes) -> bool: ...
 
 
 class InstanceGuard:
@@ -73,7 +73,7 @@ class InstanceGuard:
         """Announce this process to one peer until cancelled; `on_twin(peer)` once another one is proven."""
         asked_s: float | None = None
         while True:
-            if member not in self._peers.connected():
+            if not self._peers.reaches(member):
                 await asyncio.sleep(SEEK_S)
                 continue
             asked_s = self._now_s() if asked_s is None else asked_s
@@ -110,7 +110,7 @@ class InstanceGuard:
             found = msgspec.json.decode(raw, type=Announcement)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Malformed("no announcement") from None
-        if found.member != member or not self._keyring.verify(member, _TYPE, raw, signature):
+        if found.member != member or not self._keyring.is_signed_now(member, _TYPE, raw, signature):
             raise Malformed(f"not an announcement of {member}")
         return found, packed
 

@@ -18,11 +18,14 @@ from server.consensus import effects as fx
 from server.consensus import events as ev
 from server.consensus.block import Attachments
 from server.consensus.quorum import Quorum
+from server.domain.activation import RulesPlan
 from server.domain.execute import execute_record
 from server.domain.member import Attestation, attestation_bytes
 from server.domain.plan import RecordWork, access_set
 from server.ledger.block import ACCEPTED
+from server.ledger.membership import Membership
 from server.ledger.policy import policy_text
+from server.ledger.succession import Link
 from server.node.admission import Admission
 from server.node.changes import Changes
 from server.node.driver import Driver
@@ -32,10 +35,11 @@ from server.node.parts import Parts
 from server.node.pool import PoolFull, Waiting
 from server.node.private import Private
 from server.node.receipts import Receipts
+from server.node.successions import make_links
 from server.node.transport import Peers
 from server.node.tries import SharedTries
 from server.record.canonical import b64u_encode
-from server.record.kind import Place
+from server.record.kind import Place, Trust
 from server.record.rows import Rows
 from server.storage.ledger import FoundRecord
 
@@ -74,7 +78,9 @@ async def _logged(work: Coroutine[None, None, None], name: str) -> None:
 class Node:
     """Mutable. A running node. `begin` gives it its driver; `outside` is what it has of the outside world."""
 
-    def __init__(self, parts: Parts, peers: Peers, outside: Outside, private: Private, genesis_bytes: bytes) -> None:
+    def __init__(
+        self, parts: Parts, peers: Peers, guard: InstanceGuard, outside: Outside, private: Private, genesis_bytes: bytes
+    ) -> None:
         self.parts, self.private, self.genesis_bytes = parts, private, genesis_bytes
         self.config, self.genesis, self.cluster_id = parts.config, parts.genesis, parts.cluster_id
         self.estate, self.keys, self.ledger, self.rows = parts.estate, parts.keys, parts.ledger, parts.ledger.rows
@@ -87,8 +93,10 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self.changes = Changes()
         self.stop: fx.Stop | None = None
+        self.epoch_ended = asyncio.Event()
+        """Set when the next epoch has begun: close this node, and open it again."""
         self._peers = peers
-        self._guard = InstanceGuard(self.me, parts.keyring, peers)
+        self._guard = guard
         self._quorum = Quorum(len(parts.genesis.members), parts.genesis.mode)
 
     def begin(self, driver: Driver, admission: Admission, receipts: Receipts) -> None:
@@ -107,6 +115,21 @@ class Node:
         return policy_text(self.genesis, self._quorum.quorum)
 
     @property
+    def membership(self) -> Membership:
+        """All epochs so far."""
+        return self.parts.membership
+
+    @property
+    def openings_missing(self) -> int:
+        """Openings of ordered records that are known not to be here."""
+        return self.parts.mending.missing
+
+    @property
+    def trust(self) -> Trust:
+        """What rules trust in the epoch in force."""
+        return self.parts.trust
+
+    @property
     def me(self) -> str:
         """This node's member id."""
         return self.config.node.id
@@ -118,7 +141,7 @@ class Node:
         return work
 
     async def submit(self, work: RecordWork, openings: Sequence[bytes], *, wait_ms: int) -> Submission:
-        """Have an admitted record ordered, and wait for its receipt. Raises Busy or Stopped.
+        """Have an admitted record ordered, and wait for its receipt. Raises Busy, Stopped, RulesUnsupported.
 
         The same record again gives the same answer, however often and wherever it was posted before.
         """
@@ -139,10 +162,13 @@ class Node:
         """Put a record that was not ordered by now into the pool, once."""
         if self.stop is not None:
             raise Stopped(self.stop.detail)
+        if self.parts.replica_config.observes:
+            raise Stopped("this node follows only: bring the record to a member")
         pairs: Attachments = self._admission.pairs(work, openings)
         known = self.parts.pool.get(work.envelope.id)
         if known is not None:
             return known.done
+        self.parts.check_support(work)
         try:
             waiting = self.parts.pool.add(Waiting(work, pairs, self.now_ms(), ours=True))
         except PoolFull:
@@ -200,6 +226,11 @@ class Node:
         committed = self.parts.checkpoints.committed
         return self._receipts.time_at(committed.size) if committed else 0
 
+    async def succession(self) -> list[Link] | None:
+        """The links from genesis to the members in force; None while the epoch has no checkpoint of its own."""
+        committed = self.parts.checkpoints.committed
+        return await make_links(self.ledger, self.parts.membership, self.genesis.origin, committed)
+
     async def entries(self, begin: int, count: int) -> list[bytes]:
         """Log entries from an index on."""
         return await self.ledger.contents(begin, count)
@@ -212,7 +243,9 @@ class Node:
         """(in quorum and caught up, why not)."""
         if self.stop is not None:
             return False, f"stopped: {self.stop.reason}: {self.stop.detail}"
-        reached = len(self._peers.connected()) + 1
+        if self.parts.replica_config.observes:
+            return False, "follows only: the members do not include this node's keys"
+        reached = len(self._reached())
         if reached < self._quorum.quorum:
             return False, f"only {reached} of {len(self.members())} nodes are reached"
         state = self.driver.replica.state
@@ -222,17 +255,22 @@ class Node:
         behind = max(heights.values(), default=0) - state.tip.height
         return (True, "") if behind <= 1 else (False, f"{behind} blocks behind")
 
+    def _reached(self) -> set[str]:
+        """Members that this node has a connection to, and itself."""
+        return {self.me, *self._peers.connected()}.intersection(self.members())
+
     def cluster_status(self) -> dict[str, Any]:
         """What GET /api/v1/cluster tells: view, heights, grades, and how far each member's signature is behind."""
         state, checkpoints = self.driver.replica.state, self.parts.checkpoints
         tip, sealed = self.ledger.tip, checkpoints.sealed
-        connected = {self.me, *self._peers.connected()}
+        connected = self._reached()
         nodes = []
         for member in self.genesis.members:
             size = checkpoints.newest_of.get(member.id, 0)
             url = self.config.peers[member.id].url if member.id in self.config.peers else self.config.public_url()
             node = {"id": member.id, "name": member.name, "url": url, "reachable": member.id in connected}
-            nodes.append({**node, "size": size, "lag": max(0, tip.size - size)})
+            known = self.parts.known_rules(member.id)
+            nodes.append({**node, "size": size, "lag": max(0, tip.size - size), "rules": known})
         return {
             "view": state.view,
             "mode": "stopped" if self.stop else state.phase,
@@ -241,8 +279,17 @@ class Node:
             "committed_size": checkpoints.committed.size if checkpoints.committed else 0,
             "sealed_size": sealed.size if sealed else 0,
             "quorum": self._quorum.quorum,
+            "rules": self.parts.agenda.rules,
+            "next_rules": self._planned_rules(),
             "nodes": nodes,
         }
+
+    def _planned_rules(self) -> dict[str, int] | None:
+        """The version that is to begin and its first block; None when none waits for its height."""
+        plan = self.parts.plan
+        if not isinstance(plan, RulesPlan) or plan.height <= self.ledger.tip.height + 1:
+            return None
+        return {"version": plan.version, "height": plan.height}
 
     def send(self, to: str | None, frame: bytes) -> None:
         """Give a frame to the transport; it may be lost."""
@@ -255,11 +302,9 @@ class Node:
         if self._guard.is_cleared(member):
             self.driver.put(ev.Received(member, frame))
 
-    async def listen_to_peers(self) -> None:
-        """Accept the peers' connections."""
-        transport = self.config.transport
+    def hear_peers(self) -> None:
+        """Read the frames of the peers from now on."""
         self._peers.on_message = self.receive
-        await self._peers.listen(transport.host, transport.port)
 
     async def hang_up(self) -> None:
         """End the connections to the peers, and what they had asked."""
@@ -267,7 +312,7 @@ class Node:
 
     def seek_peers(self) -> list[Coroutine[None, None, None]]:
         """Two endless tasks a peer: one holds the connection to it, one tells it that this process lives."""
-        known = sorted(self.config.peers.items())
+        known = sorted((name, peer) for name, peer in self.config.peers.items() if self._peers.knows(name))
         connections = [self._peers.keep_connected(member, peer.host, peer.port) for member, peer in known]
         return connections + [self._guard.watch(member, self._note_twin) for member, _ in known]
 
@@ -295,8 +340,10 @@ class Node:
         self.changes.publish(sorted({work.signed.kind for work in works}) or ["block"])
 
     def note_stop(self, stop: fx.Stop) -> None:
-        """The replica signs nothing more; the node goes on serving what it stored."""
+        """The replica signs nothing more; the node goes on serving what it stored, or is opened anew for an epoch."""
         self.stop = stop
+        if stop.reason == "epoch":
+            self.epoch_ended.set()
         self.release()
 
     def release(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -11,21 +11,24 @@ import structlog
 
 from server.config import Config
 from server.consensus.certificates import Certifier
-from server.consensus.config import BOUNDARIES_KEPT_MAX, Timeouts
-from server.consensus.config import Config as ReplicaConfig
+from server.consensus.config import BOUNDARIES_KEPT_MAX
 from server.consensus.replica import Replica
 from server.consensus.restored import Boundary, Restored, Tip
+from server.domain import RULEBOOK
 from server.domain.genesis_rows import trust_of
+from server.domain.rules import Rulebook
 from server.domain.state_root import Schedule
 from server.gateway.photos import PhotoFiles
-from server.ledger.genesis import Genesis, estate_of, parse_genesis
+from server.ledger.genesis import estate_of
 from server.node.admission import Admission
 from server.node.answers import Answers
 from server.node.attachments import AttachmentDesk
 from server.node.derivations import Derivations
 from server.node.driver import Driver, Durable, first_failure
 from server.node.evidence import EvidenceDesk
-from server.node.keyring import Keys, NodeKeyring, read_keys
+from server.node.footing import Footing, Founded, read_founded, stand
+from server.node.joining import Ground, Joining
+from server.node.mending import Mending
 from server.node.node import Node
 from server.node.outside import open_outside
 from server.node.parts import Parts
@@ -33,54 +36,48 @@ from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
-from server.node.room import check_room
-from server.node.transport import Peers, tls_context
+from server.node.snapshot_desk import SnapshotDesk
+from server.node.standing import make_replica_config
 from server.node.upkeep import keep_up
-from server.record.canonical import Malformed, b64u_decode
-from server.storage.database import Database
-from server.storage.journal import Journal, replace_file
+from server.storage.joining import JoiningFolder
 from server.storage.ledger import Ledger
 from server.storage.photos import PhotoIndex
-from server.storage.replay import open_ledger
-from server.storage.signer import SignerFile
 from server.storage.snapshots import Snapshots
 from server.storage.transcripts import TranscriptStore
-from server.storage.vault import Vault
 
 log = structlog.get_logger()
 
 
-class StartRefused(Exception):
-    """The node must not start as things are; the message says what its operator should do."""
-
-
 @asynccontextmanager
-async def open_node(config: Config, schedule: Schedule | None = None) -> AsyncIterator[Node]:
+async def open_node(
+    config: Config, schedule: Schedule | None = None, rulebook: Rulebook = RULEBOOK
+) -> AsyncIterator[Node]:
     """A node with its replica running and its peers being sought. All nodes of a ledger have one `schedule`.
+
+    `rulebook`: the rules that this release knows; a test gives another one to be an older or a later release.
 
     Raises StartRefused, NoRoom, DatabaseFault, JournalCorrupt, SignerRefused, ReplayDiffers; later, into the
     caller's block, NodeFailed.
     """
-    genesis, cluster_id, data_bytes = _read_genesis(Path(config.node.genesis))
-    keys = read_keys(Path(config.node.keys), genesis, config.node.id)
-    data = _make_folder(Path(config.node.data))
-    check_room(data)
+    founded = read_founded(config, schedule, rulebook)
     async with _without_groups(), AsyncExitStack() as stack:
-        database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
-        stack.push_async_callback(database.close)
-        vault = Vault(keys.vault)
-        ledger = await open_ledger(database, genesis, cluster_id, vault, schedule)
-        peers = _make_peers(genesis, keys, config.node.id)
-        private = open_private(database, vault, keys)
-        outside = await stack.enter_async_context(open_outside(config, keys.token))
-        files, index = PhotoFiles(data / "photos"), PhotoIndex(database)
+        footing = await stand(stack, founded)
+        if await _make_joining(founded, footing).join():
+            # The members may be others now: whom it talks to, and as whom.
+            await stack.aclose()
+            footing = await stand(stack, founded)
+        standing, ledger, peers = footing.standing, footing.ledger, footing.peers
+        private = open_private(ledger.database, founded.vault, standing.keys)
+        outside = await stack.enter_async_context(open_outside(config, standing.keys.token))
+        files, index = PhotoFiles(founded.data / "photos"), PhotoIndex(ledger.database)
         photos = PhotoDesk(files, index, peers, config.node.id, outside.clock.now_ms)
-        parts = await _make_parts(config, genesis, cluster_id, keys, ledger, private, peers, photos)
-        node = Node(parts, peers, outside, private, data_bytes)
+        parts = await _make_parts(footing, rulebook, private, photos, outside.clock.now_ms)
+        SnapshotDesk(parts).serve(peers)
+        node = Node(parts, peers, footing.guard, outside, private, founded.genesis_bytes)
         stack.push_async_callback(node.finish)
         stack.push_async_callback(parts.attachments.close)
         stack.push_async_callback(parts.snapshots.close)
-        await _start(stack, node, data)
+        await _start(stack, node, footing.durable)
         yield node
 
 
@@ -93,57 +90,27 @@ async def _without_groups() -> AsyncIterator[None]:
         raise first_failure(failures) from failures
 
 
-def _make_folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
-
-
-def _read_genesis(path: Path) -> tuple[Genesis, bytes, bytes]:
-    try:
-        data = path.read_bytes()
-        genesis, cluster_id = parse_genesis(data)
-    except OSError as error:
-        raise StartRefused(f"cannot read {path}: {error.strerror}") from None
-    except Malformed as error:
-        raise StartRefused(f"{path} is not a genesis file: {error}") from None
-    return genesis, cluster_id, data
-
-
-def _make_peers(genesis: Genesis, keys: Keys, me: str) -> Peers:
-    pinned = {member.id: b64u_decode(member.transport_certificate) for member in genesis.members}
-    contexts = (
-        tls_context(keys.transport_certificate, keys.transport_key, pinned, server=True),
-        tls_context(keys.transport_certificate, keys.transport_key, pinned, server=False),
-    )
-    return Peers({member: der for member, der in pinned.items() if member != me}, contexts)
-
-
 async def _make_parts(
-    config: Config,
-    genesis: Genesis,
-    cluster_id: bytes,
-    keys: Keys,
-    ledger: Ledger,
-    private: Private,
-    peers: Peers,
-    photos: PhotoDesk,
+    footing: Footing, rulebook: Rulebook, private: Private, photos: PhotoDesk, now_ms: Callable[[], int]
 ) -> Parts:
-    pool = Pool()
+    standing, ledger, peers, keyring = footing.standing, footing.ledger, footing.peers, footing.keyring
+    config, genesis, cluster_id = standing.config, standing.genesis, standing.cluster_id
+    pool, estate = Pool(), estate_of(genesis, cluster_id)
     attachments = AttachmentDesk(ledger.openings, photos, peers, pool)
     attachments.serve()
-    keyring = NodeKeyring(keys, genesis, cluster_id, config.node.id)
     transcripts = TranscriptStore(ledger.database)
-    evidence = EvidenceDesk(
-        transcripts, peers, Certifier(_replica_config(config, genesis, cluster_id), keyring), keyring
-    )
+    replica_config = await make_replica_config(standing, rulebook, keyring, ledger)
+    evidence = EvidenceDesk(transcripts, ledger, peers, Certifier(replica_config, keyring), keyring)
     await evidence.load()
     parts = Parts(
         config=config,
         genesis=genesis,
+        membership=standing.membership,
+        replica_config=replica_config,
         cluster_id=cluster_id,
-        estate=estate_of(genesis, cluster_id),
+        estate=estate,
         trust=trust_of(genesis, cluster_id),
-        keys=keys,
+        keys=standing.keys,
         keyring=keyring,
         ledger=ledger,
         attachments=attachments,
@@ -152,84 +119,51 @@ async def _make_parts(
         photos=photos,
         evidence=evidence,
         pool=pool,
-        snapshots=Snapshots(ledger, Path(config.node.data) / "snapshots"),
+        mending=Mending(ledger, attachments, estate, rulebook, now_ms),
+        snapshots=Snapshots(ledger, Path(config.node.data) / "snapshots", rulebook),
+        rulebook=rulebook,
     )
     await parts.read_agenda()
     return parts
 
 
-async def _start(stack: AsyncExitStack, node: Node, data: Path) -> None:
+def _make_joining(founded: Founded, footing: Footing) -> Joining:
+    standing = footing.standing
+    ground = Ground(founded.genesis, founded.cluster_id, founded.rulebook, standing.keys, founded.config.node.id)
+    return Joining(founded.config, ground, footing.ledger, footing.peers, JoiningFolder(founded.data / "joining"))
+
+
+async def _start(stack: AsyncExitStack, node: Node, durable: Durable) -> None:
     """Restore the replica from what is durable, then run it and look for the peers."""
     parts, config = node.parts, node.config
     ledger = parts.ledger
-    has_blocks = ledger.tip.height > 0
-    if not has_blocks:
-        _mark_beginning(Path(config.node.keys), data)
-    journal = await asyncio.to_thread(Journal.open, data / "journal", expected=has_blocks)
-    stack.callback(journal.close)
-    # Blocks alone do not say that it has signed: it may have ended between storing its first one and signing that.
-    has_signed = has_blocks and await ledger.cosignatures.newest_size(len(node.members())) > 0
-    signer = SignerFile.open(data / "signer", expected=has_signed)
-    restored = await _restore(ledger, journal, signer, parts.evidence)
-    admission = Admission(ledger.rows, parts.attachments, parts.estate)
+    restored = await _restore(ledger, durable, parts.evidence)
+    admission = Admission(ledger.rows, parts.attachments, parts.estate, lambda: parts.rules)
     trust = (parts.genesis, parts.cluster_id)
     receipts = Receipts(ledger, parts.checkpoints, parts.evidence, trust, parts.keys.log)
     answers = Answers(parts, admission, receipts, node.now_ms, node.note_changes, node.note_stop)
-    replica = Replica(_replica_config(config, parts.genesis, parts.cluster_id), parts.keyring, restored)
-    driver = Driver(replica, Durable(journal, signer), answers, node.send, node.now_ms)
+    replica = Replica(parts.replica_config, parts.keyring, restored)
+    driver = Driver(replica, durable, answers, node.send, node.now_ms)
     parts.evidence.report = driver.put
     node.begin(driver, admission, receipts)
     driver.put(parts.agenda)
     await parts.snapshots.begin()
     stack.push_async_callback(node.hang_up)
-    await _listen(node)
+    node.hear_peers()
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     beside = {
         "expiry": node.drop_expired,
         "upkeep": lambda: keep_up(ledger, node.photos, node.now_ms),
         "photos": node.photos.fetch_awaited,
     }
+    if parts.keyring.is_member:  # nobody else is shown what is private
+        beside["mending"] = parts.mending.run
     running = [tasks.create_task(driver.run(config.consensus.tick_ms, beside), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
     stack.callback(lambda: [task.cancel() for task in running])
 
 
-async def _listen(node: Node) -> None:
-    transport = node.config.transport
-    try:
-        await node.listen_to_peers()
-    except OSError as error:
-        raise StartRefused(f"cannot listen for peers on {transport.host}:{transport.port}: {error.strerror}") from None
-
-
-def _mark_beginning(keys: Path, data: Path) -> None:
-    """Note beside the keys that they vote from now on; refuse an empty folder when they did before.
-
-    The ledger cannot tell: it was lost with the journal. Keys and data are seldom lost together. Raises StartRefused.
-    """
-    mark = keys / "voted"
-    if not mark.exists():
-        replace_file(mark, b"The keys in this folder vote. Without the journal of their votes they must not go on.\n")
-    elif not (data / "journal").exists():
-        raise StartRefused(
-            f"{data} holds no journal, but this node has voted before ({mark} says so), and may have voted what it no "
-            "longer knows. Put the folder back as it was at its end. If that cannot be: make sure that the other nodes "
-            "have ordered blocks since, remove the mark, and start again; the ledger is then fetched from them."
-        )
-
-
-def _replica_config(config: Config, genesis: Genesis, cluster_id: bytes) -> ReplicaConfig:
-    timing = config.consensus
-    return ReplicaConfig(
-        tuple(member.id for member in genesis.members),
-        config.node.id,
-        cluster_id,
-        mode=genesis.mode,
-        timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
-    )
-
-
-async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile, evidence: EvidenceDesk) -> Restored:
+async def _restore(ledger: Ledger, durable: Durable, evidence: EvidenceDesk) -> Restored:
     stored = ledger.tip
     tip = Tip(stored.height, stored.block_id, stored.time_ms, stored.size, stored.root, stored.state_digest)
     boundaries, certificate = [], b""
@@ -240,4 +174,4 @@ async def _restore(ledger: Ledger, journal: Journal, signer: SignerFile, evidenc
         certificate = blocks[-1].certificate
         height = blocks[-1].header.height + 1
     kept = tuple(one.packed for one in evidence.all)
-    return Restored(tip, certificate, journal.entries, signer.mark, tuple(boundaries), kept)
+    return Restored(tip, certificate, durable.journal.entries, durable.signer.mark, tuple(boundaries), kept)

@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import cast
 
@@ -158,21 +158,34 @@ class Connection(asyncio.Protocol):
 class Peers:
     """Mutable. All connections of one node."""
 
-    def __init__(self, certificates: Mapping[str, bytes], contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        certificates: Mapping[str, bytes],
+        contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+        callers: Collection[str] | None = None,
+    ) -> None:
+        """`certificates`: DER, of everybody who may connect. `callers`: the members among them; all by default.
+
+        The others are guests: they are sent frames that answer theirs, and neither asked nor given anything by calls.
+        """
+        self._callers = frozenset(certificates if callers is None else callers)
         self._members = {der: member for member, der in certificates.items()}
         self._server_context, self._client_context = contexts
         self.on_message: Receive = lambda member, frame: None
         self.on_hangup: Callable[[str], object] = lambda member: None
         """Told the member whose connection to this node has ended."""
         self._handlers: dict[str, Handler] = {}
+        self._for_guests: set[str] = set()
         self._outgoing: dict[str, Connection] = {}
         self._incoming: set[Connection] = set()
         self._running: dict[str, dict[asyncio.Task[None], int]] = {member: {} for member in certificates}
         self._server: asyncio.Server | None = None
 
-    def handle(self, method: str, handler: Handler) -> None:
-        """Answer calls of `method` with `handler(member, payload)`."""
+    def handle(self, method: str, handler: Handler, *, for_guests: bool = False) -> None:
+        """Answer calls of `method` with `handler(member, payload)`; of members only, unless it is for guests too."""
         self._handlers[method] = handler
+        if for_guests:
+            self._for_guests.add(method)
 
     def member_of(self, certificate: bytes | None) -> str:
         """The member that a certificate is pinned to, or empty."""
@@ -225,8 +238,16 @@ class Peers:
             await asyncio.sleep(_RECONNECT_S[0])
 
     def connected(self) -> list[str]:
-        """Members that we have a connection to."""
-        return sorted(self._outgoing)
+        """Members that we have a connection to: whom calls go to, with all that is private in them."""
+        return sorted(self._callers.intersection(self._outgoing))
+
+    def reaches(self, node: str) -> bool:
+        """Whether we have a connection to this node, be it a member's or a guest's."""
+        return node in self._outgoing
+
+    def knows(self, member: str) -> bool:
+        """Whether a connection to this node could be told from one to anybody else."""
+        return member in self._running
 
     def send(self, member: str, frame: bytes) -> bool:
         """Send a frame to a member; False when it was dropped."""
@@ -280,6 +301,8 @@ class Peers:
         handler = self._handlers.get(method)
         head = _ANSWER_HEAD.pack(number)
         try:
+            if connection.member not in self._callers and method not in self._for_guests:
+                raise CallFailed("only members are answered")
             if handler is None:
                 raise CallFailed("no such call")
             connection.send(_ANSWER, head, await handler(connection.member, frame[begin:]))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, NamedTuple, TypeVar, cast
 
 import msgspec
-
-from server.record.canonical import encode
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -82,6 +80,6 @@ class Rows:
             self.changed.update(self._staged)
         self._staged = {}
 
-    def canonical_changes(self) -> list[bytes]:
-        """Canonical `[table, id, row]` of every changed row, in the order of their keys (decisions 8)."""
-        return [encode([name.table, name.id, row]) for name, row in sorted(self.changed.items())]
+    def changed_lines(self, line: Callable[[Row], bytes]) -> list[bytes]:
+        """Every changed row in its canonical form, which `line` gives, in the order of their keys (decisions 8)."""
+        return [line(row) for _, row in sorted(self.changed.items())]

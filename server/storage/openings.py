@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from server.domain.plan import RecordWork, Work
 from server.record.canonical import encode
 from server.storage.database import Database
-from server.storage.private_tables import OPENING
+from server.storage.private_tables import MENDED, OPENING
 from server.storage.statements import Batch, Connection, add_missing, change, fetch, find_rows, is_postgres, put_rows
 from server.storage.vault import Cell, Vault
 
@@ -20,6 +20,10 @@ _AFTER_SLASH = "0"
 """The sign after "/" in the order of bytes: all openings of a record lie between."""
 NOT_ORDERED = -1
 """`height` of an opening whose record no block has ordered."""
+FORGOTTEN = -2
+"""`height` of an opening that was deleted on purpose: nobody is asked for it again (see `unheld`)."""
+_MENDED = 1
+"""Id of the one row that says how far this store was looked through."""
 RESTORED = 0
 """`height` of an opening that was lost and came back: its record is ordered, in which block nobody asks."""
 
@@ -57,9 +61,27 @@ class OpeningStore:
     async def missing(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """The (record, commitment) pairs whose openings are not held."""
         ids = [f"{record}/{commitment}" for record, commitment in wanted]
+        rows = await self._heights(ids)
+        return [pair for pair, name in zip(wanted, ids, strict=True) if rows.get(name, FORGOTTEN) == FORGOTTEN]
+
+    async def unheld(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The same, but for those that were forgotten on purpose: what a node may ask others for by itself."""
+        ids = [f"{record}/{commitment}" for record, commitment in wanted]
+        rows = await self._heights(ids)
+        return [pair for pair, name in zip(wanted, ids, strict=True) if name not in rows]
+
+    async def _heights(self, ids: Sequence[str]) -> dict[str, int]:
         found = await self._database.read(lambda connection: find_rows(connection, OPENING, ids))
-        held = {row[0] for row in found}
-        return [pair for pair, name in zip(wanted, ids, strict=True) if name not in held]
+        return {row[0]: row[OPENING.columns.index("height")] for row in found}
+
+    async def mended_height(self) -> int:
+        """Up to which block every opening was found to be here once; 0 when nobody has looked."""
+        found = await self._database.read(lambda connection: find_rows(connection, MENDED, [_MENDED]))
+        return int(found[0][1]) if found else 0
+
+    async def note_mended(self, height: int) -> None:
+        """Every opening of the blocks up to `height` is here."""
+        await self._database.run(lambda connection: put_rows(connection, MENDED, [(_MENDED, height)]))
 
     async def of_records(self, records: Iterable[str]) -> dict[str, dict[str, bytes]]:
         """Openings by record and commitment. Who may read them is the caller's to know, and to log."""
@@ -67,14 +89,18 @@ class OpeningStore:
         found = await self._database.read(lambda connection: _read_of_records(connection, wanted))
         openings: dict[str, dict[str, bytes]] = {}
         for name, sealed in found:
+            if not sealed:
+                continue  # forgotten
             record, _, commitment = name.partition("/")
             openings.setdefault(record, {})[commitment] = self._vault.unseal(_cell(name), bytes(sealed))
         return openings
 
     async def forget(self, record: str) -> None:
-        """Delete a record's private values, as law may ask; the ledger is not touched."""
-        sql = 'DELETE FROM "opening" WHERE "id" >= ? AND "id" < ?'
-        await self._database.run(lambda connection: change(connection, sql, f"{record}/", f"{record}{_AFTER_SLASH}"))
+        """Delete a record's private values, as law may ask; the ledger is not touched. What stays says that it was on
+        purpose, so that the values are not fetched from peers that have not deleted them yet."""
+        sql = 'UPDATE "opening" SET "sealed_opening" = ?, "height" = ? WHERE "id" >= ? AND "id" < ?'
+        values = (b"", FORGOTTEN, f"{record}/", f"{record}{_AFTER_SLASH}")
+        await self._database.run(lambda connection: change(connection, sql, *values))
 
     async def collect_orphans(self, received_before_ms: int) -> int:
         """Delete openings whose records were never ordered (decisions 3: after 48 h). Returns how many."""

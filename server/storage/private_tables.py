@@ -151,7 +151,7 @@ class SessionFamily(Model):
 class Opening(Model):
     """The private value behind a commitment. Id `<record>/<commitment>`: a copied commitment opens nothing.
 
-    `height` is that of the block that ordered the record, -1 while none has.
+    `height` is that of the block that ordered the record, -1 while none has, -2 when the value was forgotten.
     """
 
     id = fields.CharField(max_length=90, primary_key=True)
@@ -162,6 +162,16 @@ class Opening(Model):
     class Meta:
         table = "opening"
         indexes = (("height", "received_ms"),)
+
+
+class Mended(Model):
+    """One row: every opening of the blocks up to `height` is here, or was forgotten on purpose."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    height = fields.BigIntField()
+
+    class Meta:
+        table = "mended"
 
 
 class Photo(Model):
@@ -228,6 +238,7 @@ ATTEMPT = table_of(Attempt)
 PHONE_CODE = table_of(PhoneCode)
 SESSION_FAMILY = table_of(SessionFamily)
 OPENING = table_of(Opening)
+MENDED = table_of(Mended)
 PHOTO = table_of(Photo)
 PHOTO_UPLOAD = table_of(PhotoUpload)
 WECHAT_IDENTITY = table_of(WechatIdentity)

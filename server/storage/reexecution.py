@@ -15,12 +15,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from server.domain import RULEBOOK
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.check import BatchInvalid, SignatureCheck, check_batch, signature_checks
 from server.domain.evidence import Barred
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items
+from server.domain.rules import Rulebook, Rules, RulesUnknown
 from server.domain.state_root import After, Manifest, Schedule, TellStateRoot, manifest_of
 from server.ledger.block import LEAF_KIND, Derived, Header, block_id, entries_root, genesis_digest, genesis_tip
 from server.ledger.checkpoint import verify_cosign_line
@@ -121,9 +124,10 @@ class MemoryRows:
             if held is not None and _forget_ms(held) <= time_ms:
                 del self.by_key[name]
 
-    def plan(self, items: Sequence[bytes], estate: str) -> tuple[list[Work], Rows]:
+    def plan(self, items: Sequence[bytes], estate: str, rules: Rules) -> tuple[list[Work], Rows]:
         """The work of a batch and the rows that it may touch. Raises Malformed."""
-        works = parse_items(items, estate, sorted(self._waits.values(), key=lambda wait: (wait.index, wait.id)))
+        waits = sorted(self._waits.values(), key=lambda wait: (wait.index, wait.id))
+        works = parse_items(items, estate, waits, rules)
         return works, Rows({name: self.by_key.get(name) for name in access_set(works)})
 
     def due(self, time_ms: int) -> list[Timer]:
@@ -155,9 +159,14 @@ class Reexecution:
     """Mutable. The ledger as it stands after the blocks that were given to `take`, in order."""
 
     def __init__(
-        self, genesis: Genesis, cluster_id: bytes, threads: Executor, schedule: Schedule | None = None
+        self,
+        genesis: Genesis,
+        cluster_id: bytes,
+        threads: Executor,
+        schedule: Schedule | None = None,
+        rulebook: Rulebook = RULEBOOK,
     ) -> None:
-        self._schedule = schedule or Schedule()
+        self._schedule, self._rulebook = schedule or Schedule(), rulebook
         self.state: Manifest | None = None
         """The newest state whose root the log tells, or will tell."""
         self._genesis, self._cluster_id, self._threads = genesis, cluster_id, threads
@@ -171,17 +180,24 @@ class Reexecution:
         """The root at every block boundary, by size."""
         self.records = 0
 
+    @property
+    def standing(self) -> EpochInForce | None:
+        """Who the members are; None where genesis names no operators."""
+        row = self.rows.by_key.get(key(EpochInForce, IN_FORCE))
+        return row if isinstance(row, EpochInForce) else None
+
     def take(self, told: BlockTold) -> End:
         """Check and execute the next block. Raises LogDiffers; the ledger then stands where it stood."""
         header, items = self._header(told)
         try:
-            works, rows = self.rows.plan(items, self._estate)
+            rules = self._rulebook.find(header.rules)
+            works, rows = self.rows.plan(items, self._estate, rules)
             self._check_state(told, works)
-            check_batch(header, items, works, rows, self.rows.due(header.time_ms), self._told(told.height))
+            check_batch(header, items, works, rows, self.rows.due(header.time_ms), rules, self._told(told.height))
             running = self._verify(signature_checks(_records(works), rows))
-        except (Malformed, BatchInvalid) as error:
+        except (Malformed, BatchInvalid, RulesUnknown) as error:
             raise LogDiffers(told.height, told.first_index, str(error)) from None
-        executed = execute_block(header, works, rows, self._tree, self._trust)
+        executed = execute_block(header, works, rows, self._tree, self._trust, rules)
         self._compare(told, executed)
         for work in works:
             if isinstance(work, DerivedWork) and isinstance(work.rule, Seal):
@@ -243,11 +259,13 @@ class Reexecution:
             raise LogDiffers(
                 told.height, told.first_index, f"the seal at size {seal.size} is of another root than ours"
             )
-        members = self._genesis.members
+        standing = self.standing
+        members = standing.epoch.members if standing is not None else self._genesis.members
+        excused = standing.excused(seal.size) if standing is not None else ""
         if len(seal.signatures) != len(members):
             raise LogDiffers(told.height, told.first_index, "the seal has not one line for each member")
         for member, line in zip(members, seal.signatures, strict=True):
-            if not line and self.rows.is_barred(member.id):
+            if not line and (self.rows.is_barred(member.id) or member.id == excused):
                 continue
             public = b64u_decode(member.cosign_key)
             if not verify_cosign_line(public, self._genesis.origin, member.id, seal.size, root, line):
@@ -279,7 +297,8 @@ class Reexecution:
     def _hash_state(self, header: Header) -> Manifest:
         end = self.end
         after = After(end.height, end.block_id, end.size, end.root, end.state_digest, end.time_ms, header.rules)
-        return manifest_of(after, ((name.table, row) for name, row in self.rows.by_key.items()))
+        rows = ((name.table, row) for name, row in self.rows.by_key.items())
+        return manifest_of(after, rows, self._rulebook.find(header.rules))
 
 
 def _difference(told: BlockTold, executed: Executed) -> tuple[int, str]:

@@ -1,16 +1,18 @@
 """Rows are a cache of the ledger: from the stored entries alone all of them can be built again, and compared.
 
-Replay executes every block with today's rules and refuses to go on where an entry, an outcome, a digest or a root comes
-out otherwise than it was stored. It verifies no signature.
+Replay executes every block by the version of the rules that its header names, and refuses to go on where an entry, an
+outcome, a digest or a root comes out otherwise than it was stored. It verifies no signature.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from server.domain import RULEBOOK
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.plan import RecordWork, Work
+from server.domain.rules import Rulebook, Rules, RulesUnknown
 from server.domain.state_root import Schedule
 from server.ledger.genesis import Genesis, estate_of
 from server.ledger.merkle import Frontier
@@ -26,11 +28,16 @@ from server.storage.vault import Vault
 
 
 class ReplayDiffers(Exception):
-    """A block does not execute to what was stored: other rules, or a damaged database."""
+    """A block does not execute to what was stored: rules that this release does not know, or a damaged database."""
 
 
 async def open_ledger(
-    database: Database, genesis: Genesis, cluster_id: bytes, vault: Vault, schedule: Schedule | None = None
+    database: Database,
+    genesis: Genesis,
+    cluster_id: bytes,
+    vault: Vault,
+    schedule: Schedule | None = None,
+    rulebook: Rulebook = RULEBOOK,
 ) -> Ledger:
     """Open or begin the ledger of this genesis, and rebuild its rows when this program's shapes are other ones.
 
@@ -38,11 +45,11 @@ async def open_ledger(
     """
     ledger = await Ledger.open(database, genesis, cluster_id, vault, schedule)
     if not database.rows_current:
-        await rebuild_rows(ledger, genesis, cluster_id)
+        await rebuild_rows(ledger, genesis, cluster_id, rulebook)
     return ledger
 
 
-async def rebuild_rows(ledger: Ledger, genesis: Genesis, cluster_id: bytes) -> None:
+async def rebuild_rows(ledger: Ledger, genesis: Genesis, cluster_id: bytes, rulebook: Rulebook = RULEBOOK) -> None:
     """Empty the row tables and fill them from the stored blocks; interrupted, it is begun anew at the next start.
 
     Raises ReplayDiffers; the tables then stay marked as not current.
@@ -54,7 +61,7 @@ async def rebuild_rows(ledger: Ledger, genesis: Genesis, cluster_id: bytes) -> N
     batch = Batch()
     rows.flush(batch, first, genesis.created_ms)
     await ledger.database.write(batch)
-    async for _, _, executed in _execute_stored(ledger, rows, genesis, cluster_id):
+    async for _, _, executed in _execute_stored(ledger, rows, genesis, cluster_id, rulebook):
         batch = Batch()
         rows.flush_block(batch, executed)
         await ledger.database.write(batch)
@@ -62,10 +69,13 @@ async def rebuild_rows(ledger: Ledger, genesis: Genesis, cluster_id: bytes) -> N
     await ledger.database.keep_derived()
 
 
-async def replay_into(source: Ledger, target: Ledger, genesis: Genesis, cluster_id: bytes) -> int:
+async def replay_into(
+    source: Ledger, target: Ledger, genesis: Genesis, cluster_id: bytes, rulebook: Rulebook = RULEBOOK
+) -> int:
     """Execute and store the blocks of `source` that an emptier ledger lacks. Returns how many. Raises ReplayDiffers."""
     count = 0
-    async for stored, works, executed in _execute_stored(source, target.rows, genesis, cluster_id, target.tip.height):
+    above = target.tip.height
+    async for stored, works, executed in _execute_stored(source, target.rows, genesis, cluster_id, rulebook, above):
         openings = await source.openings.of_records([work.signed.id for work in works if isinstance(work, RecordWork)])
         given = {name: opening for held in openings.values() for name, opening in held.items()}
         await target.store(executed, works, Commitment(stored.view, stored.certificate, stored.new_view), given)
@@ -84,7 +94,7 @@ async def row_differences(one: Database, other: Database) -> list[str]:
 
 
 async def _execute_stored(
-    source: Ledger, rows: RowStore, genesis: Genesis, cluster_id: bytes, above: int = 0
+    source: Ledger, rows: RowStore, genesis: Genesis, cluster_id: bytes, rulebook: Rulebook, above: int = 0
 ) -> AsyncIterator[tuple[StoredBlock, list[Work], Executed]]:
     """The blocks of `source` above a height, executed on `rows`; the caller writes each before it asks for the next."""
     estate, trust = estate_of(genesis, cluster_id), trust_of(genesis, cluster_id)
@@ -92,12 +102,20 @@ async def _execute_stored(
     height = above + 1
     while blocks := await _read(source, height):
         for stored in blocks:
-            works, loaded = await rows.plan(stored.items, estate)
-            executed = execute_block(stored.header, works, loaded, tree, trust)
+            rules = _find_rules(rulebook, stored)
+            works, loaded = await rows.plan(stored.items, estate, rules)
+            executed = execute_block(stored.header, works, loaded, tree, trust, rules)
             await _compare(source, stored, executed)
             tree = Frontier(executed.size, executed.peaks)
             yield stored, works, executed
         height = blocks[-1].header.height + 1
+
+
+def _find_rules(rulebook: Rulebook, stored: StoredBlock) -> Rules:
+    try:
+        return rulebook.find(stored.header.rules)
+    except RulesUnknown as error:
+        raise ReplayDiffers(f"block {stored.header.height}: {error}") from None
 
 
 async def _read(source: Ledger, height: int) -> list[StoredBlock]:

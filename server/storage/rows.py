@@ -13,6 +13,7 @@ from typing import Any, cast
 from server.domain.agenda import SealWait, Timer
 from server.domain.execute import Executed
 from server.domain.plan import Work, access_set, parse_items
+from server.domain.rules import Rules
 from server.domain.state_root import Schedule, row_line
 from server.limits import BLOCK_TIMERS_MAX, INTEGER_MAX
 from server.record.rows import Key, Row, Rows
@@ -70,11 +71,11 @@ class RowStore:
         """A row as the cache has it, without waiting; None when it is absent or not in the cache."""
         return self._cached.get(name)
 
-    async def plan(self, items: Sequence[bytes], estate: str) -> tuple[list[Work], Rows]:
+    async def plan(self, items: Sequence[bytes], estate: str, rules: Rules) -> tuple[list[Work], Rows]:
         """The work of a batch and the rows that it may touch, ready to execute. Raises Malformed."""
         sealing = any(item.startswith(b"{") for item in items)
         waits = await self.seal_waits() if sealing else []
-        works = parse_items(items, estate, waits)
+        works = parse_items(items, estate, waits, rules)
         return works, await self.load(access_set(works))
 
     async def due_timers(self, time_ms: int, limit: int = BLOCK_TIMERS_MAX) -> list[Timer]:

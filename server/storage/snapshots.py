@@ -16,6 +16,8 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from server.domain import RULEBOOK
+from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import After, Manifest, is_forgotten, make_manifest
 from server.ledger.block import Derived
 from server.limits import SNAPSHOT_CHUNK_BYTES
@@ -58,8 +60,8 @@ class _Cutter:
 class Snapshots:
     """Mutable. Hashes the states that the log tells, and keeps the newest of them in `folder`."""
 
-    def __init__(self, ledger: Ledger, folder: Path) -> None:
-        self._ledger, self._folder = ledger, folder
+    def __init__(self, ledger: Ledger, folder: Path, rulebook: Rulebook = RULEBOOK) -> None:
+        self._ledger, self._folder, self._rulebook = ledger, folder, rulebook
         self._schedule = ledger.rows.schedule
         self._running: tuple[int, asyncio.Task[Manifest]] | None = None
 
@@ -84,6 +86,19 @@ class Snapshots:
         assert self._running is not None and self._running[0] == taken, "the state is hashed from its block on"
         return (await asyncio.shield(self._running[1])).item()
 
+    def heights(self) -> list[int]:
+        """The heights of the states that lie here whole, the newest first."""
+        names = [path.name for path in self._folder.iterdir()] if self._folder.exists() else []
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    async def read_manifest(self, height: int) -> bytes:
+        """The manifest of a state that lies here. Raises OSError when it has gone meanwhile."""
+        return await asyncio.to_thread((self._folder / str(height) / MANIFEST).read_bytes)
+
+    async def read_chunk(self, height: int, number: int) -> bytes:
+        """A chunk of a state, as it lies here: whoever gets it checks its hash. Raises OSError when it is not there."""
+        return await asyncio.to_thread((self._folder / str(height) / chunk_name(number)).read_bytes)
+
     async def close(self) -> None:
         """Stop hashing. What is half done is begun anew at the next start."""
         if self._running is not None:
@@ -97,7 +112,7 @@ class Snapshots:
         part = self._folder / f"{height}{_PART}"
         await asyncio.to_thread(_make_empty, part)
         cutter, hashes = _Cutter(), list[bytes]()
-        async for lines in self._pages(after.time_ms):
+        async for lines in self._pages(after.time_ms, self._rulebook.find(after.rules)):
             for chunk in cutter.take(lines):
                 hashes.append(await asyncio.to_thread(_write_chunk, part, len(hashes), chunk))
         if cutter.lines:
@@ -112,14 +127,15 @@ class Snapshots:
         header = block.header
         return After(height, block.block_id, block.size, block.root, block.state_digest, header.time_ms, header.rules)
 
-    async def _pages(self, time_ms: int) -> AsyncIterator[list[bytes]]:
-        """The lines of the state, a page at a time, in the order of (table, id)."""
+    async def _pages(self, time_ms: int, rules: Rules) -> AsyncIterator[list[bytes]]:
+        """The lines of the state, a page at a time, in the order of (table, id), in the form of its block's version."""
         for table in sorted(ROW_TABLES):
             forgets, last = ROW_TABLES[table].forgets, ""
             while True:
                 page = partial(read_lines, table=table, after=last, limit=PAGE_ROWS)
                 lines, next_ = await self._ledger.database.read(page)
-                yield [line for line in lines if not (forgets and is_forgotten(line, time_ms))]
+                kept = [line for line in lines if not (forgets and is_forgotten(line, time_ms))]
+                yield [rules.line_of(line) for line in kept] if table in rules.forms else kept
                 if next_ is None:
                     break
                 last = next_
@@ -137,7 +153,7 @@ def find_difference(folder: Path, manifest: Manifest) -> str | None:
     if not place.is_dir():
         return None
     for number, wanted in enumerate(manifest.chunks):
-        path = place / _chunk_name(number)
+        path = place / chunk_name(number)
         chunk = path.read_bytes() if path.exists() else b""
         if b64u_encode(sha256(chunk).digest()) != wanted:
             rows = chunk.splitlines()
@@ -148,7 +164,8 @@ def find_difference(folder: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def _chunk_name(number: int) -> str:
+def chunk_name(number: int) -> str:
+    """The file of a chunk."""
     return f"{number:05d}.chunk"
 
 
@@ -168,7 +185,7 @@ def _make_empty(folder: Path) -> None:
 
 def _write_chunk(folder: Path, place: int, chunk: bytes) -> bytes:
     """Returns the chunk's hash."""
-    replace_file(folder / _chunk_name(place), chunk)
+    replace_file(folder / chunk_name(place), chunk)
     return sha256(chunk).digest()
 
 

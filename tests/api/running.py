@@ -28,6 +28,8 @@ from server.config import (
     TransportSettings,
     WechatSettings,
 )
+from server.domain import RULEBOOK
+from server.domain.rules import Rulebook
 from server.ledger.merkle import root_of
 from server.node.node import Node
 from server.node.opening import open_node
@@ -127,7 +129,12 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running_site(
-    folder: Path, *, sms_url: str = "", wechat: WechatSettings | None = None, **http: Any
+    folder: Path,
+    *,
+    sms_url: str = "",
+    wechat: WechatSettings | None = None,
+    rulebook: Rulebook = RULEBOOK,
+    **http: Any,
 ) -> AsyncIterator[Site]:
     """A node, its API and an officer with a session."""
     make_genesis(folder / "genesis", Founding(("garden", "花园小区"), "linli.test/garden"), {ME: "居委会"})
@@ -144,7 +151,7 @@ async def running_site(
         sms=SmsSettings(url=sms_url),
         wechat=wechat or WechatSettings(),
     )
-    async with open_node(config) as node:
+    async with open_node(config, rulebook=rulebook) as node:
         runner = await listen(make_app(node), "127.0.0.1", 0)
         host, port = runner.addresses[0][:2]
         async with aiohttp.ClientSession() as http_session:

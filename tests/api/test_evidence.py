@@ -48,8 +48,12 @@ async def test_what_proves_nothing_accuses_nobody(estate: Estate) -> None:
     for notes in ([one, one], [one, stranger], [one, forged], [one, note(estate, 1, 5, b"1" * 32)], [one, "nonsense"]):
         status, problem = await bring(estate, 0, {"notes": notes, "proofs": []})
         assert (status, problem["code"]) == (422, "evidence_void"), notes
-    status, _ = await bring(estate, 0, {"notes": [one]})
-    assert status == 400
+    for alone in (one, forged, "nonsense"):
+        status, problem = await bring(estate, 0, {"notes": [alone]})
+        assert (status, problem["code"]) == (422, "evidence_void"), "no key of these members was ever retired"
+    for count in (0, 3):
+        status, _ = await bring(estate, 0, {"notes": [one] * count})
+        assert status == 400
     status, shown = await raw(estate, 0, "GET", "/api/v1/evidence")
     assert (status, shown) == (200, {"evidence": [], "barred": []})
 

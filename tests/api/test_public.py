@@ -137,6 +137,21 @@ async def test_cluster_shows_every_node_and_both_grades(site: Site) -> None:
     assert cluster["committed_size"] == cluster["sealed_size"] == cluster["size"]
 
 
+async def test_cluster_shows_which_rules_are_in_force_and_which_each_node_knows(site: Site) -> None:
+    _, _, cluster = await site.ask("GET", "/api/v1/cluster")
+    assert (cluster["rules"], cluster["next_rules"]) == (1, None)
+    assert [node["rules"] for node in cluster["nodes"]] == [1]
+    assert "linli_rules 1.0" in (await site.ask("GET", "/metrics"))[2].decode()
+
+
+async def test_rules_that_not_every_node_knows_are_not_activated(site: Site) -> None:
+    record = site.officer.sign("rules.activate", {"height": 1_000, "version": 2})
+    status, _, problem = await site.ask("POST", "/api/v1/records", json=record.body())
+    assert (status, problem["code"], problem["ordered"]) == (409, "rules_unsupported", False)
+    assert ME in problem["detail"], "whose release lacks them"
+    assert (await site.ask("GET", f"/api/v1/records/{record.id}"))[2]["state"] == "unknown"
+
+
 async def test_health_readiness_and_metrics_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await site.ask("GET", "/healthz"))[2] == {"node": ME}
     assert (await site.ask("GET", "/readyz"))[::2] == (200, {"ready": True, "reason": ""})

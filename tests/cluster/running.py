@@ -89,9 +89,18 @@ class Town:
 
 
 @asynccontextmanager
-async def running_town(folder: Path, voters: int) -> AsyncIterator[Town]:
-    """Three nodes with a roll of this many voters."""
-    cluster = init_cluster(folder / "cluster", port_base=find_port_base())
+async def running_town(
+    folder: Path,
+    voters: int,
+    program: str = "server",
+    settings: dict[str, dict[str, str]] | None = None,
+    prepare: Callable[[Cluster], None] = lambda cluster: None,
+) -> AsyncIterator[Town]:
+    """Three nodes with a roll of this many voters. `program`: the module that their processes run; `prepare`: what is
+    done to the folders before any of them starts."""
+    cluster = init_cluster(folder / "cluster", port_base=find_port_base(), settings=settings)
+    cluster.program = program
+    prepare(cluster)
     try:
         await asyncio.to_thread(cluster.start_all)
         async with open_http() as http:

@@ -7,9 +7,10 @@ a test delivers or drops them. Unlike the simulator it has no time of its own: a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TypeVar
 
 from server.consensus import effects, events
@@ -51,6 +52,8 @@ class Seat:
     """Another salt gives another state: a replica whose execution has diverged."""
     items: list[bytes] = field(default_factory=list)
     """What Build finds."""
+    rules: int = 1
+    """The version of the rules of what Build makes."""
     queue: deque[effects.Effect] = field(default_factory=deque)
     """Effects are performed in order, also across events."""
     busy: bool = False
@@ -68,9 +71,18 @@ class Seat:
 class Bench:
     """Mutable. Seats and the frames between them."""
 
-    def __init__(self, n: int = 3, mode: str = "available", *, greets: bool = False) -> None:
+    def __init__(
+        self,
+        n: int = 3,
+        mode: str = "available",
+        *,
+        greets: bool = False,
+        releases: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """`releases`: the highest version of the rules that a member's release knows, if it is not the first."""
         self.now = START_MS
         self.greets = greets
+        self.releases = dict(releases)
         self.members = NAMES[n]
         self.mode = mode
         self.wire: list[tuple[str, str, bytes]] = []
@@ -85,7 +97,8 @@ class Bench:
     def config(self, member: str) -> Config:
         """The configuration of a member."""
         mode = "strict" if self.mode == "strict" else "available"
-        return Config(self.members, member, CLUSTER_ID, mode=mode, timeouts=TIMEOUTS, greets=self.greets)  # type: ignore[arg-type]
+        told = Config(self.members, member, CLUSTER_ID, mode=mode, timeouts=TIMEOUTS, greets=self.greets)  # type: ignore[arg-type]
+        return replace(told, rules=self.releases.get(member, 1))
 
     def _replica(self, member: str, seat: Seat | None) -> Replica:
         restored = restored_genesis(CLUSTER_ID)
@@ -204,7 +217,7 @@ class Bench:
         self.step(seat.member, events.Admitted(effect.record_id, effect.record, (), self.now + 600_000))
 
     def _build(self, seat: Seat, effect: effects.Build) -> None:
-        self.step(seat.member, events.Built(effect.height, effect.time_ms, 1, tuple(seat.items)))
+        self.step(seat.member, events.Built(effect.height, effect.time_ms, seat.rules, tuple(seat.items)))
 
     def _check(self, seat: Seat, effect: effects.Check) -> None:
         if seat.verdict is not None:

@@ -17,8 +17,8 @@ from server.consensus.evidence import (
     accuse_of_split,
     offence_of,
     unpack_evidence,
-    verify,
 )
+from server.consensus.judgement import verify
 from server.consensus.messages import Commit, Cosign, NewView, Prepare, SignedBody, ViewChange
 from server.ledger.merkle import Frontier, inclusion_proof, leaf_hash
 from server.record.canonical import Malformed, b64u_encode

@@ -26,7 +26,7 @@ def check(world: World, items: list[bytes], time_ms: int = 0, **header: Any) -> 
     at_ms = time_ms or world.time_ms + 1
     works, rows = world.plan(items)
     proposed = msgspec.structs.replace(world.header_of(items, at_ms), **header)
-    check_batch(proposed, items, works, rows, world.due(at_ms))
+    check_batch(proposed, items, works, rows, world.due(at_ms), world.rules)
 
 
 def report(world: World, author: str = "li", **envelope: Any) -> bytes:
@@ -196,7 +196,7 @@ def test_a_key_is_not_known_in_the_batch_that_binds_it(world: World) -> None:
 
 
 def works_of(world: World, *records: bytes) -> list[RecordWork]:
-    return [parse_signed(record.decode(), world.estate) for record in records]
+    return [parse_signed(record.decode(), world.estate, world.rules) for record in records]
 
 
 def test_the_signature_of_a_record_is_its_devices(world: World) -> None:

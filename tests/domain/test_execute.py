@@ -167,7 +167,7 @@ def test_the_order_in_which_rows_are_loaded_does_not_matter(world: World) -> Non
     keys = access_set(works)
     assert keys == sorted(set(keys))
     results = [
-        evidence(execute_block(header, works, world.load(order), world.tree, world.trust))
+        evidence(execute_block(header, works, world.load(order), world.tree, world.trust, world.rules))
         for order in (keys, keys[::-1], keys[1::2] + keys[::2])
     ]
     assert results[0] == results[1] == results[2]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.domain import RULEBOOK
 from server.domain.agenda import SealWait, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.law import Count, Majority, Result
@@ -61,7 +62,7 @@ def test_the_tally_of_the_largest_possible_roll_can_be_ordered() -> None:
     ballot, opening = ballot_of(0, "for", area_cm2=heads * largest)
     body = tally_body(motion_row([QUESTION]), [ballot], {ballot.commitment: opening})
     item = due_item(Timer(f"{TALLY}/m", CLOSE, TALLY, "m"), body)
-    assert parse_items([item], "garden")
+    assert parse_items([item], "garden", (), RULEBOOK.find(1))
     assert parse(Head, {"area_cm2": largest, "leaf": digest(b""), "members": ["li"]})
     with pytest.raises(Malformed):
         parse(Head, {"area_cm2": largest + 1, "leaf": digest(b""), "members": ["li"]})

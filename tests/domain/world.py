@@ -14,18 +14,21 @@ from typing import Any, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from server.domain import KINDS
-from server.domain.agenda import SEALED, Sealed, SealWait, Timer, due_item, due_order
+from server.domain import KINDS, RULEBOOK
+from server.domain.activation import PLAN, RulesPlan, version_at
+from server.domain.agenda import SealWait, Timer, due_item, due_order
 from server.domain.ballot import Ballot
 from server.domain.check import check_batch, signature_checks
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.member import attestation_bytes
+from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.motion import TALLY, Motion
 from server.domain.plan import RecordWork, Work, access_set, parse_items
+from server.domain.rules import Rulebook, Rules
 from server.domain.tally import tally_body
 from server.ledger.block import Derived, Header, block_id, entries_root, genesis_digest, genesis_tip
-from server.ledger.genesis import Estate, Genesis, Officer, Organisation, Policy, estate_of
+from server.ledger.genesis import OPERATOR, ROLES, Estate, Genesis, Officer, Organisation, Policy, estate_of
 from server.ledger.merkle import Frontier, leaf_hash, root_of
 from server.limits import DAY_MS, HOUR_MS
 from server.record.canonical import b64u_encode, digest, encode
@@ -75,25 +78,24 @@ def salt_of(text: str) -> bytes:
     return sha256(text.encode()).digest()[:16]
 
 
-def make_genesis() -> Genesis:
-    """Three organisations with one officer each; two must attest and approve."""
-    members = tuple(
-        Organisation(
-            attest_key=b64u_encode(organisation_key(name, "attest").public),
-            consensus_key=b64u_encode(organisation_key(name, "consensus").public),
-            cosign_key=b64u_encode(organisation_key(name, "cosign").public),
-            id=name,
-            log_key=b64u_encode(organisation_key(name, "log").public),
-            name=name,
-            officers=(Officer(device_key=device(f"officer-{name}").public, member=f"officer-{name}"),),
-            transport_certificate="",
-        )
-        for name in ORGANISATIONS
+def organisation(name: str, roles: Iterable[str] = ROLES) -> Organisation:
+    """An organisation with its own keys and one officer."""
+    return Organisation(
+        **{f"{role}_key": b64u_encode(organisation_key(name, role).public) for role in roles},
+        id=name,
+        name=name,
+        officers=(Officer(device_key=device(f"officer-{name}").public, member=f"officer-{name}"),),
+        transport_certificate="",
     )
+
+
+def make_genesis(*, has_operators: bool = False) -> Genesis:
+    """Three organisations with one officer each; two must attest and approve."""
+    roles = (*ROLES, OPERATOR) if has_operators else ROLES
     return Genesis(
         created_ms=START_MS,
         estate=Estate(id="xiangshanyuan", name="香山苑"),
-        members=members,
+        members=tuple(organisation(name, roles) for name in ORGANISATIONS),
         mode="available",
         origin="linli.example/xiangshanyuan",
         policy=Policy(approvals=2, attestations=2, final_without_ms=3 * DAY_MS, new_key_vote_delay_ms=DAY_MS),
@@ -104,8 +106,9 @@ def make_genesis() -> Genesis:
 class World:
     """Mutable. One ledger in memory."""
 
-    def __init__(self) -> None:
-        genesis = make_genesis()
+    def __init__(self, rulebook: Rulebook = RULEBOOK, genesis: Genesis | None = None) -> None:
+        self.rulebook = rulebook
+        genesis = genesis or make_genesis()
         self.cluster_id = sha256(encode(genesis)).digest()
         self.estate = estate_of(genesis, self.cluster_id)
         self.trust = trust_of(genesis, self.cluster_id)
@@ -162,14 +165,20 @@ class World:
         return Header(
             entries_bytes=sum(len(item) for item in items),
             entries_root=entries_root(items),
-            epoch=0,
+            epoch=self.epoch,
             height=self.height + 1,
             prev=self.tip,
             proposer="owners",
-            rules=1,
+            rules=self.rules.version,
             state_digest_prev=self.state_digest,
             time_ms=time_ms,
         )
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch in force."""
+        standing = self.get(EpochInForce, IN_FORCE)
+        return standing.number if standing is not None else 0
 
     def due(self, time_ms: int) -> list[Timer]:
         """Timers that are due."""
@@ -199,8 +208,13 @@ class World:
         waits = sorted(
             (row for row in self.rows.values() if isinstance(row, SealWait) and not row.done), key=lambda row: row.index
         )
-        works = parse_items(items, self.estate, waits)
-        return works, self.load([*access_set(works), key(Sealed, SEALED)])
+        works = parse_items(items, self.estate, waits, self.rules)
+        return works, self.load(access_set(works))
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the next block."""
+        return self.rulebook.find(version_at(self.rows.get(key(RulesPlan, PLAN)), self.height + 1))
 
     def load(self, keys: Iterable[Key]) -> Rows:
         """Rows as storage loads them."""
@@ -210,10 +224,10 @@ class World:
         """Check and execute a block, and keep nothing of it."""
         header = self.header_of(items, time_ms)
         works, rows = self.plan(items)
-        check_batch(header, items, works, rows, self.due(time_ms))
+        check_batch(header, items, works, rows, self.due(time_ms), self.rules)
         records = [work for work in works if isinstance(work, RecordWork)]
         assert all(verify(*check) for check in signature_checks(records, rows))
-        return execute_block(header, works, rows, self.tree, self.trust)
+        return execute_block(header, works, rows, self.tree, self.trust, self.rules)
 
     def block(self, *records: str, after_ms: int = 1_000, seals: bool = False) -> list[str]:
         """Order a block of records `after_ms` later, with the timers that are due. Returns the records' outcomes."""

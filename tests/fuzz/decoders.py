@@ -20,10 +20,12 @@ from server.api.tiles import WIDTH, read_place, tile_path
 from server.config import Config, ConfigError, load_config
 from server.consensus.block import pack_attachments, pack_block, read_header, unpack_attachments, unpack_block
 from server.consensus.certificates import Certifier, read_certificate
-from server.consensus.evidence import unpack_evidence, verify
+from server.consensus.evidence import unpack_evidence
 from server.consensus.frames import decode_frame, encode_frame
+from server.consensus.judgement import verify
 from server.consensus.messages import Commit, Prepare, Signed, SignedBody, Suspect
 from server.consensus.packing import pack, unpack
+from server.domain import RULEBOOK
 from server.domain.plan import parse_derived, parse_signed
 from server.gateway.roster import read_roster
 from server.gateway.roster_file import RosterError
@@ -44,6 +46,7 @@ from tests.simulation.keyring import HashKeyring
 
 T = TypeVar("T")
 TODAY = date(2026, 11, 20)
+RULES = RULEBOOK.find(1)
 POLICY = parse_policy(POLICY_TEXT)
 
 
@@ -165,8 +168,10 @@ RECORDS = [
     Decoder("canonical JSON", decode, examples.values, write=encode),
     of_text("base64url", b64u_decode, lambda: [b"", b"AA", b"_-8"], write=b64u_encode),
     of_text("record", lambda text: parse_record(text, ESTATE), examples.records, write=lambda record: record.jws),
-    of_text("record with its body", lambda text: parse_signed(text, ESTATE), examples.records),
-    Decoder("derived entry", lambda data: parse_derived(data, ()), examples.derived, write=lambda v: encode(v.item)),
+    of_text("record with its body", lambda text: parse_signed(text, ESTATE, RULES), examples.records),
+    Decoder(
+        "derived entry", lambda data: parse_derived(data, (), RULES), examples.derived, write=lambda v: encode(v.item)
+    ),
     of_text("session proof", parse_proof, examples.session_proofs),
     of_text("challenge", CHALLENGES.is_fresh, lambda: [CHALLENGES.make().encode()]),
     of_text("access token", TOKENS.read, lambda: [TOKENS.issue("li", "w" * 43, "f")[0].encode()], (Declined,)),

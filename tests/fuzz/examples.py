@@ -36,6 +36,7 @@ from server.consensus.messages import (
     EvidenceMessage,
     Fetch,
     Prepare,
+    Release,
     Signed,
     SignedBody,
     Suspect,
@@ -80,6 +81,7 @@ def frames() -> list[bytes]:
         play("b", "c", keep=lambda source, target, name: "a" not in (source, target))
     for _ in range(4):
         play()
+    found["release"] = encode_frame(Release(rules=2))
     found["executed"] = encode_frame(bench["a"].state.executed["a"])
     found["fetch"] = encode_frame(Fetch(block_id="w" * 43, height=2))
     found["evidence"] = encode_frame(EvidenceMessage(evidence()[0]))

@@ -1,4 +1,4 @@
-"""Membership: who must agree, what one step is, when a change begins, and until when old keys are good."""
+"""Membership: who must agree, what one step is, and until when old keys are good."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import pytest
 
 from samples import CLUSTER_ID, GENESIS, MEMBERS, ORIGIN, node_signer
 from server.consensus.quorum import Quorum
-from server.ledger.checkpoint import Checkpoint, CheckpointError, cosign_line, note_of
-from server.ledger.genesis import OPERATOR, ROLES, Genesis, Organisation
+from server.ledger.genesis import OPERATOR, ROLES, Organisation
 from server.ledger.membership import (
     Change,
     ChangeKind,
     ChangeRefusal,
+    Epoch,
     Membership,
     SignedChange,
     change_message,
-    close_block,
-    founding_membership,
+    founding_epoch,
     genesis_of_epoch,
-    order_change,
+    names_of,
     parse_change,
     refuse_change,
-    seal,
+    retired_with,
     sign_change,
-    signed_after_retirement,
     unsigned_by,
 )
 from server.ledger.policy import parse_policy, policy_text
@@ -48,12 +46,12 @@ def new_key(label: str) -> str:
 
 
 FOUNDED = msgspec.structs.replace(GENESIS, members=tuple(organisation(node) for node in MEMBERS))
-START = founding_membership(FOUNDED)
+START = Membership((founding_epoch(FOUNDED),))
 
 
 def change_of(membership: Membership, kind: ChangeKind, members: tuple[Organisation, ...]) -> Change:
     ordered = tuple(sorted(members, key=lambda member: member.id))
-    return Change(epoch=membership.current.number, kind=kind, members=ordered)
+    return Change(membership.current.number, kind, ordered, membership.current.policy)
 
 
 def adding(membership: Membership, *nodes: str) -> Change:
@@ -82,16 +80,20 @@ def signed(change: Change, *, without: str = "") -> SignedChange:
     return found
 
 
-def refusal(membership: Membership, offered: SignedChange, genesis: Genesis = FOUNDED) -> ChangeRefusal | None:
-    return refuse_change(membership, genesis, CLUSTER_ID, parse_change(encode(offered)))
+def refusal(membership: Membership, offered: SignedChange, cluster_id: bytes = CLUSTER_ID) -> ChangeRefusal | None:
+    return refuse_change(membership.current, used(membership), cluster_id, parse_change(encode(offered)))
 
 
-def begun(membership: Membership, change: Change, height: int, index: int) -> Membership:
-    """The change ordered at `index`, sealed by everybody who stays in the block at `height`, and begun after it."""
+def used(membership: Membership) -> tuple[str, ...]:
+    """The ids and keys of all epochs."""
+    return names_of([member for epoch in membership.epochs for member in epoch.members])
+
+
+def begun(membership: Membership, change: Change, height: int, size: int) -> Membership:
+    """The change in force from the block after `height` on, with which the tree has `size` entries."""
     assert refusal(membership, signed(change)) is None
-    waiting = order_change(membership, change, index)
-    staying = [node for node in membership.current.ids if node in {member.id for member in change.members}]
-    return close_block(seal(waiting, height, index + 1, staying), height, index + 5)
+    epoch = Epoch(membership.current.number + 1, change.members, change.policy, height + 1, size)
+    return Membership((*membership.epochs, epoch))
 
 
 # ---------------------------------------------------------------- who must agree
@@ -132,7 +134,7 @@ def test_a_change_cannot_bring_the_operator_key_that_signs_it() -> None:
 
 def test_an_agreement_fits_no_other_ledger() -> None:
     offered = signed(removing(START, "street"))
-    assert refuse_change(START, FOUNDED, bytes(32), offered) is ChangeRefusal.SIGNATURES
+    assert refusal(START, offered, bytes(32)) is ChangeRefusal.SIGNATURES
 
 
 def test_an_agreement_to_one_change_fits_no_other_change() -> None:
@@ -181,7 +183,7 @@ def test_operators_sign_the_ledger_and_the_whole_change() -> None:
     ],
 )
 def test_more_or_other_than_the_kind_says_is_not_one_step(change: Change) -> None:
-    assert refuse_change(START, FOUNDED, CLUSTER_ID, signed(change)) is ChangeRefusal.NOT_ONE_STEP
+    assert refuse_change(START.current, used(START), CLUSTER_ID, signed(change)) is ChangeRefusal.NOT_ONE_STEP
 
 
 def test_fewer_members_than_must_attest_are_refused() -> None:
@@ -193,14 +195,14 @@ def test_the_id_of_a_member_that_left_is_never_used_again() -> None:
     two = begun(START, removing(START, "street"), 10, 100)
     fresh = {f"{role}_key": new_key(role) for role in (*ROLES, OPERATOR)}
     back = change_of(two, "node.add", (*two.current.members, organisation("street", **fresh)))
-    assert refuse_change(two, FOUNDED, CLUSTER_ID, signed(back)) is ChangeRefusal.ID_USED
+    assert refusal(two, signed(back)) is ChangeRefusal.ID_USED
 
 
 @pytest.mark.parametrize("role", [*ROLES, OPERATOR])
 def test_a_joiner_brings_his_own_keys(role: str) -> None:
     taken = organisation("tenants", **{f"{role}_key": FOUNDED.members[0].cosign_key})
     change = change_of(START, "node.add", (*START.current.members, taken))
-    assert refuse_change(START, FOUNDED, CLUSTER_ID, signed(change)) is ChangeRefusal.KEY_USED
+    assert refusal(START, signed(change)) is ChangeRefusal.KEY_USED
 
 
 def test_one_new_key_in_two_places_is_refused() -> None:
@@ -214,48 +216,36 @@ def test_a_retired_key_never_comes_back() -> None:
     assert refusal(rotated, signed(rotating(rotated, "street", cosign_key=old))) is ChangeRefusal.KEY_USED
 
 
-# ---------------------------------------------------------------- one at a time, at the seal
-
-
-def test_a_second_change_waits_for_the_first() -> None:
-    waiting = order_change(START, adding(START, "tenants"), 100)
-    second = signed(removing(START, "street"))
-    assert refusal(waiting, second) is ChangeRefusal.CHANGE_PENDING
-    assert refusal(seal(waiting, 11, 101, MEMBERS), second) is ChangeRefusal.CHANGE_PENDING
+def test_what_was_signed_for_an_earlier_epoch_is_refused() -> None:
     after = begun(START, adding(START, "tenants"), 10, 100)
-    assert refusal(after, second) is ChangeRefusal.EPOCH_PASSED
+    assert refusal(after, signed(removing(START, "street"))) is ChangeRefusal.EPOCH_PASSED
 
 
-def test_a_change_that_is_only_committed_never_begins() -> None:
-    waiting = order_change(START, adding(START, "tenants"), 100)
-    for height in range(10, 1_000):
-        waiting = close_block(seal(waiting, height, 101 + height, ("owners", "property")), height, 102 + height)
-    assert waiting.current == START.current
-    assert waiting.pending is not None
+def policy_change(**numbers: int) -> Change:
+    policy = msgspec.structs.replace(FOUNDED.policy, **numbers)
+    return Change(0, "policy.set", FOUNDED.members, policy)
 
 
-def test_a_seal_of_a_tree_without_the_change_does_not_count() -> None:
-    waiting = order_change(START, adding(START, "tenants"), 100)
-    assert seal(waiting, 11, 100, MEMBERS) == waiting
-    assert seal(waiting, 11, 101, MEMBERS) != waiting
+def test_another_policy_leaves_the_members_and_needs_all_of_them() -> None:
+    change = policy_change(final_without_ms=1_000)
+    assert refusal(START, signed(change)) is None
+    assert refusal(START, signed(change, without="street")) is ChangeRefusal.SIGNATURES
+    assert refusal(START, signed(policy_change())) is ChangeRefusal.NOT_ONE_STEP
+    both = msgspec.structs.replace(removing(START, "street"), policy=change.policy)
+    assert refusal(START, signed(both)) is ChangeRefusal.NOT_ONE_STEP
+    assert refusal(START, signed(policy_change(attestations=4))) is ChangeRefusal.POLICY_TOO_FEW
+    after = begun(START, change, 10, 100)
+    assert genesis_of_epoch(FOUNDED, after.current).policy.final_without_ms == 1_000
 
 
-def test_a_removal_begins_without_the_seal_of_the_removed_but_with_everybody_elses() -> None:
-    waiting = order_change(START, removing(START, "street"), 100)
-    assert seal(waiting, 11, 101, ("owners", "street")) == waiting
-    after = close_block(seal(waiting, 11, 101, ("owners", "property")), 11, 105)
-    assert after.current.ids == ("owners", "property")
+# ---------------------------------------------------------------- epochs
 
 
-def test_a_sealed_change_begins_with_the_next_block() -> None:
-    waiting = seal(order_change(START, adding(START, "tenants"), 100), 11, 101, MEMBERS)
-    assert waiting.current == START.current
-    assert close_block(waiting, 10, 103) == waiting
-    after = close_block(waiting, 11, 105)
-    assert after.pending is None
+def test_the_tree_with_which_an_epoch_ends_is_signed_by_the_next_one() -> None:
+    after = begun(START, adding(START, "tenants"), 11, 105)
     assert [after.epoch_at_height(height).number for height in (1, 11, 12)] == [0, 0, 1]
-    assert [after.epoch_of_entry(index).number for index in (0, 104, 105)] == [0, 0, 1]
-    assert [after.epoch_of_size(size).number for size in (0, 105, 106)] == [0, 0, 1]
+    assert [after.epoch_of_size(size).number for size in (0, 104, 105, 106)] == [0, 0, 1, 1]
+    assert [after.epoch(number) for number in (-1, 2)] == [None, None]
 
 
 def test_three_become_seven_and_three_again_by_single_steps() -> None:
@@ -269,7 +259,7 @@ def test_three_become_seven_and_three_again_by_single_steps() -> None:
     assert membership.current.members == FOUNDED.members
     for before, after in pairwise(membership.epochs):
         assert len(set(before.ids) ^ set(after.ids)) == 1
-        assert (before.first_height, before.first_index) < (after.first_height, after.first_index)
+        assert (before.first_height, before.first_size) < (after.first_height, after.first_size)
 
 
 def test_each_epoch_has_the_policy_of_its_members() -> None:
@@ -285,48 +275,24 @@ def test_each_epoch_has_the_policy_of_its_members() -> None:
 # ---------------------------------------------------------------- old keys
 
 
-def note(size: int, *lines: str) -> str:
-    return note_of(Checkpoint(ORIGIN, size, ROOT), lines)
+def retired(before: Membership, after: Membership) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Whose consensus keys and whose cosign keys ended with the epoch before."""
+    pair = (before.current, after.current)
+    return retired_with(*pair, "consensus"), retired_with(*pair, "cosign")
 
 
-def line(node: str, size: int, role: str = "cosign") -> str:
-    return cosign_line(node_signer(node, role), ORIGIN, node, size, ROOT, 1_790_000_000)
-
-
-def test_an_old_key_is_good_up_to_the_size_of_the_change_and_evidence_beyond() -> None:
+def test_keys_of_whoever_leaves_end_with_the_epoch_and_of_whoever_rotates_those_that_are_replaced() -> None:
+    gone = begun(START, removing(START, "street"), 10, 100)
+    assert retired(START, gone) == (("street",), ("street",))
     rotated = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 100)
-    assert signed_after_retirement(rotated, ORIGIN, note(105, line("street", 105))) == ()
-    assert signed_after_retirement(rotated, ORIGIN, note(106, line("street", 106))) == ("street",)
-    assert signed_after_retirement(rotated, ORIGIN, note(106, line("owners", 106))) == ()
-    assert signed_after_retirement(rotated, ORIGIN, note(106, line("street", 106, "new"))) == ()
-    assert signed_after_retirement(START, ORIGIN, note(106, line("street", 106))) == ()
-
-
-def test_the_keys_of_every_epoch_before_are_retired() -> None:
-    once = begun(START, rotating(START, "street", cosign_key=new_key("street")), 10, 100)
-    twice = begun(once, rotating(once, "street", cosign_key=new_key("street again")), 20, 200)
-    assert signed_after_retirement(twice, ORIGIN, note(205, line("street", 205, "new"))) == ()
-    assert signed_after_retirement(twice, ORIGIN, note(206, line("street", 206, "new"))) == ("street",)
-    assert signed_after_retirement(twice, ORIGIN, note(206, line("street", 206))) == ("street",)
-
-
-def test_a_member_that_left_and_signs_on_is_shown() -> None:
-    two = begun(START, removing(START, "street"), 10, 100)
-    both = note(200, line("owners", 200), line("street", 200))
-    assert signed_after_retirement(two, ORIGIN, both) == ("street",)
-
-
-def test_a_forged_line_of_a_retired_key_accuses_nobody() -> None:
-    two = begun(START, removing(START, "street"), 10, 100)
-    with pytest.raises(CheckpointError):
-        signed_after_retirement(two, ORIGIN, note(200, line("street", 199)))
+    assert retired(START, rotated) == ((), ("street",)), "the key that stayed goes on being good"
+    again = begun(rotated, rotating(rotated, "street", cosign_key=new_key("street again")), 20, 206)
+    assert retired(rotated, again) == ((), ("street",))
+    joined = begun(START, adding(START, "tenants"), 10, 100)
+    assert retired(START, joined) == ((), ())
 
 
 # ---------------------------------------------------------------- reading
-
-
-def test_a_ledger_without_operator_keys_keeps_its_members() -> None:
-    assert refusal(START, signed(removing(START, "street")), GENESIS) is ChangeRefusal.NO_OPERATORS
 
 
 def test_a_signed_change_is_read_as_it_was_written() -> None:
@@ -362,3 +328,11 @@ GOOD = signed(adding(START, "tenants"))
 def test_what_is_no_change_is_malformed(bad: SignedChange) -> None:
     with pytest.raises(Malformed):
         parse_change(encode(bad))
+
+
+def test_who_was_put_out_may_see_how_that_came_and_no_more() -> None:
+    joined = begun(START, adding(START, "tenants"), 10, 30)
+    left = begun(joined, removing(joined, "street"), 20, 60)
+    later = begun(left, adding(left, "union"), 30, 90)
+    assert later.last_height_of("street") == 20
+    assert [later.last_height_of(node) for node in ("owners", "union", "watch")] == [None, None, None]

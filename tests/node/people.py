@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from server.domain import RULEBOOK
 from server.domain.plan import RecordWork, parse_signed
 from server.record.canonical import b64u_encode
 from server.record.envelope import Payload, sign_record
@@ -47,7 +48,7 @@ class Author:
             name: seal(value, self._bytes(name)) for name, value in (("contact", ""), ("place", ""), ("text", text))
         }
         body = {"category": "door", "home": False, "photos": [], **{name: one[0] for name, one in sealed.items()}}
-        work = parse_signed(self.sign("ticket.report", body, life_ms=life_ms), self.estate)
+        work = parse_signed(self.sign("ticket.report", body, life_ms=life_ms), self.estate, RULEBOOK.find(1))
         return work, tuple(opening for _, opening in sealed.values())
 
     def _bytes(self, name: str = "") -> bytes:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def admission(site: Site) -> Admission:
     parts = site.node.parts
-    return Admission(parts.ledger.rows, parts.attachments, parts.estate)
+    return Admission(parts.ledger.rows, parts.attachments, parts.estate, lambda: parts.rules)
 
 
 def report(person: Person, **changes: Any) -> SignedRecord:

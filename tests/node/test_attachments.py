@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from server.consensus.block import pack_attachments
+from server.domain import RULEBOOK
 from server.domain.plan import RecordWork, parse_signed
 from server.gateway.photos import PhotoFiles
 from server.node import attachments
@@ -72,7 +73,7 @@ def with_photo(author: Author) -> RecordWork:
     empty = {name: seal("", bytes(16))[0] for name in ("contact", "place", "text")}
     photo = {"original_sha256": "0" * 64, "sha256": NAME, "size": len(JPEG)}
     body: dict[str, Any] = {"category": "door", "home": False, "photos": [photo], **empty}
-    return parse_signed(author.sign("ticket.report", body), author.estate)
+    return parse_signed(author.sign("ticket.report", body), author.estate, RULEBOOK.find(1))
 
 
 async def test_openings_that_the_frame_lacks_are_fetched_and_held_durably(
@@ -186,7 +187,7 @@ async def test_an_opening_that_does_not_fit_its_type_is_no_opening(
         commitment, opening = seal(7, bytes(16))
         body = {"category": "door", "contact": commitment, "home": False, "photos": [], "place": commitment}
         author = Author()
-        work = parse_signed(author.sign("ticket.report", {**body, "text": commitment}), author.estate)
+        work = parse_signed(author.sign("ticket.report", {**body, "text": commitment}), author.estate, RULEBOOK.find(1))
         with pytest.raises(Malformed):
             await street.desk.check([work], {commitment: opening})
 

@@ -15,7 +15,7 @@ from server.consensus.events import Verdict
 from server.domain.agenda import Seal
 from server.ledger.block import Header, entries_root
 from server.limits import HOUR_MS
-from server.node.blocks import RULES, Blocks
+from server.node.blocks import Blocks
 from server.node.pool import Waiting
 from server.record.canonical import b64u_encode, decode, encode
 from tests.api.running import ME, Site, running_site
@@ -60,7 +60,7 @@ def propose(site: Site, items: tuple[bytes, ...], time_ms: int, openings: Any = 
         height=tip.height + 1,
         prev=tip.block_id,
         proposer=ME,
-        rules=RULES,
+        rules=1,
         state_digest_prev=tip.state_digest,
         time_ms=time_ms,
     )
@@ -136,7 +136,7 @@ async def test_a_header_that_does_not_follow_is_refused(voting: tuple[Site, int]
         {"state_digest_prev": b64u_encode(bytes(32))},
         {"entries_root": b64u_encode(bytes(32))},
         {"entries_bytes": 1},
-        {"rules": RULES + 1},
+        {"rules": 2},
     ]
     assert await verdict(site, propose(site, batch.items, tip.time_ms + 1, batch.attachments)) is Verdict.OK
     for lie in lies:

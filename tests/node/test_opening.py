@@ -11,8 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from keys import adopt_keys, renew_keys
 from server.config import TransportSettings
-from server.node.opening import StartRefused, open_node
+from server.node.keyring import read_secret
+from server.node.opening import open_node
+from server.node.standing import StartRefused
+from server.record.canonical import b64u_encode
+from server.record.signature import NodeSigner
 from server.storage.database import DatabaseFault
 from server.storage.journal import JournalCorrupt
 from server.storage.signer import SignerRefused
@@ -67,6 +72,28 @@ async def test_keys_that_have_voted_do_not_start_with_an_empty_folder(tmp_path: 
         await run_once(alone)
     (alone.keys / "voted").unlink()
     await run_once(alone)
+
+
+async def test_keys_that_have_voted_in_a_later_epoch_do_not_even_follow_with_an_empty_folder(tmp_path: Path) -> None:
+    """Who follows from the first block on with keys of a later epoch would be a member again when it comes to that."""
+    alone = Alone(tmp_path)
+    renewed = renew_keys(alone.keys)
+    adopt_keys(alone.keys)
+    config = alone.config()
+    follower = msgspec.structs.replace(config, node=msgspec.structs.replace(config.node, observes=True))
+    (alone.keys / "voted").write_text(f"{renewed.consensus_key}\n")
+    with pytest.raises(StartRefused, match="has voted before"):
+        async with open_node(follower):
+            pass
+
+
+async def test_keys_that_have_voted_nowhere_start_with_an_empty_folder(tmp_path: Path) -> None:
+    """New keys of a node that lost its disk, beside the mark of the old ones."""
+    alone = Alone(tmp_path)
+    (alone.keys / "voted").write_text(f"{'A' * 43}\n")
+    await run_once(alone)
+    own = b64u_encode(NodeSigner(read_secret(alone.keys / "consensus.key")).public)
+    assert (alone.keys / "voted").read_text().split() == ["A" * 43, own]
 
 
 async def test_without_its_signers_file_a_node_that_has_signed_does_not_start(tmp_path: Path) -> None:

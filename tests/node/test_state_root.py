@@ -20,7 +20,7 @@ from server.domain.state_root import Schedule
 from server.ledger.block import Header, block_id, entries_root
 from server.ledger.genesis import Genesis, estate_of, parse_genesis
 from server.node.driver import NodeFailed
-from server.node.node import Node, Stopped
+from server.node.node import Node, Stopped, Submission
 from server.node.opening import open_node
 from server.record.canonical import b64u_encode, decode, encode
 from server.record.envelope import Payload, sign_record
@@ -60,19 +60,31 @@ class Trio:
             peers={name: PeerSettings(host="127.0.0.1", port=self.ports[name]) for name in MEMBERS if name != me},
         )
 
+    def sign(self, organisation: str, kind: str, body: dict[str, Any], now_ms: int) -> str:
+        """A record of an organisation's officer."""
+        self.count += 1
+        pem = (self.folder / "genesis" / organisation / f"officer-{organisation}.pem").read_bytes()
+        payload = Payload(
+            author=officer_id(organisation), body=body, estate=estate_of(*self.genesis), expires_ms=now_ms + 60_000,
+            kind=kind, made_ms=now_ms, nonce=b64u_encode(self.count.to_bytes(16)),
+        )  # fmt: skip
+        return sign_record(DeviceSigner.from_pem(pem), payload)
+
+    async def post(self, node: Node, organisation: str, kind: str, body: dict[str, Any]) -> Submission:
+        """Have a record of an organisation's officer ordered."""
+        work = await node.admit(self.sign(organisation, kind, body, node.now_ms()), ())
+        return await node.submit(work, (), wait_ms=WAIT_MS)
+
+    def grant(self, node: Node) -> str:
+        """A record that was not signed before."""
+        body = {"member": f"m-{self.count}", "organisation": "street", "role": "committee"}
+        return self.sign("street", "role.grant", body, node.now_ms())
+
     async def order(self, node: Node, blocks: int) -> None:
         """Records one after the other, until the node has stored this many blocks more."""
         end = node.ledger.tip.height + blocks
         while node.ledger.tip.height < end:
-            self.count += 1
-            body = {"member": f"m-{self.count}", "organisation": "street", "role": "committee"}
-            now_ms, pem = node.now_ms(), (self.folder / "genesis" / "street" / "officer-street.pem").read_bytes()
-            payload = Payload(
-                author=officer_id("street"), body=body, estate=estate_of(*self.genesis), expires_ms=now_ms + 60_000,
-                kind="role.grant", made_ms=now_ms, nonce=b64u_encode(self.count.to_bytes(16)),
-            )  # fmt: skip
-            work = await node.admit(sign_record(DeviceSigner.from_pem(pem), payload), ())
-            await node.submit(work, (), wait_ms=WAIT_MS)
+            await node.submit(await node.admit(self.grant(node), ()), (), wait_ms=WAIT_MS)
 
 
 @pytest_asyncio.fixture

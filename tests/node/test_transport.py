@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,12 +30,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     return folder, {name: b64u_decode(one.transport_certificate) for name, one in made.items()}
 
 
-def make_peers(folder: Path, me: str, pinned: dict[str, bytes]) -> Peers:
+def make_peers(folder: Path, me: str, pinned: dict[str, bytes], callers: Collection[str] | None = None) -> Peers:
     """The transport of a member that trusts `pinned`."""
     certificate, key = str(folder / me / "transport.crt"), str(folder / me / "transport.pem")
     server = tls_context(certificate, key, pinned, server=True)
     client = tls_context(certificate, key, pinned, server=False)
-    return Peers({name: der for name, der in pinned.items() if name != me}, (server, client))
+    return Peers({name: der for name, der in pinned.items() if name != me}, (server, client), callers)
 
 
 def free_port() -> int:
@@ -256,3 +256,27 @@ async def test_a_connection_whose_other_end_vanished_is_given_up_by_the_system(
             ends = connection._transport.get_extra_info("socket")
             assert ends.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert ends.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == transport.SILENCE_MS_MAX
+
+
+async def test_a_guest_is_neither_answered_nor_given_anything_by_a_call(
+    certificates: tuple[Path, dict[str, bytes]],
+) -> None:
+    """Photos and openings go by calls to whoever is connected: that must be members."""
+    folder, ders = certificates
+    pinned = {name: ders[name] for name in ORGANISATIONS}
+    owners = make_peers(folder, "owners", pinned, {"owners", "property"})
+    guest = make_peers(folder, "street", pinned)
+    guest.handle("photo-given", lambda member, payload: asyncio.sleep(0, b""))
+    owners.handle("openings", lambda member, payload: asyncio.sleep(0, b"private"))
+    port = free_port()
+    await guest.listen("127.0.0.1", port)
+    outgoing = asyncio.create_task(owners.keep_connected("street", "127.0.0.1", port))
+    async with connected(guest, "street", owners, "owners"):
+        async with asyncio.timeout(5):
+            while not owners.reaches("street"):
+                await asyncio.sleep(0.01)
+        assert owners.connected() == []
+        with pytest.raises(CallFailed, match="only members"):
+            await guest.call("owners", "openings", b"")
+        outgoing.cancel()
+        await asyncio.gather(outgoing, return_exceptions=True)

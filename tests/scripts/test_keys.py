@@ -215,3 +215,26 @@ def test_the_command_line_refuses_a_bad_list_of_members(tmp_path: Path, members:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("keys: ")
     assert not (tmp_path / "all").exists()
+
+
+def test_renewed_keys_are_those_in_use_once_they_are_adopted(ceremony: tuple[Path, Genesis]) -> None:
+    folder, genesis = ceremony
+    own = folder / "street"
+    before = {path.name: path.read_bytes() for path in own.iterdir()}
+    renewed = keys.renew_keys(own)
+    assert read_keys(own, genesis, "street").consensus.public == genesis.key("street", "consensus")
+    with pytest.raises(keys.CeremonyError, match="exists already"):
+        keys.renew_keys(own)
+    keys.adopt_keys(own)
+    after = {path.name: path.read_bytes() for path in own.iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"consensus.key", "cosign.key", "public.json"}
+    later = msgspec.structs.replace(
+        genesis, members=tuple(renewed if one.id == "street" else one for one in genesis.members)
+    )
+    assert read_keys(own, later, "street").cosign.public == later.key("street", "cosign")
+    assert keys.renew_keys(own) != renewed, "and so they may be renewed again"
+
+
+def test_there_is_nothing_to_adopt_before_keys_are_renewed(ceremony: tuple[Path, Genesis]) -> None:
+    with pytest.raises(keys.CeremonyError, match=r"keys\.py renew"):
+        keys.adopt_keys(ceremony[0] / "street")

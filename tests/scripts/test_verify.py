@@ -47,6 +47,7 @@ from server.record.envelope import sign_jws, sign_record
 from tests.vector_files import read_vectors, vector_cases
 from verifier import checkpoint, encoding, genesis, ledger, merkle, policy, receipt, record, signatures
 from verifier.encoding import Rejected
+from verifier.succession import Era
 
 SCRIPTS = Path(verify.__file__).parent
 RECEIPTS = read_vectors("receipts.json")
@@ -189,7 +190,7 @@ def faults_of(report: Any) -> str:
 @pytest.mark.parametrize("case", vector_cases("receipts.json"))
 def test_receipts_are_decided_as_the_vectors_say(case: dict[str, Any]) -> None:
     trusted = policy.parse_policy(RECEIPTS["policies"][case["policy"]])
-    known = genesis.parse_genesis(RECEIPTS["genesis"].encode()) if case.get("genesis") else None
+    known = [Era(genesis.parse_genesis(RECEIPTS["genesis"].encode()))] if case.get("genesis") else []
     report = receipt.examine(case["receipt"], trusted, known, case.get("require", ""))
     if not case["valid"]:
         assert report.exit_code() == FAILED
@@ -521,6 +522,11 @@ def test_a_seal_waits_for_no_member_that_evidence_bars(tmp_path: Path) -> None:
     assert examine(tmp_path, relog(add))[0] == OK
 
 
+def key_that_no_epoch_retired(ledger: SampleLedger) -> None:
+    body = {"culprit": "owners", "epoch": 0, "statements": ["A" * 43, "B" * 42 + "A"]}
+    ledger.add_block([], [Derived(body, 0, "C" * 43, "evidence.retired_key")])
+
+
 def timer_too_early(ledger: SampleLedger) -> None:
     ledger.add_block([], [Derived({}, CREATED_MS + 10**9, "motion-1", "poll.close")])
 
@@ -546,6 +552,7 @@ def timer_too_early(ledger: SampleLedger) -> None:
         (seal_without_somebody_who_is_not_barred, {"seals"}),
         (culprit_named_twice, {"seals"}),
         (culprit_who_is_no_member, {"seals"}),
+        (key_that_no_epoch_retired, {"members"}),
         (timer_too_early, {"chain"}),
         (timer_after_a_record, {"chain"}),
         (block_beside_the_chain, {"chain"}),
@@ -750,13 +757,13 @@ def test_no_payload_that_its_device_signed_breaks_the_verifier(chance: st.DataOb
     assert ledger.examine(Memory(sample.export()), 4, 1, "").exit_code() in (OK, FAILED)
     proof = sample.proof(len(sample.entries) - 2, LI.public)
     trusted = genesis.parse_genesis(GENESIS_BYTES)
-    assert receipt.examine(proof, trusted.policy, trusted, "").exit_code() in (OK, FAILED)
+    assert receipt.examine(proof, trusted.policy, [Era(trusted)], "").exit_code() in (OK, FAILED)
 
 
 @given(st.text() | st.binary(max_size=80).map(lambda data: data.decode("latin-1")))
 def test_no_text_breaks_the_verifier(text: str) -> None:
     trusted = policy.parse_policy(POLICY_TEXT)
-    assert receipt.examine(text, trusted, None, "").exit_code() == FAILED
+    assert receipt.examine(text, trusted, [], "").exit_code() == FAILED
     assert not is_accepted(policy.parse_policy, text)
     assert not is_accepted(checkpoint.check_checkpoint, f"{ORIGIN}\n{text}", trusted)
 

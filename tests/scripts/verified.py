@@ -30,6 +30,7 @@ class Memory:
         self._files = {
             "genesis.json": encode(genesis),
             "policy.txt": policy_text(genesis, 2).encode(),
+            "succession.json": b'{"links":[]}',
             "checkpoint": _note(genesis.origin, entries).encode(),
         }
         self._entries = entries

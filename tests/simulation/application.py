@@ -16,6 +16,7 @@ from server.consensus.events import Agenda
 from server.consensus.evidence import Evidence
 from server.ledger.block import Header
 from server.ledger.merkle import Frontier
+from tests.simulation.annals import Seen
 
 
 class OpeningsMissing(LookupError):
@@ -36,6 +37,11 @@ class LedgerState(Protocol):
     done: dict[str, str]
     """Outcome of every record, by id."""
 
+    @property
+    def epoch(self) -> Seen | None:
+        """The epoch in force; None where members never change."""
+        ...
+
     def agenda(self) -> Agenda:
         """What the state waits for."""
         ...
@@ -48,6 +54,9 @@ class Application(Protocol):
     def ledger(self) -> LedgerState:
         """The state after the last stored block."""
         ...
+
+    newest: int
+    """The highest version of the rules that the node's release knows."""
 
     def keep(self, ledger: LedgerState) -> None:
         """A block was stored: its state is the state now."""
@@ -75,6 +84,10 @@ class Application(Protocol):
 
     def accuse(self, evidence: Evidence) -> None:
         """The replica has verified evidence."""
+        ...
+
+    def note_release(self, member: str, rules: int) -> None:
+        """A member's release knows the rules up to this version."""
         ...
 
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
@@ -118,12 +131,19 @@ class Errand:
 class Scene(Protocol):
     """What one run of a world is about. One for each world: it may remember."""
 
+    estate: str
+    """How records name it."""
+
     def application(self, address: str, held: Mapping[str, bytes]) -> Application:
         """An application at genesis for the node at this address, which holds these attachments."""
         ...
 
     def errands(self, count: int, span_ms: int, now_ms: int) -> list[Errand]:
         """What clients do within a span of time."""
+        ...
+
+    def changes(self, count: int, span_ms: int) -> list[Errand]:
+        """Other memberships that operators want within a span of time; none where members never change."""
         ...
 
     def stored(self, address: str, height: int, ledger: LedgerState) -> list[str]:

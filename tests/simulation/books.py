@@ -22,12 +22,13 @@ from server.domain.ticket import Ticket
 from server.record.rows import Row
 from tests.simulation.entries import Entry, Key, Tables, differences, rows_of
 from tests.simulation.estate import Neighbourhood, organisation_key
-from tests.simulation.keyring import HashKeyring
+from tests.simulation.members import Members
 from tests.simulation.polls import Polls
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 SIGNED_BY: Mapping[str, frozenset[str]] = {
     "ballot.cast": frozenset({"resident"}),
+    "members.change": frozenset({"officer"}),
     "motion.open": frozenset({"committee"}),
     "offer.make": frozenset({"merchant"}),
     "points.grant": frozenset({"staff", "committee"}),
@@ -37,6 +38,7 @@ SIGNED_BY: Mapping[str, frozenset[str]] = {
     "role.revoke": frozenset({"officer"}),
     "roll.confirm": frozenset({"officer"}),
     "roll.publish": frozenset({"officer"}),
+    "rules.activate": frozenset({"officer"}),
     "ticket.assign": frozenset({"staff", "committee"}),
     "ticket.complete": frozenset({"staff", "committee"}),
     "ticket.progress": frozenset({"staff", "committee"}),
@@ -121,12 +123,11 @@ class Books:
     """Mutable. What a careful reader of the log knows."""
 
     def __init__(self, home: Neighbourhood, openings: Mapping[str, bytes]) -> None:
-        self._trust, self._organisations = home.trust, home.organisations
+        self._trust, self._members = home.trust, Members(home)
         self._people: dict[str, Person] = {}
         self._keys: dict[str, Key] = {}
         self._balances: dict[str, int] = {}
         self._granted: set[tuple[str, str]] = set()
-        self._barred: set[str] = set()
         self._approvals: dict[tuple[str, ...], set[str]] = {}
         self._jobs: dict[str, Job] = {}
         self._codes: dict[str, Code] = {}
@@ -163,14 +164,17 @@ class Books:
                 self._read_record(item.decode(), index, outcomes)
         if due & self._timers.keys():
             raise Wrong(f"block {block.height} lacks timers that were due: {due & self._timers.keys()}")
+        self._law(self._members.end_block(block.height, block.header.epoch), block.block_id)
         self._size += len(block.items) + 1
 
     def _read_derived(self, item: dict[str, Any], index: int) -> None:
         name = (item["kind"], item["key"])
         if item["kind"] == "evidence":
-            return self._bar(item["body"]["culprit"])
+            return self._law(self._members.bar(item["body"]["culprit"]), item["key"])
+        if item["kind"] == "evidence.retired_key":
+            return self._law(self._members.retire(item["body"]["culprit"], item["body"]["epoch"]), item["key"])
         if item["kind"] == "seal":
-            self._check_seal(item["body"])
+            self._law(self._members.seal(item["body"], self._size), item["key"])
             return self.polls.seal(item["body"]["size"])
         if item["kind"] == "state.root":
             return None  # see state_book
@@ -181,21 +185,6 @@ class Books:
         else:
             self._confirm_by_time(item["key"])
         return None
-
-    def _bar(self, culprit: str) -> None:
-        if culprit in self._barred or culprit not in self._organisations:
-            raise Wrong(f"{culprit} is named again, or is no member")
-        self._barred.add(culprit)
-
-    def _check_seal(self, body: dict[str, Any]) -> None:
-        root, signed = _unb64u(body["root"]), zip(self._organisations, body["signatures"], strict=True)
-        keyring = HashKeyring("auditor")
-        genuine = all(
-            keyring.verify_cosignature(member, body["size"], root, line) or (not line and member in self._barred)
-            for member, line in signed
-        )
-        if body["size"] > self._size or not genuine:
-            raise Wrong("a seal that not all members have signed")
 
     def _read_record(self, jws: str, index: int, outcomes: Mapping[str, str]) -> None:
         head, _, _ = jws.rpartition(".")
@@ -272,7 +261,7 @@ class Books:
 
     def _change_role(self, entry: Entry) -> str | None:
         body = entry.body
-        if entry.kind == "role.grant" and body["organisation"] not in self._organisations:
+        if entry.kind == "role.grant" and body["organisation"] not in self._members.now:
             return "grants a role for an organisation that is no member"
         name = (entry.kind, body["member"], body["role"], body["organisation"])
         approvals = self._approvals.setdefault(name, set())
@@ -412,6 +401,7 @@ class Books:
         }
         for table, (rows, books) in said.items():
             yield from differences(table, rows, books)
+        yield from self._members.compare(tables)
         yield from self.polls.compare(tables)
 
 
@@ -424,6 +414,7 @@ def _b64u(data: bytes) -> str:
 
 
 _RULES = {
+    "members.change": lambda books, entry: books._members.change(entry),
     "ballot.cast": Books._vote,
     "device.bind": Books._bind,
     "device.revoke": Books._revoke_key,

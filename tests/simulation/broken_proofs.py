@@ -83,7 +83,9 @@ _SUSPECT = next(shape for shape, name in TYPES.items() if name == "SUSPECT")
 def _forget_epoch(patch: pytest.MonkeyPatch) -> None:
     def signed(self: Any, statement: Signed[Any]) -> bool:
         body = statement.body
-        return bool(self._keyring.verify(body.sender, TYPES[type(body)], statement.raw, statement.signature))
+        return bool(
+            self._keyring.verify(body.sender, self._config.epoch, TYPES[type(body)], statement.raw, statement.signature)
+        )
 
     patch.setattr(Certifier, "signed", signed)
 
@@ -197,7 +199,7 @@ def _observer() -> Callable[[State, Any], None]:
     votes: dict[tuple[str, int], list[Signed[Any]]] = {}
 
     def observe(state: State, message: Any) -> None:
-        for statement in accusation._statements_of(message):
+        for statement in accusation.statements_of(message):
             if isinstance(statement.body, Commit) and state.certifier.signed(statement):
                 known = votes.setdefault((statement.body.sender, statement.body.height), [])
                 for other in known:

@@ -49,6 +49,9 @@ class Liar:
     """Whether three nodes, which bear no liar, may commit two blocks at one height because of this one. What it may
     do to them is in consensus.md 1.3: nobody else may ever be blamed, and what all members sealed never conflicts."""
 
+    stays: ClassVar[bool] = False
+    """Whether it goes on as a follower when it is no member any more."""
+
     def __init__(self, node: Node, random: Random) -> None:
         self.node, self.random = node, random
         self.keyring = HashKeyring(node.member)

@@ -19,6 +19,7 @@ from server.consensus.messages import Commit, NewViewMessage, Prepare, ViewChang
 from server.consensus.packing import unpack
 from server.consensus.restored import Boundary, SignerMark
 from server.ledger.block import Header
+from server.record.rows import Row
 from server.storage.journal import encode_file, encode_record, scan
 
 BARRIERS = ("vote", "prepared", "view_change", "new_view", "signer", "block")
@@ -36,11 +37,12 @@ class Durable:
 
     votes: dict[tuple[int, int], str] = field(default_factory=dict)
     prepared: dict[tuple[int, int], str] = field(default_factory=dict)
-    changes: dict[int, bytes] = field(default_factory=dict)
-    new_views: dict[int, bytes] = field(default_factory=dict)
+    changes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """By epoch and view."""
+    new_views: dict[tuple[int, int], bytes] = field(default_factory=dict)
     headers: dict[str, Header] = field(default_factory=dict)
     """Of the blocks voted for."""
-    named: dict[int, tuple[int, str]] = field(default_factory=dict)
+    named: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     """Base height and block of each NEW-VIEW."""
 
     def note(self, entry: JournalEntry) -> None:
@@ -56,11 +58,12 @@ class Durable:
         else:
             message = decode_frame(entry.data)
             if isinstance(message, ViewChangeMessage):
-                self.changes[message.change.body.view] = message.change.raw
+                change = message.change.body
+                self.changes[change.epoch, change.view] = message.change.raw
             elif isinstance(message, NewViewMessage):
                 body = message.new_view.body
-                self.new_views[body.view] = message.new_view.raw
-                self.named[body.view] = (body.base_height, body.block_id)
+                self.new_views[body.epoch, body.view] = message.new_view.raw
+                self.named[body.epoch, body.view] = (body.base_height, body.block_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,12 @@ class Disk:
         self.had: dict[int, None] = {}
         """Boundaries of blocks that it may have lost since: what was signed of them is only repeated."""
         self.is_rotten = False
+        self.shown: bytes | None = None
+        """The snapshot that is being fetched to join, as a peer showed it."""
+        self.pieces: dict[str, bytes] = {}
+        """What has come of it."""
+        self.forged: dict[str, dict[str, Row]] | None = None
+        """The rows that the peer meant who made it up."""
         self._image: tuple[list[StoredBlock], bytes, Durable, SignerMark | None] | None = None
 
     def append(self, entries: tuple[JournalEntry, ...]) -> None:
@@ -176,6 +185,22 @@ class Disk:
         self.had.update({stored.boundary.size: None for stored in self.blocks})
         del self.blocks[len(self.blocks) - lost :]
         return lost
+
+    def lose(self, *, everything: bool) -> None:
+        """Lose the ledger, or the whole disk: then nobody knows any more what was voted."""
+        self.had.update({stored.boundary.size: None for stored in self.blocks})
+        self.blocks = []
+        if everything:
+            self._synced, self._unsynced, self._waiting, self._lsn = encode_file(0, ()), b"", (), 0
+            self.durable, self.signer = Durable(), None
+            self.evidence.clear()
+            self.held.clear()
+            self.forget_pieces()
+
+    def forget_pieces(self) -> None:
+        """What had come of a snapshot goes."""
+        self.shown, self.forged = None, None
+        self.pieces.clear()
 
     def rot(self, random: Random) -> str:
         """Flip a bit of the journal, or write a record over an earlier one; returns which, or nothing.

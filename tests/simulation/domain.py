@@ -7,43 +7,51 @@ way, and the oracles see whether it matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
+from drills.next_release import make_rulebook
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
-from server.consensus.evidence import Evidence
-from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_item
+from server.consensus.evidence import RETIRED_KEY, Evidence
+from server.domain import activation
+from server.domain.agenda import Seal, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.check import BatchInvalid, check_batch, signature_checks
 from server.domain.evidence import OrderEvidence, evidence_item
-from server.domain.execute import Executed, execute_block
+from server.domain.execute import execute_block
+from server.domain.joining import PastBlock
 from server.domain.member import Nonce
 from server.domain.motion import TALLY, Motion
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items, parse_signed
+from server.domain.retirement import OrderRetiredKey, retired_item
+from server.domain.rules import FIRST_VERSION, Rules, RulesUnknown
 from server.domain.state_root import After, Manifest, manifest_of
 from server.domain.tally import tally_body
 from server.ledger.block import Derived, Header
 from server.ledger.merkle import Frontier
-from server.record.canonical import Malformed, b64u_encode, encode
+from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 from server.record.kind import private_fields_of
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import open_private
 from server.record.signature import verify
+from tests.simulation.annals import Seen
 from tests.simulation.application import LedgerState, OpeningsMissing
 from tests.simulation.domain_ledger import SCHEDULE, DomainLedger, Tables
 from tests.simulation.estate import Neighbourhood
-from tests.simulation.keyring import HashKeyring
+from tests.simulation.keyring import is_line_of
 
 BATCH = 12
+RULEBOOK = make_rulebook(grant_max=50)
+"""What the later release knows; the older one knows the first version only. People grant up to 90 points."""
 
 
 @lru_cache(maxsize=1_024)
-def _parse(record: bytes, estate: str) -> RecordWork | None:
+def _parse(record: bytes, estate: str, version: int) -> RecordWork | None:
     """A record as nodes parse it; None for what is malformed. Every node asks for the same ones."""
     try:
-        return parse_signed(record.decode("ascii", "replace"), estate)
+        return parse_signed(record.decode("ascii", "replace"), estate, RULEBOOK.find(version))
     except Malformed:
         return None
 
@@ -53,7 +61,9 @@ class DomainApplication:
 
     def __init__(self, home: Neighbourhood, genesis_digest: str, address: str, held: Mapping[str, bytes]) -> None:
         self._home, self._address, self._held = home, address, held
-        self._keyring = HashKeyring("nobody")
+        self.newest, self.releases = RULEBOOK.newest, dict[str, int]()
+        """What this node's release knows, and what the other members' releases are known to know."""
+        self._member = address.rstrip("'")
         self.entries: dict[str, tuple[bytes, ...]] = {}
         """What each executed block adds to the log."""
         self._evidence: dict[str, Evidence] = {}
@@ -72,7 +82,12 @@ class DomainApplication:
     # -- records
 
     def _parse(self, record: bytes) -> RecordWork | None:
-        return self._admitted.get(record) or _parse(record, self._home.estate)
+        return self._admitted.get(record) or _parse(record, self._home.estate, self.rules)
+
+    @property
+    def rules(self) -> int:
+        """See Application. A node whose release does not know them has stopped, and only looks for what it stored."""
+        return min(self.ledger.agenda().rules, self.newest)
 
     def record_id(self, record: bytes) -> str | None:
         """The id of a well-formed record."""
@@ -96,7 +111,7 @@ class DomainApplication:
     def admits(self, record: bytes, attachments: Attachments, now_ms: int) -> bool:
         """Shape, known key, signature, openings that fit; never a rule (decisions 14)."""
         work = self._parse(record)
-        if work is None or not self._fits(work, dict(attachments), complete=True):
+        if work is None or not self._fits(work, dict(attachments), complete=True) or self._lacking(work):
             return False
         try:
             checks = signature_checks([work], self.ledger.load(work.keys))
@@ -137,12 +152,17 @@ class DomainApplication:
         """See Application."""
         self._evidence[evidence.id] = evidence
 
+    def note_release(self, member: str, rules: int) -> None:
+        """See Application."""
+        self.releases[member] = rules
+
     def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
         """Evidence, a seal, every due timer, records."""
         timers = [due_item(timer, self._body(timer)) for timer in self.ledger.due(time_ms)]
         items = timers + [record for record in pending if self.would_include(record, time_ms)][:BATCH]
-        named = {one.culprit: one for one in self._evidence.values() if one.culprit not in self.ledger.barred}
-        evidence = [encode(_item(one)) for _, one in sorted(named.items())]
+        found = {_name_of(item): item for item in map(_item, self._evidence.values())}
+        known = (*self.ledger.barred, *self.ledger.retired)
+        evidence = [encode(item) for name, item in sorted(found.items()) if name not in known]
         derived = [*evidence, *self._seal(seal, bool(items or evidence))]
         told = self._told(self.ledger.height + 1) if items or derived else None
         return [*derived, *([] if told is None else [encode(told)]), *items]
@@ -159,7 +179,7 @@ class DomainApplication:
         if (
             seal is None
             or not seal.sealed
-            or seal.size <= self.ledger.sealed_size
+            or seal.size < max(self.ledger.sealed_size + 1, self._seen.first_size)
             or seal.size not in self.ledger.roots
         ):
             return []
@@ -167,7 +187,7 @@ class DomainApplication:
         if not other_content and (awaited is None or awaited > seal.size):
             return []
         signed = dict(seal.lines)
-        signatures = [signed.get(member, "") for member in self._home.organisations]
+        signatures = [signed.get(member, "") for member in self._members]
         body = {"root": b64u_encode(seal.root), "signatures": signatures, "size": seal.size}
         return [encode(Derived(body, 0, str(seal.size), Seal.kind))]
 
@@ -191,25 +211,44 @@ class DomainApplication:
     def check(self, header: Header, items: Sequence[bytes]) -> bool:
         """What `Blocks.check` asks of a proposal, but for attachments, which the driver looks for."""
         try:
-            works, rows = self._plan(items)
+            rules = self._find(header)
+            works, rows = self._plan(items, rules)
             timers = self.ledger.due(header.time_ms)
-            check_batch(header, items, works, rows, timers, self._told(header.height))
+            check_batch(header, items, works, rows, timers, rules, self._told(header.height))
+            self._check_support(works)
             self._check_derived(works, timers)
             self._check_records([work for work in works if isinstance(work, RecordWork)], rows)
-        except (Malformed, BatchInvalid):
+        except (Malformed, BatchInvalid, RulesUnknown):
             return False
         return True
 
-    def _plan(self, items: Sequence[bytes]) -> tuple[list[Work], Rows]:
-        works = parse_items(items, self._home.estate, self.ledger.waits())
-        return works, self.ledger.load([*access_set(works), key(Sealed, SEALED)])
+    def _find(self, header: Header) -> Rules:
+        """The rules of a block, if this node's release knows them. Raises RulesUnknown."""
+        if header.rules > self.newest:
+            raise RulesUnknown(header.rules, self.newest)
+        return RULEBOOK.find(header.rules)
+
+    def _check_support(self, works: Sequence[Work]) -> None:
+        """What a node does not know to be supported it does not vote for now; later it may."""
+        lacking = {name for work in works if isinstance(work, RecordWork) for name in self._lacking(work)}
+        if lacking:
+            raise OpeningsMissing(sorted(lacking))
+
+    def _lacking(self, work: RecordWork) -> tuple[str, ...]:
+        members = [member for member in self._members if member not in self.ledger.barred]
+        known = {member: self.releases.get(member, FIRST_VERSION) for member in members}
+        return activation.lacking_support(work.signed.body, {**known, self._member: self.newest})
+
+    def _plan(self, items: Sequence[bytes], rules: Rules) -> tuple[list[Work], Rows]:
+        works = parse_items(items, self._home.estate, self.ledger.waits(), rules)
+        return works, self.ledger.load(access_set(works))
 
     def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
         derived = [work for work in works if isinstance(work, DerivedWork)]
         for work in derived:
             if isinstance(work.rule, Seal):
                 self._check_seal(work.rule)
-            elif isinstance(work.rule, OrderEvidence):
+            elif isinstance(work.rule, OrderEvidence | OrderRetiredKey):
                 self._check_evidence(work.item)
         for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
             if encode(work.item) != due_item(timer, self._body(timer)):
@@ -223,13 +262,23 @@ class DomainApplication:
             raise BatchInvalid("the entry is not of this evidence")
 
     def _check_seal(self, seal: Seal) -> None:
-        root, members = self.ledger.roots.get(seal.size), self._home.organisations
+        root, members = self.ledger.roots.get(seal.size), self._members
+        secrets, excused = self._seen.secrets, self.ledger.agenda().excused(seal.size)
         if root is None or b64u_encode(root) != seal.root or len(seal.signatures) != len(members):
             raise BatchInvalid("the seal is not of our log")
         for member, line in zip(members, seal.signatures, strict=True):
-            excused = not line and member in self.ledger.barred
-            if not excused and not self._keyring.verify_cosignature(member, seal.size, root, line):
+            if not (line == "" and member in excused) and not is_line_of(secrets[member], seal.size, root, line):
                 raise BatchInvalid("the seal is not signed by all members")
+
+    @property
+    def _seen(self) -> Seen:
+        seen = self.ledger.epoch
+        assert seen is not None, "this estate's genesis names operators"
+        return seen
+
+    @property
+    def _members(self) -> tuple[str, ...]:
+        return self._seen.members
 
     def _check_records(self, records: Sequence[RecordWork], rows: Rows) -> None:
         unknown = [work for work in records if work.envelope.jws.encode() not in self._admitted]
@@ -241,8 +290,9 @@ class DomainApplication:
     def execute(self, block: Block) -> tuple[DomainLedger, list[str]]:
         """The ledger after the block, and the ids of its records."""
         before, header = self.ledger, block.header
-        works, rows = self._plan(block.items)
-        executed = execute_block(header, works, rows, before.frontier, self._home.trust)
+        rules = self._find(header)
+        works, loaded = self._plan(block.items, rules)
+        executed = execute_block(header, works, loaded, before.frontier, self._home.trust, rules)
         self.entries[block.block_id] = executed.entries
         outcomes = zip(works, executed.outcomes, strict=True)
         done = {work.signed.id: outcome for work, outcome in outcomes if isinstance(work, RecordWork)}
@@ -255,17 +305,55 @@ class DomainApplication:
             {**before.done, **done},
             before.state,
             header.height,
+            before.first_size,
+            before.states,
         )
+        if ledger.epoch != before.epoch:
+            ledger.first_size = executed.size
         if header.height % SCHEDULE.every == 0:
-            ledger.state = self._hash_state(ledger, block, executed)
+            after = After(
+                header.height, block.block_id, executed.size, executed.root, executed.state_digest, header.time_ms,
+                header.rules,
+            )  # fmt: skip
+            _hash_state(ledger, after)
         self._forget(ledger, block)
         return ledger, list(done)
 
-    def _hash_state(self, ledger: DomainLedger, block: Block, executed: Executed) -> Manifest:
-        """From this node's own rows, those among them that others may have forgotten."""
-        header, size, digest = block.header, executed.size, executed.state_digest
-        after = After(header.height, block.block_id, size, executed.root, digest, header.time_ms, header.rules)
-        return manifest_of(after, ((table, row) for table, rows in ledger.tables.items() for row in rows.values()))
+    # -- joining by a snapshot
+
+    @property
+    def cluster_id(self) -> bytes:
+        """Of the neighbourhood's ledger."""
+        return self._home.trust.cluster_id
+
+    @property
+    def estate(self) -> str:
+        """As records name it."""
+        return self._home.estate
+
+    def take_snapshot(self, manifest: Manifest, rows: Sequence[Row], past: Sequence[PastBlock]) -> None:
+        """The rows of a state and the log up to there take the place of what was executed; the state is hashed anew."""
+        tables: Tables = {}
+        for row in rows:
+            tables.setdefault(row.table, {})[row.id] = row
+        before, last = self.ledger, past[-1]
+        done = {
+            work.signed.id: str(decode(content)["outcome"])
+            for block in past
+            for content, work in zip(block.contents, block.works, strict=True)
+            if work is not None
+        }
+        self.entries.update({block.block_id: block.contents for block in past})
+        roots = {**before.roots, **{block.size: block.root for block in past}}
+        self.ledger = DomainLedger(
+            tables, last.state_digest, Frontier(last.size, last.peaks), last.header.time_ms, roots,
+            {**before.done, **done}, None, last.header.height, before.first_size,
+        )  # fmt: skip
+        epoch = self.ledger.epoch
+        if epoch is not None:
+            sizes = {block.header.height: block.size for block in past}
+            self.ledger.first_size = sizes.get(epoch.first_height - 1, before.first_size)
+        _hash_state(self.ledger, _after(manifest))
 
     def _forget(self, ledger: DomainLedger, block: Block) -> None:
         """Nonces past their time are deleted by each node when it likes."""
@@ -273,8 +361,34 @@ class DomainApplication:
             ledger.tables = ledger.remembered()
 
 
+def _after(manifest: Manifest) -> After:
+    return After(
+        manifest.height, manifest.block_id, manifest.size, b64u_decode(manifest.root, 32), manifest.state_digest,
+        manifest.time_ms, manifest.rules,
+    )  # fmt: skip
+
+
+def _hash_state(ledger: DomainLedger, after: After) -> None:
+    """From this node's own rows, those among them that others may have forgotten."""
+    ledger.state = manifest_of(after, _all_rows(ledger.tables), RULEBOOK.find(after.rules))
+    ledger.states = {**dict(list(ledger.states.items())[-1:]), ledger.state: ledger.tables}
+
+
+def _all_rows(tables: Tables) -> Iterator[tuple[str, Row]]:
+    return ((table, row) for table, rows in tables.items() for row in rows.values())
+
+
 def _item(evidence: Evidence) -> Derived:
+    if evidence.offence == RETIRED_KEY:
+        epoch = decode(evidence.second.raw)["system"]["body"]["epoch"]
+        return retired_item(evidence.id, evidence.culprit, epoch, evidence.digests)
     return evidence_item(evidence.id, evidence.culprit, evidence.offence, evidence.digests)
+
+
+def _name_of(item: Derived) -> str:
+    """What the log names by this entry: a member, or a retired key."""
+    culprit = str(item.body["culprit"])
+    return f"{culprit}/{item.body['epoch']}" if item.kind == OrderRetiredKey.kind else culprit
 
 
 def _changed(tables: Tables, changed: Mapping[Key, Row]) -> Tables:

@@ -6,12 +6,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from server.consensus.events import Agenda
+from server.domain.activation import PLAN_KEY, version_at
 from server.domain.agenda import SEALED, Sealed, SealWait, Timer, due_order
 from server.domain.evidence import Barred
 from server.domain.member import Nonce
+from server.domain.membership import IN_FORCE, EpochInForce
+from server.domain.retirement import RetiredKey
 from server.domain.state_root import Manifest, Schedule
 from server.ledger.merkle import Frontier
 from server.record.rows import Key, Row, Rows, key
+from tests.simulation.annals import Seen
+from tests.simulation.estate import secret_of
 
 Tables = dict[str, dict[str, Row]]
 SCHEDULE = Schedule(every=2, lag=1)
@@ -31,6 +36,26 @@ class DomainLedger:
     state: Manifest | None = None
     """The newest state whose root the log tells, or will tell."""
     height: int = 0
+    first_size: int = 0
+    """Of the tree when the epoch in force began."""
+
+    states: dict[Manifest, Tables] = field(default_factory=dict)
+    """The newest two states with their rows, for nodes that join."""
+
+    @property
+    def epoch(self) -> Seen | None:
+        """The epoch in force, with the secrets that stand for its members' keys."""
+        row = self.get(key(EpochInForce, IN_FORCE))
+        if not isinstance(row, EpochInForce):
+            return None
+        secrets = {member.id: secret_of(member) for member in row.epoch.members}
+        return Seen(row.number, secrets, row.first_height, self.first_size)
+
+    @property
+    def leaving(self) -> tuple[str, int]:
+        """Whom a change that waits puts out, and where that change stands."""
+        row = self.get(key(EpochInForce, IN_FORCE))
+        return (row.leaving, row.pending_index) if isinstance(row, EpochInForce) else ("", 0)
 
     def get(self, name: Key) -> Row | None:
         """A row."""
@@ -55,6 +80,16 @@ class DomainLedger:
         """Members that ordered evidence names."""
         return tuple(sorted(row.id for row in self.all(Barred)))
 
+    @property
+    def retired(self) -> tuple[str, ...]:
+        """Retired keys that ordered evidence names."""
+        return tuple(sorted(row.id for row in self.all(RetiredKey)))
+
+    @property
+    def rules(self) -> int:
+        """The version of the rules in force for the next block."""
+        return version_at(self.get(PLAN_KEY), self.height + 1)
+
     def timers(self) -> Iterator[Timer]:
         """Timers that have not rung."""
         return (row for row in self.all(Timer) if isinstance(row, Timer) and not row.done)
@@ -72,7 +107,8 @@ class DomainLedger:
         """What the state waits for."""
         waits = self.waits()
         due_ms = min((timer.due_ms for timer in self.timers()), default=None)
-        return Agenda(due_ms, waits[0].index + 1 if waits else None, self.sealed_size, self.barred)
+        awaiting = waits[0].index + 1 if waits else None
+        return Agenda(due_ms, awaiting, self.sealed_size, self.barred, self.rules, *self.leaving, self.retired)
 
     def remembered(self) -> Tables:
         """The rows that every node has at this height: nonces are forgotten by each node when it likes (D8)."""

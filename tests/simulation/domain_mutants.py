@@ -5,24 +5,48 @@ As with the protocol (mutants.py), what the simulation of the rules is worth is 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_options
 from itertools import count
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from server.domain import ballot, check, execute, member, offer, plan, points, state_root, tally, ticket_step
+from server.consensus import commit
+from server.consensus.events import Stored
+from server.consensus.state import State
+from server.domain import (
+    activation,
+    ballot,
+    check,
+    execute,
+    joining,
+    member,
+    membership,
+    offer,
+    plan,
+    points,
+    state_root,
+    tally,
+    ticket_step,
+)
+from server.domain.activation import PLAN_KEY
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.ballot import Ballot, CastBallot
+from server.domain.membership import IN_FORCE, BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
 from server.domain.motion import Turnout
 from server.domain.plan import DerivedWork
-from server.record.kind import Context, Trust
+from server.domain.rules import Rules
+from server.ledger import membership as ledger_membership
+from server.ledger.block import Header
+from server.record.kind import Context, Place, Trust
 from server.record.rows import Key, Rows, key
 from tests.simulation import domain
 from tests.simulation.domain_ledger import DomainLedger
-from tests.simulation.options import Options, days
+from tests.simulation.options import Options, days, joins
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -36,10 +60,18 @@ class DomainMutant:
     seeds: range = range(1, 31)
     liars: bool = False
     """Four nodes, one of which lies in what it proposes: for what checking a proposal must notice."""
+    upgrades: bool = False
+    """Nodes get a later release in turn, whose rules are activated."""
+    changes: int = 0
+    """How often operators change the members."""
+    joins: bool = False
+    """A node loses its disk and joins by a snapshot, of which not all that it is given is true."""
 
     def options(self, seed: int) -> Options:
         """What a seed runs."""
-        return days(4 if self.liars else 3, seed, twins=self.liars)
+        many = days(4 if self.liars else 3, seed, twins=self.liars, upgrades=self.upgrades)
+        many = joins(many) if self.joins else many
+        return replace_options(many, changes=self.changes)
 
 
 def _move_twice(patch: pytest.MonkeyPatch) -> None:
@@ -181,11 +213,11 @@ def _ring_again(patch: pytest.MonkeyPatch) -> None:
 def _be_final_early(patch: pytest.MonkeyPatch) -> None:
     parse = plan.parse_derived
 
-    def eager(item: bytes, waits: Sequence[SealWait]) -> DerivedWork:
-        work = parse(item, waits)
+    def eager(item: bytes, waits: Sequence[SealWait], rules: Rules) -> DerivedWork:
+        work = parse(item, waits, rules)
         if not isinstance(work.rule, Seal):
             return work
-        keys = work.rule.access(work.item.key) + plan._wait_keys(waits)
+        keys = work.rule.access(work.item.key) + plan._wait_keys(waits, rules)
         return DerivedWork(work.item, work.rule, keys, tuple(waits))
 
     patch.setattr(plan, "parse_derived", eager)
@@ -247,6 +279,79 @@ def _take_rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(state_root, "sorted", lambda rows, key: list(rows), raising=False)
 
 
+def _believe(check: str) -> Patch:
+    return lambda patch: patch.setattr(joining, check, lambda *known: None)
+
+
+def _take_what_nobody_signed(patch: pytest.MonkeyPatch) -> None:
+    strict = joining.check_snapshot
+    patch.setattr(joining, "check_snapshot", lambda shown, quorum, *known: strict(shown, 0, *known))
+
+
+def _ask_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(activation, "lacking_support", lambda body, known: ())
+
+
+def _go_on_with_the_newest_known(patch: pytest.MonkeyPatch) -> None:
+    """What a release does not know it takes for the newest that it knows."""
+
+    def guess(self: domain.DomainApplication, header: Header) -> Rules:
+        return dataclasses.replace(domain.RULEBOOK.find(min(header.rules, self.newest)), version=header.rules)
+
+    patch.setattr(domain.DomainApplication, "_find", guess)
+    patch.setattr(State, "stop_if_outdated", lambda self, version, what: False)
+
+
+def _take_the_own_release_s_version(patch: pytest.MonkeyPatch) -> None:
+    def own(self: domain.DomainApplication, header: Header) -> Rules:
+        return dataclasses.replace(domain.RULEBOOK.find(self.newest), version=header.rules)
+
+    patch.setattr(domain.DomainApplication, "_find", own)
+
+
+def _begin_a_block_late(patch: pytest.MonkeyPatch) -> None:
+    """The version of a block is the one in force for the block before it."""
+    patch.setattr(DomainLedger, "rules", property(lambda self: activation.version_at(self.get(PLAN_KEY), self.height)))
+
+
+def _begin_at_commit(patch: pytest.MonkeyPatch) -> None:
+    access = ChangeMembers.access
+
+    def wider(self: ChangeMembers, signed: Any) -> tuple[Key, ...]:
+        return (*access(self, signed), key(EpochBegun, str(self.change.epoch + 1)))
+
+    def at_once(rows: Rows, place: Place, kind: str, name: str) -> None:
+        BeginEpoch().execute(name, rows, place)
+
+    patch.setattr(ChangeMembers, "access", wider)
+    patch.setattr(membership, "wait_for_seal", at_once)
+
+
+def _change_twice(patch: pytest.MonkeyPatch) -> None:
+    change = ChangeMembers.execute
+
+    def hasty(self: ChangeMembers, rows: Rows, context: Context) -> Any:
+        standing = rows.get(EpochInForce, IN_FORCE)
+        if standing is not None and standing.pending:
+            rows.put(replace(standing, pending=""))
+        return change(self, rows, context)
+
+    patch.setattr(ChangeMembers, "execute", hasty)
+
+
+def _change_unsigned(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ledger_membership, "_refuse_signatures", lambda *known: None)
+
+
+def _go_on_in_the_old_epoch(patch: pytest.MonkeyPatch) -> None:
+    stored = commit.on_stored
+
+    def deaf(state: State, event: Stored) -> None:
+        stored(state, replace_options(event, ends_epoch=False))
+
+    patch.setattr(commit, "on_stored", deaf)
+
+
 DOMAIN_MUTANTS = (
     DomainMutant("points arrive twice", _move_twice),
     DomainMutant("a record may be ordered again", _order_again),
@@ -274,11 +379,23 @@ DOMAIN_MUTANTS = (
     DomainMutant("attestations are not verified", _believe_attestations, range(16, 56)),
     DomainMutant("signatures are not verified", _believe_signatures),
     DomainMutant("signatures of a proposal are not verified", _believe_signatures, liars=True),
-    DomainMutant("nobody asks which timers are due", _skip("_check_timers"), range(19, 59), liars=True),
+    DomainMutant("nobody asks which timers are due", _skip("_check_timers"), range(81, 121), liars=True),
     DomainMutant("nobody asks whether a record was ordered before", _skip("_check_once"), range(10, 50), liars=True),
     DomainMutant("a state root is believed", _skip("check_state_root"), liars=True),
     DomainMutant("a state root counts rows that some have forgotten", _count_forgotten_rows),
     DomainMutant("rows stand in a state root as a node happens to hold them", _take_rows_as_they_come),
     DomainMutant("a tally is believed", _count_as_told, range(61, 101), liars=True),
-    DomainMutant("a seal is believed", _believe_seals, range(91, 131), liars=True),
+    DomainMutant("rules begin without every member's support", _ask_nobody, upgrades=True),
+    DomainMutant("unknown rules are taken for the newest known", _go_on_with_the_newest_known, upgrades=True),
+    DomainMutant("the version is the own release's, not the header's", _take_the_own_release_s_version, upgrades=True),
+    DomainMutant("a version begins one block late", _begin_a_block_late, upgrades=True),
+    DomainMutant("another membership begins as soon as it is ordered", _begin_at_commit, changes=6),
+    DomainMutant("a change is taken while another one waits", _change_twice, changes=6),
+    DomainMutant("a change is taken without everybody's signature", _change_unsigned, changes=6),
+    DomainMutant("the members of an epoch go on after its end", _go_on_in_the_old_epoch, changes=6),
+    DomainMutant("a seal is believed", _believe_seals, range(51, 131), liars=True),
+    DomainMutant("a manifest is not compared with the log", _believe("_compare"), joins=True),
+    DomainMutant("a chunk's hash is not compared", _believe("check_chunk"), joins=True),
+    DomainMutant("the proof of a page of the log is not verified", _believe("verify_consistency"), joins=True),
+    DomainMutant("a state is taken that no quorum holds", _take_what_nobody_signed, joins=True),
 )

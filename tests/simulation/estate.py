@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from server.domain import RULEBOOK
 from server.domain.execute import execute_record
 from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.member import attestation_bytes
 from server.domain.plan import parse_signed
 from server.ledger.block import ACCEPTED
-from server.ledger.genesis import Estate, Genesis, Officer, Organisation, Policy, estate_of
+from server.ledger.genesis import OPERATOR, ROLES, Estate, Genesis, Officer, Organisation, Policy, estate_of
 from server.ledger.merkle import root_of
 from server.limits import DAY_MS, HOUR_MS
 from server.record.canonical import b64u_encode, digest, encode
@@ -93,7 +94,7 @@ def neighbourhood(organisations: tuple[str, ...], cluster_id: bytes, begin_ms: i
     estate = estate_of(genesis, cluster_id)
     for number, (author, kind, body) in enumerate(_beginnings(organisations, trust, created_ms)):
         jws = signed(device(author), author, estate, kind, body, created_ms, number)
-        work = parse_signed(jws, estate)
+        work = parse_signed(jws, estate, RULEBOOK.find(1))
         touched = Rows({name: rows.get(name) for name in work.keys})
         outcome = execute_record(work, touched, place, trust)
         assert outcome == ACCEPTED, (kind, outcome)
@@ -156,7 +157,7 @@ def _genesis(organisations: tuple[str, ...], created_ms: int) -> Genesis:
     return Genesis(
         created_ms=created_ms,
         estate=Estate(id="xiangshanyuan", name="香山苑"),
-        members=tuple(map(_organisation, organisations)),
+        members=tuple(map(organisation_of, organisations)),
         mode="available",
         origin="linli.example/xiangshanyuan",
         policy=policy,
@@ -164,14 +165,21 @@ def _genesis(organisations: tuple[str, ...], created_ms: int) -> Genesis:
     )
 
 
-def _organisation(name: str) -> Organisation:
-    keys = {f"{role}_key": organisation_key(name, role).public for role in ("attest", "consensus", "cosign", "log")}
+def secret_of(member: Organisation) -> str:
+    """What stands for a member's keys in cheap signatures: its id, and another word once its keys are other ones."""
+    founding = b64u_encode(organisation_key(member.id, "consensus").public)
+    return member.id if member.consensus_key == founding else f"{member.id} {member.consensus_key}"
+
+
+def organisation_of(name: str, *, with_officer: bool = True) -> Organisation:
+    """A member of this name, with the keys that it had first."""
+    keys = {f"{role}_key": organisation_key(name, role).public for role in (*ROLES, OPERATOR)}
     officer = Officer(device_key=device(f"officer-{name}").public, member=f"officer-{name}")
     return Organisation(
         **{role: b64u_encode(public) for role, public in keys.items()},
         id=name,
         name=name,
-        officers=(officer,),
+        officers=(officer,) if with_officer else (),
         transport_certificate="",
     )
 

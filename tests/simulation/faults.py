@@ -25,6 +25,8 @@ LEAPS_MS = (70_000, 11 * 60_000, 2 * HOUR_MS)
 """How far all clocks leap while there are faults: a motion's shortest time, what may be undone, an evening."""
 LEAPT_MS_MAX = 20 * HOUR_MS
 """Less than the longest life of a record: what clients brought is still wanted when the faults end."""
+LOSES = 0.1
+"""How often, after a block, the node crashes whose disk may be lost then."""
 CLOG_MS = (200, 5_000)
 STALL_MS = (300, 3_000)
 JUMPS_MS = (-60_000, -2_000, 2_000, 8_000, 60_000)
@@ -41,6 +43,8 @@ class Faults:
         """For the faults that came later: the older ones strike in each seed where they always did."""
         self._muted_until = 0
         self._favoured = ""
+        self._forgot: dict[str, int] = {}
+        """By address, the height up to which a node that lost its whole disk may have voted."""
         self.ahead_ms = 0
         """How far any clock has ever been ahead: a replica whose clock is put back waits until it is there again."""
 
@@ -72,6 +76,8 @@ class Faults:
 
     def after_store(self, node: Node) -> None:
         """The node that alone knew of a committed block falls silent."""
+        if self._options.lose and node is self._careless and not self._world.healed and self._more.random() < LOSES:
+            self.crash(node)
         if self._favoured == node.address:
             self._favoured = ""
             if not self._world.healed:
@@ -117,9 +123,33 @@ class Faults:
             lost = node.disk.lose_blocks(self._more)
             world.watch.put_back(node)
             world.note(node, f"has its ledger put back from a copy that lacks {lost} blocks")
+        elif options.lose and node is self._careless and self._more.random() < options.lose:
+            self._lose(node)
         elif options.rot and world.may_lose(node) and self._more.random() < options.rot:
             what = node.disk.rot(self._more)
             world.note(node, f"finds {what} in its journal" if what else "finds its journal whole")
+
+    def _lose(self, node: Node) -> None:
+        """The ledger is gone; or the whole disk, if no view that the node spoke of is above where the others are.
+
+        Where members change only the ledger goes: with other keys a node may begin at once, with its own it must not.
+        """
+        world, durable = self._world, node.disk.durable
+        others = [each for each in world.nodes if each is not node]
+        views = [each.replica.state.view for each in others if each.replica is not None]
+        spoken = max([*(view for _, view in durable.changes), *(view for view, _ in durable.votes)], default=0)
+        everything = bool(views) and spoken <= max(views) and self._more.random() < 0.5 and not self._options.changes
+        if everything:
+            voted = max((height for _, height in durable.votes), default=0)
+            self._forgot[node.address] = max(voted, len(node.disk.blocks), self._forgot.get(node.address, 0))
+        node.disk.lose(everything=everything)
+        world.watch.put_back(node)
+        world.note(node, "has lost its whole disk" if everything else "has lost its ledger")
+
+    def may_begin(self, node: Node) -> bool:
+        """What the operator must look at before a node begins that forgot its votes: have all others gone on since?"""
+        others = [each for each in self._world.nodes if each is not node]
+        return all(len(each.disk.blocks) >= self._forgot.get(node.address, 0) for each in others)
 
     def sync_fails(self, node: Node) -> DiskFault | None:
         """Whether the sync that a node waits for fails now: the disk is full, or says that it could not."""

@@ -16,7 +16,7 @@ def differing_outputs(program: str) -> set[str]:
         subprocess.run(
             [sys.executable, "-c", program],
             cwd=ROOT,
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
             capture_output=True,
             text=True,
             check=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tests.simulation.deceit import Liar
 from tests.simulation.false_frames import Accuser, Babbler, Impersonator, Mislabels, Replayer, SignsOften, Stranger
+from tests.simulation.false_keys import KeepsOldKeys
 from tests.simulation.false_service import FalseStatus, FalseSync, NeverCosigns, SplitsCheckpoints
 from tests.simulation.false_views import DoubleNewView, FalseNewView, HidesPrepared, StaleViewChange, ViewSpammer
 from tests.simulation.false_votes import (
@@ -25,6 +26,7 @@ from tests.simulation.false_votes import (
 
 TWIN = "twin"
 RESTORED = "restored"
+KEEPS_OLD_KEYS = "keeps-old-keys"
 LIARS: dict[str, type[Liar]] = {
     "accuses-the-honest": Accuser,
     "babbles": Babbler,
@@ -53,6 +55,8 @@ LIARS: dict[str, type[Liar]] = {
     "votes-twice": DoubleVoter,
     "wrong-time": WrongTime,
 }
+WITH_CHANGES: dict[str, type[Liar]] = {KEEPS_OLD_KEYS: KeepsOldKeys}
+"""Those that have something to lie about only where members change."""
 NAMES = (*LIARS, RESTORED, TWIN)
 FORKS_THREE = frozenset({RESTORED, TWIN, *(name for name, liar in LIARS.items() if liar.forks_three)})
 """Those of whom it takes one to fork what three nodes call committed; the others may not do even that."""

@@ -6,12 +6,12 @@ A lot says everything about its run, so that a failing one can be kept and run a
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.simulation.liars import NAMES
+from tests.simulation.liars import NAMES, TWIN
 from tests.simulation.options import Options, days, swarm
 from tests.simulation.rules import DomainScene
 from tests.simulation.small import SmallScene
@@ -32,13 +32,18 @@ class Lot:
     liar: str = ""
     strict: bool = False
     rules: bool = False
+    upgrades: bool = False
+    changes: int = 0
+    """How often operators change the members; with the rules only."""
     skip: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def options(self) -> Options:
         """Every choice that the seed makes."""
         if self.rules:
-            return days(self.nodes, self.seed, self.liar == "twin", self.skip)
+            twins, liar = self.liar == TWIN, "" if self.liar == TWIN else self.liar
+            many = days(self.nodes, self.seed, twins, self.skip, upgrades=self.upgrades, liar=liar)
+            return replace(many, changes=self.changes)
         return swarm(self.nodes, self.seed, False, self.skip, self.liar, self.strict)
 
     @property
@@ -46,7 +51,9 @@ class Lot:
         """How to see it again, as a story."""
         words = ["python3 scripts/simulate.py", f"--nodes {self.nodes}", f"--seeds {self.seed}..{self.seed}"]
         words += [f"--liar {self.liar}"] if self.liar else []
-        words += [name for name, is_set in (("--strict", self.strict), ("--rules", self.rules)) if is_set]
+        set_words = (("--strict", self.strict), ("--rules", self.rules), ("--upgrades", self.upgrades))
+        words += [name for name, is_set in set_words if is_set]
+        words += [f"--changes {self.changes}"] if self.changes else []
         words += [f"--skip {name}" for name in sorted(self.skip)]
         return " ".join([*words, "--trace"])
 

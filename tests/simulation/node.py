@@ -14,7 +14,7 @@ from msgspec import structs
 
 from server.consensus import effects, events
 from server.consensus.block import Attachments, Block, make_block
-from server.consensus.config import Config, Timeouts
+from server.consensus.config import FIRST_RULES, Config, Timeouts
 from server.consensus.effects import JournalEntry
 from server.consensus.events import Verdict
 from server.consensus.frames import decode_frame
@@ -23,8 +23,11 @@ from server.consensus.restored import Boundary, Restored, Tip, restored_genesis
 from server.consensus.state import State
 from server.record.canonical import Malformed
 from server.storage.journal import JournalCorrupt
+from tests.simulation.annals import Seen
 from tests.simulation.application import Application, LedgerState, OpeningsMissing
 from tests.simulation.disk import Disk, DiskFault
+from tests.simulation.endings import endings_of, prove
+from tests.simulation.joining import Joining
 from tests.simulation.keyring import HashKeyring
 from tests.simulation.transcript import describe
 
@@ -52,15 +55,9 @@ class Node:
         self._skew_ms = world.random.randint(-skew, skew)
         self._drift_ppm = world.random.randint(-drift, drift)
         self.disk = Disk(world.options.skip)
-        options = world.options
-        self.config = Config(
-            world.members,
-            member,
-            CLUSTER_ID,
-            mode=options.mode,
-            timeouts=TIMEOUTS,
-            truncate_every=options.truncate_every,
-        )
+        self.rules = FIRST_RULES
+        """The highest version of the rules that this node's release knows."""
+        self.config = self._configured(world.annals.epochs[0])
         self.application: Application = world.scene.application(address, self.disk.held)
         self.replica: Replica | None = None
         self.liar = world.liar_at(self)
@@ -69,7 +66,13 @@ class Node:
         self.jump_ms = 0
         self.is_lost = False
         """Its journal is damaged: with its present keys it must never vote again."""
+        self.is_removed = False
+        """An epoch has begun without its member: it ends for good."""
         self.stopped = ""
+        self.joining: Joining | None = None
+        """While it joins by a snapshot its replica has not begun."""
+        self.signed: effects.PublishCheckpoint | None = None
+        """The newest checkpoint that a quorum signed, as it is shown."""
         self.pool: dict[str, tuple[bytes, Attachments]] = {}
         self.seal: effects.PublishCheckpoint | None = None
         self._results: dict[str, tuple[LedgerState, list[str]]] = {}
@@ -81,6 +84,29 @@ class Node:
         """Height of the last stored block."""
         return self.replica.state.tip.height if self.replica else len(self.disk.blocks)
 
+    @property
+    def keyring(self) -> HashKeyring:
+        """Its member's keys in the epoch that it is in."""
+        return HashKeyring(self.member, annals=self.world.annals, epoch=self.config.epoch)
+
+    def _configured(self, seen: Seen) -> Config:
+        options, base = self.world.options, self.disk.blocks[seen.first_height - 2 :] if seen.first_height > 1 else []
+        return Config(
+            seen.members,
+            self.member,
+            CLUSTER_ID,
+            epoch=seen.number,
+            rules=self.rules,
+            first_height=seen.first_height,
+            base_block=base[0].block.block_id if base else "",
+            first_size=seen.first_size,
+            endings=endings_of(self, seen) if seen.number else (),
+            observes=self.member not in seen.secrets,
+            mode=options.mode,
+            timeouts=TIMEOUTS,
+            truncate_every=options.truncate_every,
+        )
+
     def clock(self) -> int:
         """This node's own clock."""
         return self.world.time_ms + self.jump_ms + self._skew_ms + self.world.now * self._drift_ppm // 1_000_000
@@ -88,27 +114,57 @@ class Node:
     # -- life
 
     def boot(self) -> None:
-        """Start from what the disk kept, unless the journal is damaged."""
-        if not self._can_read_journal():
+        """Start from what the disk kept, unless the journal is damaged; who is far behind joins by a snapshot first."""
+        if self.is_removed or self.replica is not None or self.joining is not None or not self._can_read_journal():
             return
+        if not self.world.faults.may_begin(self):
+            return self.world.at(TICK_MS, self.boot)
         self.incarnation += 1
         self._queue.clear()
         self._results.clear()
         self.pool.clear()
-        self._blocked, self.seal = False, None
+        self._blocked, self.seal, self.signed = False, None, None
         self.application = self.world.scene.application(self.address, self.disk.held)
         for stored in self.disk.blocks:
             ledger, _ = self.application.execute(stored.block)
             self.application.keep(ledger)
+        self.application.newest = self.rules
         for evidence in self.disk.evidence.values():
             self.application.accuse(evidence)
+        if self.world.options.lose:
+            self.joining = Joining(self)
+            return self.joining.begin()
+        return self._start()
+
+    def end_joining(self, *, joined: bool) -> None:
+        """What could be had by a snapshot is here: begin."""
+        self.joining = None
+        if joined:
+            self.world.watch.joined(self)
+        self._start()
+
+    def _start(self) -> None:
         self.world.watch.started(self)
-        self.replica = Replica(self.config, HashKeyring(self.member), self.restored(self.disk.journal()))
+        if not self._enter_epoch():
+            return
+        self.replica = Replica(self.config, self.keyring, self.restored(self.disk.journal()))
         if not self.world.is_honest(self):
             self.replica.state.__class__ = Shameless
         self.step(events.Start())
         self.step(self.application.ledger.agenda())
         self._later(self.world.random.randint(1, TICK_MS), self._tick)
+
+    def _enter_epoch(self) -> bool:
+        """Be what the stored blocks say that it is. False: it is no member any more."""
+        seen = self.application.ledger.epoch or self.world.annals.epochs[0]
+        self.world.watch.began(self, seen)
+        is_out = self.member not in seen.secrets and self.world.annals.was_member(self.member, seen.number)
+        self.is_removed = is_out and not (self.liar is not None and self.liar.stays)
+        if self.is_removed:
+            self.world.note(self, "ends for good: it is no member any more")
+            return False
+        self.config = self._configured(seen)
+        return True
 
     def _can_read_journal(self) -> bool:
         try:
@@ -286,6 +342,8 @@ class Node:
         record_id = self.application.record_id(record)
         if self.replica is None or self.stopped or record_id is None or self.world.now < self.paused_until:
             return False
+        if self.config.observes:
+            return False
         if self.application.admits(record, attachments, self.clock()):
             self._keep(record_id, record, attachments)
             self.step(events.Submitted(record_id, record, attachments, self.application.expires_ms(record)))
@@ -307,7 +365,8 @@ class Node:
             ids = [self.application.record_id(item) for item in items]
             held = {name: data for key in ids if key in self.pool for name, data in self.pool[key][1]}
             attachments = tuple(sorted(held.items()))
-            self.step(events.Built(effect.height, effect.time_ms, 1, tuple(items), attachments))
+            rules = self.application.ledger.agenda().rules
+            self.step(events.Built(effect.height, effect.time_ms, rules, tuple(items), attachments))
 
         self._later(self._work_ms(), build)
 
@@ -372,9 +431,14 @@ class Node:
             self._results.clear()
             self.world.watch.admitted(self, block)
             self.world.watch.stored(self, block, boundary, ledger, ids)
+            if self.world.upgrades is not None:
+                self.world.upgrades.stored(self, ledger)
             for record_id in ids:
                 self.pool.pop(record_id, None)
-            self.step(events.Stored(block.height, tuple(ids)))
+            ends_epoch = ledger.epoch is not None and ledger.epoch.number > self.config.epoch
+            if ledger.epoch is not None and ends_epoch:
+                self.world.watch.began(self, ledger.epoch)
+            self.step(events.Stored(block.height, tuple(ids), ends_epoch))
             self.step(ledger.agenda())
             self.world.faults.after_store(self)
 
@@ -402,20 +466,39 @@ class Node:
 
     def _publish(self, effect: effects.PublishCheckpoint) -> None:
         self.world.watch.published(self, effect)
+        if self.signed is None or effect.size >= self.signed.size:
+            self.signed = effect
         if self.world.phones is not None:
             self.world.phones.shown(self, effect)
         if effect.sealed and (self.seal is None or effect.size > self.seal.size):
             self.seal = effect
 
     def _stop(self, effect: effects.Stop) -> None:
+        if effect.reason == "epoch":
+            return self._later(self.world.random.randint(1, 300), self._reopen)
         self.stopped = f"{effect.reason}: {effect.detail}"
         self.world.watch.stopped(self, effect)
+        return None
+
+    def _reopen(self) -> None:
+        """An epoch has ended: begin anew from what is durable, as the program does."""
+        self.crash()
+        self.boot()
 
     def _keep_evidence(self, effect: effects.KeepEvidence) -> None:
         """Kept for ever, and known to who builds blocks."""
         self.disk.evidence[effect.evidence.id] = effect.evidence
         self.application.accuse(effect.evidence)
         self.world.watch.accused(self, effect.evidence)
+
+    def _prove_retired(self, effect: effects.ProveRetired) -> None:
+        def proved() -> None:
+            self.step(events.Accused(prove(self, effect.ending, effect.line).packed))
+
+        self._later(self._work_ms(), proved)
+
+    def _note_release(self, effect: effects.NoteRelease) -> None:
+        self.application.note_release(effect.member, effect.rules)
 
     def _ignore(self, _effect: effects.Effect) -> None:
         """Transcripts and refusals concern clients and auditors, not this run."""
@@ -447,5 +530,7 @@ _PERFORM: dict[type, Callable[..., None]] = {
     effects.Stop: Node._stop,
     effects.KeepTranscript: Node._ignore,
     effects.KeepEvidence: Node._keep_evidence,
+    effects.ProveRetired: Node._prove_retired,
+    effects.NoteRelease: Node._note_release,
     effects.Refused: Node._ignore,
 }

@@ -62,6 +62,14 @@ class Options:
     """Probability that a block which a peer asks for comes from the disk with a bit flipped."""
     restore: float = 0.0
     """Probability that a crashed node's ledger is put back from a copy some blocks old; journal and signer are not."""
+    lose: float = 0.0
+    """Probability that a crashed node has lost its ledger, or its whole disk, and joins by a snapshot."""
+    deceive: float = 0.0
+    """Probability that an answer to a joining node is wrong, or does not come."""
+    upgrades: bool = False
+    """Nodes begin with an older release and get a later one in turn, whose rules are then activated."""
+    changes: int = 0
+    """How often operators change who the members are."""
     waves: int = 0
     """How often, after everything is done, some days pass and clients come again."""
 
@@ -130,9 +138,31 @@ def _later_faults(options: Options) -> Options:
     return replace(options, crash=0.05) if options.liar == "restored" else options
 
 
-def days(nodes: int, seed: int, twins: bool = False, skip: frozenset[str] = frozenset()) -> Options:
+def days(
+    nodes: int,
+    seed: int,
+    twins: bool = False,
+    skip: frozenset[str] = frozenset(),
+    *,
+    upgrades: bool = False,
+    liar: str = "",
+) -> Options:
     """The options of a seed with leaps of time: for rules that know deadlines."""
     random = Random(f"days {nodes} {seed} {twins}")
-    options = swarm(nodes, seed, twins, skip, later=False)
+    options = swarm(nodes, seed, twins, skip, liar, later=False)
     records, leap, waves = random.choice([30, 45, 60]), random.choice([0, 0.05, 0.15]), random.choice([0, 1, 2])
-    return replace(options, records=records, leap=leap, waves=waves)
+    options = replace(options, records=records, leap=leap, waves=waves, upgrades=upgrades)
+    return joins(options) if _loses(nodes, seed, twins, options) else options
+
+
+def _loses(nodes: int, seed: int, twins: bool, options: Options) -> bool:
+    """One seed in three, where the others can go on for ever without the node that has lost its disk."""
+    may_lose = nodes > 1 and not twins and not options.liar and options.mode == "available"
+    return may_lose and Random(f"lose {seed}").random() < 1 / 3
+
+
+def joins(options: Options) -> Options:
+    """The same seed, and a node that loses its disk again and again while those who should help it deceive it. Of the
+    other faults those that leave the cluster time to go on: who has nothing to join learns nothing."""
+    crash, partition = min(options.crash, 0.02), min(options.partition, 0.08)
+    return replace(options, lose=0.7, deceive=0.6, crash=crash, partition=partition, nemesis=0, mute=0, lone=0)

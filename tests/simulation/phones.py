@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from server.domain import KINDS, ROWS
+from server.domain import KINDS, ROWS, RULEBOOK
 from server.domain.ballot import Ballot
 from server.domain.execute import execute_record
 from server.domain.member import BindDevice, Device, Member
@@ -39,6 +39,7 @@ from tests.simulation.domain_ledger import DomainLedger
 from tests.simulation.estate import HEADS, OFFICES, Neighbourhood, bind_body, device, roll_body
 
 OFTEN = {
+    "rules.activate": 0,
     "ballot.cast": 8,
     "motion.open": 2,
     "offer.make": 2,
@@ -51,7 +52,9 @@ OFTEN = {
     "ticket.progress": 2,
     "ticket.reopen": 3,
 }
-"""Kinds that people use more often than once in a list of all."""
+"""Kinds that people use more often than once in a list of all. Officers activate rules by an errand of their own."""
+RULES = RULEBOOK.find(1)
+"""Phones are of the first release."""
 FIRST = ("motion.open", "offer.make", "ticket.report", "points.grant")
 SAMPLES = 16
 """Samples of each kind: what people leave open does not matter much."""
@@ -281,7 +284,7 @@ class Phones:
         """Sign a draft; what it leaves open is drawn anew."""
         payload, openings = self._write(draft, nonce)
         self.openings.update(openings)
-        return Made(parse_signed(sign_record(draft.signer, payload), self._home.estate), openings)
+        return Made(parse_signed(sign_record(draft.signer, payload), self._home.estate, RULES), openings)
 
     def _write(self, draft: Draft, nonce: str = "") -> tuple[Payload, dict[str, bytes]]:
         """The payload of a draft, and its openings. One in ten expires soon; some phones' clocks are far ahead."""

@@ -26,14 +26,12 @@ from server.consensus.messages import (
     ViewChangeMessage,
 )
 from server.record.canonical import Malformed, b64u_decode
-from tests.simulation.keyring import HashKeyring
+from tests.simulation.annals import Seen
 
 if TYPE_CHECKING:
     from tests.simulation.disk import StoredBlock
     from tests.simulation.world import World
 
-QUORUMS = {1: 1, 3: 2, 4: 3, 7: 5}
-"""consensus.md 1.1, written down and not computed."""
 VIEW_MAX = 1_000
 """No run changes views so often: a higher one was not reached by suspicion of a quorum."""
 
@@ -42,10 +40,8 @@ class Proofs:
     """Mutable. What was proved to be, and what was said about checkpoints."""
 
     def __init__(self, world: World) -> None:
-        self._members, self._fail = world.members, world.watch_fail
-        strict = world.options.mode == "strict"
-        self._quorum = len(world.members) if strict else QUORUMS[len(world.members)]
-        self._keyring = HashKeyring("nobody")
+        self._annals, self._fail = world.annals, world.watch_fail
+        self._keyring = world.keyring
         self._is_honest = world.is_honest_member
         self._expects_agreement = world.expects_agreement
         self._lines: dict[int, dict[str, dict[str, None]]] = {}
@@ -57,15 +53,21 @@ class Proofs:
     def changed(self, who: str, message: ViewChangeMessage) -> None:
         """An honest node leaves a view because a quorum wanted to; it proves its last block and its prepared one."""
         body = message.change.body
+        seen = self._seen_epoch(body.epoch, who)
+        if seen is None:
+            return
         if body.view > VIEW_MAX:
             self._fail("view", f"{who} leaves for view {body.view}")
-        if not self._holds(Suspect, message.suspects, view=body.view - 1):
+        if not self._holds(seen, Suspect, message.suspects, view=body.view - 1):
             self._fail("certificate", f"{who} leaves for view {body.view}, which no quorum wanted")
-        if body.last_height and not self._holds(
-            Commit, message.last, height=body.last_height, block_id=body.last_block
+        if body.last_height >= seen.first_height and not self._holds(
+            seen, Commit, message.last, height=body.last_height, block_id=body.last_block
         ):
             self._fail("certificate", f"{who} proves block {body.last_height} by no quorum")
+        if body.last_height < seen.first_height - 1:
+            self._fail("certificate", f"{who} stands below the epoch that it speaks in")
         if body.prepared_block and not self._holds(
+            seen,
             Prepare,
             message.prepared,
             height=body.last_height + 1,
@@ -77,11 +79,12 @@ class Proofs:
     def announced(self, who: str, message: NewViewMessage) -> None:
         """A NEW-VIEW that an honest node sends, or passes on, follows from VIEW-CHANGEs of a quorum."""
         body, changes = message.new_view.body, [each.change.body for each in message.changes]
-        if message.new_view.raw in self._seen:
+        seen = self._seen_epoch(body.epoch, who)
+        if seen is None or message.new_view.raw in self._seen:
             return
         self._seen[message.new_view.raw] = None
         senders = {each.sender: None for each in changes if each.view == body.view}
-        if len(senders) < self._quorum or len(senders) != len(changes):
+        if len(senders) < self._annals.quorum(seen) or len(senders) != len(changes):
             self._fail("new-view", f"{who} enters view {body.view} with {len(senders)} VIEW-CHANGEs of {len(changes)}")
         for each in message.changes:
             self.changed(f"{each.change.body.sender}, accepted by {who},", each)
@@ -96,24 +99,31 @@ class Proofs:
         """A stored block was committed by a quorum in one view."""
         for each in stored:
             place = {"height": each.block.height, "block_id": each.block.block_id, "view": each.view}
-            if not self._holds(Commit, each.certificate, **place):
+            seen = self._seen_epoch(each.block.header.epoch, who)
+            if seen is not None and not self._holds(seen, Commit, each.certificate, **place):
                 self._fail("certificate", f"{who} stores block {each.block.height} without a quorum")
 
-    def _holds(self, shape: type[SignedBody], data: bytes, **place: object) -> bool:
+    def _seen_epoch(self, number: int, who: str) -> Seen | None:
+        """Nobody honest speaks in an epoch before somebody honest has stored what it stands on."""
+        if number < len(self._annals.epochs):
+            return self._annals.epochs[number]
+        self._fail("epoch", f"{who} speaks in epoch {number}, which has not begun")
+        return None
+
+    def _holds(self, seen: Seen, shape: type[SignedBody], data: bytes, **place: object) -> bool:
         try:
             found: list[Signed[Any]] = read_certificate(shape, data)
         except Malformed:
             return False
-        good = {each.body.sender: None for each in found if self._is_good(each, place)}
-        return len(good) >= self._quorum and len(good) == len(found)
+        good = {each.body.sender: None for each in found if self._is_good(seen, each, place)}
+        return len(good) >= self._annals.quorum(seen) and len(good) == len(found)
 
-    def _is_good(self, statement: Signed[Any], place: dict[str, object]) -> bool:
+    def _is_good(self, seen: Seen, statement: Signed[Any], place: dict[str, object]) -> bool:
         body = statement.body
         fits = all(getattr(body, name) == value for name, value in place.items())
-        known = body.epoch == 0 and body.sender in self._members
-        return (
-            fits and known and self._keyring.attests(body.sender, TYPES[type(body)], statement.raw, statement.signature)
-        )
+        known = body.epoch == seen.number and body.sender in seen.secrets
+        signed = (TYPES[type(body)], statement.raw, statement.signature)
+        return fits and known and self._keyring.attests(body.sender, seen.number, *signed)
 
     # -- checkpoints
 
@@ -135,20 +145,22 @@ class Proofs:
             **self._executed.get((message.size, message.root), {}),
             **self._lines.get(message.size, {}).get(message.root, {}),
         }
-        if len(agreeing) < self._quorum:
+        if len(agreeing) < self._annals.quorum(self._annals.of_size(message.size)):
             self._fail("cosign", f"{member} cosigns size {message.size} with {len(agreeing)} that agree")
 
     def conclude(self) -> None:
         """Two quorums that contradict each other share guilty members only, and 2q-n of them at least."""
         for size, roots in self._lines.items():
-            certified = [signers for signers in roots.values() if len(signers) >= self._quorum]
+            quorum = self._annals.quorum(self._annals.of_size(size))
+            certified = [signers for signers in roots.values() if len(signers) >= quorum]
             for index, one in enumerate(certified):
                 for other in certified[index + 1 :]:
                     self._compare(size, one, other)
 
     def _compare(self, size: int, one: Iterable[str], other: Iterable[str]) -> None:
         guilty = [member for member in one if member in other]
-        if len(guilty) < 2 * self._quorum - len(self._members):
+        seen = self._annals.of_size(size)
+        if len(guilty) < 2 * self._annals.quorum(seen) - len(seen.secrets):
             self._fail("culprit", f"two quorums cosigned size {size} and share {len(guilty)} members")
         for member in filter(self._is_honest, guilty):
             self._fail("culprit", f"{member}, who is honest, cosigned two roots at size {size}")

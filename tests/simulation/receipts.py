@@ -21,10 +21,11 @@ from server.ledger.policy import policy_text
 from server.ledger.receipt import proof_text
 from server.record.canonical import b64u_decode
 from server.record.signature import DeviceKey
-from tests.simulation.domain import DomainApplication
+from tests.simulation import domain, members
+from tests.simulation.annals import QUORUMS
+from tests.simulation.endings import log_of
 from tests.simulation.estate import genesis_of, organisation_key
 from tests.simulation.keyring import HashKeyring
-from tests.simulation.proofs import QUORUMS
 from tests.simulation.rules import DomainScene
 from verifier.encoding import Rejected
 from verifier.merkle import leaf_hash
@@ -41,16 +42,21 @@ ASKED = 0.2
 
 
 def sign_for_real(patch: pytest.MonkeyPatch) -> None:
-    """From now on members sign checkpoints with Ed25519, as C2SP has it."""
+    """From now on members sign checkpoints with Ed25519, as C2SP has it: those of genesis, for no others come."""
+
+    def is_line(member: str, size: int, root: bytes, line: str) -> bool:
+        return verify_cosign_line(organisation_key(member, "cosign").public, ORIGIN, member, size, root, line)
 
     def cosign(self: HashKeyring, size: int, root: bytes, time_s: int) -> str:
         return cosign_line(organisation_key(self.member, "cosign"), ORIGIN, self.member, size, root, time_s)
 
     def verify(self: HashKeyring, member: str, size: int, root: bytes, line: str) -> bool:
-        return verify_cosign_line(organisation_key(member, "cosign").public, ORIGIN, member, size, root, line)
+        return is_line(member, size, root, line)
 
     patch.setattr(HashKeyring, "cosign", cosign)
     patch.setattr(HashKeyring, "verify_cosignature", verify)
+    for asked in (domain, members):
+        patch.setattr(asked, "is_line_of", is_line)
 
 
 class ReceiptPhones:
@@ -72,7 +78,7 @@ class ReceiptPhones:
         """A node shows a checkpoint: a phone asks it for a receipt of anything, and checks what it gets."""
         if self._random.random() >= ASKED:
             return
-        entries = _log_of(node)[: effect.size]
+        entries = log_of(node)[: effect.size]
         index = self._random.randrange(effect.size)
         lines = [line for _, line in effect.lines]
         self._check(node, self._receipt(node, entries, index, effect.root, lines), honest=True)
@@ -133,15 +139,10 @@ class ReceiptPhones:
         """Every honest ledger has what was accepted as sealed, at its place."""
         found = list(self.complaints)
         for node in self._world.standing():
-            leaves = [leaf_hash(entry) for entry in _log_of(node)]
+            leaves = [leaf_hash(entry) for entry in log_of(node)]
             for index, leaf in self.sealed.items():
                 if index < len(leaves) and leaves[index] != leaf:
                     found.append(f"{node.address} has another entry {index} than a phone holds a sealed receipt for")
                 if index >= len(leaves) and self._world.expects_agreement:
                     found.append(f"{node.address} lacks entry {index}, for which a phone holds a sealed receipt")
         return found
-
-
-def _log_of(node: Node) -> list[bytes]:
-    assert isinstance(node.application, DomainApplication)
-    return [entry for stored in node.disk.blocks for entry in node.application.entries[stored.block.block_id]]

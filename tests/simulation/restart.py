@@ -15,7 +15,6 @@ from server.consensus.messages import Commit, NewViewMessage, Prepare, ViewChang
 from server.consensus.packing import unpack
 from server.consensus.replica import Replica
 from server.record.canonical import Malformed
-from tests.simulation.keyring import HashKeyring
 
 if TYPE_CHECKING:
     from tests.simulation.node import Node
@@ -43,7 +42,7 @@ def _beginnings(node: Node) -> list[tuple[JournalEntry, ...]]:
 
 def _complain(node: Node, entries: tuple[JournalEntry, ...]) -> list[str]:
     try:
-        state = Replica(node.config, HashKeyring(node.member), node.restored(entries)).state
+        state = Replica(node.config, node.keyring, node.restored(entries)).state
     except Malformed as error:
         return [f"{node.address} cannot start from {len(entries)} entries of its journal: {error}"]
     vote, prepared = state.slot.vote, state.slot.prepared
@@ -53,25 +52,25 @@ def _complain(node: Node, entries: tuple[JournalEntry, ...]) -> list[str]:
         vote.block_id if vote is not None else "",
         prepared.block.block_id if prepared is not None else "",
     )
-    wanted = _read(entries, state.height)
+    wanted = _read(entries, node.config.epoch, state.height)
     return [] if held == wanted else [f"{node.address} comes back as {held}, its journal says {wanted}"]
 
 
-def _read(entries: Sequence[JournalEntry], height: int) -> Standing:
-    """The last of each kind."""
+def _read(entries: Sequence[JournalEntry], epoch: int, height: int) -> Standing:
+    """The last of each kind in this epoch."""
     view, phase, vote, prepared = 0, "normal", "", ""
     for entry in entries:
         if entry.type is Entry.VOTE:
             body = read_body(Prepare, *unpack(entry.data, 3)[:2]).body
-            vote = body.block_id if body.height == height else vote
+            vote = body.block_id if (body.epoch, body.height) == (epoch, height) else vote
         elif entry.type is Entry.PREPARED:
             commit = read_body(Commit, *unpack(entry.data, 3)[1:]).body
-            prepared = commit.block_id if commit.height == height else prepared
+            prepared = commit.block_id if (commit.epoch, commit.height) == (epoch, height) else prepared
         else:
             message = decode_frame(entry.data)
-            if isinstance(message, ViewChangeMessage):
+            if isinstance(message, ViewChangeMessage) and message.change.body.epoch == epoch:
                 view, phase = message.change.body.view, "changing"
-            elif isinstance(message, NewViewMessage):
+            elif isinstance(message, NewViewMessage) and message.new_view.body.epoch == epoch:
                 view, phase = message.new_view.body.view, "normal"
     return view, phase, vote, prepared
 

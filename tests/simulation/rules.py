@@ -13,6 +13,7 @@ from tests.simulation.domain_ledger import DomainLedger, Tables
 from tests.simulation.estate import neighbourhood
 from tests.simulation.liar import LyingApplication
 from tests.simulation.node import CLUSTER_ID, EPOCH_MS
+from tests.simulation.operators import Operators
 from tests.simulation.phones import Phones
 from tests.simulation.state_book import StateBook
 
@@ -26,6 +27,8 @@ class DomainScene:
     def __init__(self, members: Sequence[str], genesis_digest: str, random: Random) -> None:
         self.home = neighbourhood(tuple(members), CLUSTER_ID, EPOCH_MS)
         self.phones = Phones(self.home, Random(random.random()))
+        self.estate = self.home.estate
+        self.operators = Operators(self.home, Random(random.random()))
         self._genesis_digest = genesis_digest
         self._rows: dict[int, Tables] = {}
 
@@ -38,6 +41,10 @@ class DomainScene:
     def errands(self, count: int, span_ms: int, now_ms: int) -> list[Errand]:
         """See Scene."""
         return self.phones.errands(count, span_ms)
+
+    def changes(self, count: int, span_ms: int) -> list[Errand]:
+        """See Scene."""
+        return self.operators.errands(count, span_ms)
 
     def stored(self, address: str, height: int, ledger: LedgerState) -> list[str]:
         """Rows are the same on all nodes at equal height, row by row."""

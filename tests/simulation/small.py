@@ -51,6 +51,10 @@ class Ledger:
             list(self.waiting), self.sealed_size, self.barred, dict(self.roots),
         )  # fmt: skip
 
+    @property
+    def epoch(self) -> None:
+        """See LedgerState."""
+
     def agenda(self) -> Agenda:
         """What the state waits for."""
         due = min(self.timers)[0] if self.timers else None
@@ -64,12 +68,16 @@ class SmallApplication:
         self._members = tuple(members)
         self._keyring = HashKeyring("nobody")
         self.ledger = Ledger(digest=genesis_digest)
+        self.newest = 1
         self._evidence: dict[str, str] = {}
         """Culprits by the id of what was proved."""
 
     def accuse(self, evidence: Evidence) -> None:
         """See Application."""
         self._evidence[evidence.id] = evidence.culprit
+
+    def note_release(self, member: str, rules: int) -> None:
+        """Its rules never change."""
 
     def keep(self, ledger: LedgerState) -> None:
         """See Application."""
@@ -212,6 +220,7 @@ class SmallScene:
 
     def __init__(self, members: Sequence[str], genesis_digest: str, random: Random) -> None:
         self._members, self._genesis_digest, self._random = tuple(members), genesis_digest, random
+        self.estate = ""
 
     def application(self, address: str, held: Mapping[str, bytes]) -> SmallApplication:
         """See Scene."""
@@ -230,6 +239,10 @@ class SmallScene:
             record = f"{kind} r{index:03} {expires_ms} {account} {amount}".encode()
             found.append(Errand(due, partial(_bring, _brought(f"r{index:03}", record, expires_ms, short))))
         return found
+
+    def changes(self, count: int, span_ms: int) -> list[Errand]:
+        """See Scene: who the members are never changes."""
+        return []
 
     def stored(self, address: str, height: int, ledger: LedgerState) -> list[str]:
         """See Scene."""

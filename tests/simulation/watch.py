@@ -38,6 +38,7 @@ from server.consensus.restored import Boundary
 from server.ledger.block import Header
 from server.record.canonical import Malformed, b64u_decode
 from tests.simulation import restart
+from tests.simulation.annals import Seen
 from tests.simulation.application import LedgerState
 from tests.simulation.proofs import Proofs
 from tests.simulation.transcript import kind_of
@@ -76,6 +77,10 @@ class Watch:
         self._frame: bytes = b""
         self._message: Message | None = None
         self.max_view = 0
+        self.joins = 0
+        """Nodes that joined by a snapshot."""
+        self.lies_found = 0
+        """Wrong answers that joining nodes found out."""
 
     @property
     def fingerprint(self) -> str:
@@ -126,7 +131,7 @@ class Watch:
         if node.disk.durable.votes.get((body.view, body.height)) != body.block_id:
             self.fail("output-commit", f"{node.address} sends PREPARE {body.view}/{body.height} that is not durable")
         self._once(node, "PREPARE", body.view, body.height, body.block_id)
-        base, named = node.disk.durable.named.get(body.view, (0, ""))
+        base, named = node.disk.durable.named.get((body.epoch, body.view), (0, ""))
         if named and body.height == base + 1 and body.block_id != named:
             self.fail("lock", f"{node.address} votes in view {body.view} for another block than its NEW-VIEW names")
         header, blocks = node.disk.durable.headers.get(body.block_id), node.disk.blocks
@@ -154,18 +159,18 @@ class Watch:
         body = message.change.body
         self.proofs.changed(node.address, message)
         if body.sender == node.member:
-            if node.disk.durable.changes.get(body.view) != message.change.raw:
+            if node.disk.durable.changes.get((body.epoch, body.view)) != message.change.raw:
                 self.fail("output-commit", f"{node.address} sends VIEW-CHANGE {body.view} that is not durable")
-            self._once(node, "VIEW-CHANGE", body.view, 0, message.change.raw.decode())
+            self._once(node, "VIEW-CHANGE", body.epoch, body.view, message.change.raw.decode())
 
     def _new_view(self, node: Node, message: NewViewMessage) -> None:
         body = message.new_view.body
         self.max_view = max(self.max_view, body.view)
         self.proofs.announced(node.address, message)
-        if node.disk.durable.new_views.get(body.view) != message.new_view.raw:
+        if node.disk.durable.new_views.get((body.epoch, body.view)) != message.new_view.raw:
             self.fail("output-commit", f"{node.address} sends NEW-VIEW {body.view} that is not durable")
         if body.sender == node.member:
-            self._once(node, "NEW-VIEW", body.view, 0, message.new_view.raw.decode())
+            self._once(node, "NEW-VIEW", body.epoch, body.view, message.new_view.raw.decode())
 
     def _cosign(self, node: Node, message: Cosign) -> None:
         mark, root = node.disk.signer, b64u_decode(message.root, 32)
@@ -200,6 +205,20 @@ class Watch:
         """The node's ledger is an older one: it will store again what it had stored."""
         last = node.disk.blocks[-1].block if node.disk.blocks else None
         self._last[node.address] = (last.block_id, last.header.time_ms) if last is not None else ("", 0)
+
+    def joined(self, node: Node) -> None:
+        """The log that a node took is the one agreed on, each block certified; its rows are judged at its start."""
+        self.joins += 1
+        self.proofs.stored(node.address, node.disk.blocks)
+        for stored in node.disk.blocks:
+            known = self._chain.get(stored.block.height)
+            mine = (stored.block.block_id, stored.state_digest, stored.boundary.size)
+            if known != mine:
+                self.fail("join", f"{node.address} takes another block {stored.block.height} than was stored before")
+            if self._roots.get(stored.boundary.size) != stored.boundary.root:
+                self.fail("join", f"{node.address} takes another log up to size {stored.boundary.size}")
+        last = node.disk.blocks[-1].block
+        self._last[node.address] = (last.block_id, last.header.time_ms)
 
     def admitted(self, node: Node, block: Block) -> None:
         """Nothing that must never be ordered is in a stored block."""
@@ -247,9 +266,9 @@ class Watch:
         if len(dict.fromkeys(good)) != len(effect.lines) or len(good) < node.config.quorum:
             self.fail("checkpoint", f"{node.address} shows {len(effect.lines)} lines, {len(good)} good")
         assert node.replica is not None
-        barred = node.replica.state.agenda.barred
-        signed = len(good) == len(self._world.members)
-        excused = all(member in good or member in barred for member in self._world.members)
+        members, names = node.config.members, node.replica.state.agenda.excused(effect.size)
+        signed = len(good) == len(members)
+        excused = all(member in good or member in names for member in members)
         if (effect.sealed and not excused) or (signed and not effect.sealed):
             self.fail("checkpoint", f"{node.address} calls {effect.size} sealed, or does not, wrongly")
         if effect.sealed and self._sealed.setdefault(effect.size, effect.root) != effect.root:
@@ -261,9 +280,19 @@ class Watch:
             self.fail("evidence", f"{node.address} accuses {evidence.culprit}, who is honest, of {evidence.offence}")
 
     def stopped(self, node: Node, effect: effects.Stop) -> None:
-        """Without a liar nobody ever has a reason to stop."""
+        """Without a liar nobody ever has a reason to stop, but that an epoch ends or its release is too old."""
+        upgrades = self._world.upgrades
+        if effect.reason == "epoch" or (upgrades is not None and upgrades.may_stop(node, effect.reason)):
+            return
         if self._world.expects_agreement and self._world.is_honest(node):
             self.fail("stop", f"{node.address} stops: {effect.reason}: {effect.detail}")
+
+    def began(self, node: Node, seen: Seen) -> None:
+        """Every epoch begins at one place, with the same members, wherever it does."""
+        if self._world.is_honest(node):
+            complaint = self._world.annals.note(seen)
+            if complaint:
+                self.fail("epoch", f"{node.address}: {complaint}")
 
     def judge(self) -> None:
         """At the end: what all members sealed is in every honest ledger that is long enough, whoever lied; and honest
@@ -295,7 +324,7 @@ class Watch:
     def after_step(self, node: Node) -> None:
         """Bounded memory: every table within its limit, at every step."""
         assert node.replica is not None
-        state, n = node.replica.state, len(self._world.members)
+        state, n = node.replica.state, len(node.config.members)
         bounds = (
             (len(state.pool), POOL_RECORDS_MAX),
             (state.pool.frame_bytes, POOL_BYTES_MAX),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush
@@ -16,16 +16,19 @@ from server.consensus.frames import encode_frame
 from server.consensus.messages import RequestMessage
 from server.ledger.block import genesis_digest
 from server.limits import DAY_MS, HOUR_MS
+from tests.simulation.annals import Annals
 from tests.simulation.application import Brought, Errand, SceneMaker
 from tests.simulation.deceit import Liar
+from tests.simulation.false_keys import KeepsOldKeys
 from tests.simulation.faults import Faults
 from tests.simulation.keyring import HashKeyring
-from tests.simulation.liars import FORKS_THREE, LIARS
+from tests.simulation.liars import FORKS_THREE, LIARS, WITH_CHANGES
 from tests.simulation.network import Network
 from tests.simulation.node import CLUSTER_ID, EPOCH_MS, Node
 from tests.simulation.options import Options
 from tests.simulation.small import SmallScene
 from tests.simulation.transcript import describe
+from tests.simulation.upgrades import Upgrades
 from tests.simulation.watch import Watch
 
 MEMBERS = {
@@ -34,6 +37,7 @@ MEMBERS = {
     4: ("owners", "property", "steward", "street"),
     7: ("archive", "district", "owners", "property", "school", "steward", "street"),
 }
+EPOCHS_MAX = 1_000
 HEALED_WITHIN_MS = 45_000
 """After healing everything must be done within this: the longest patience, 2^5 T, and some more."""
 EVENTS_MAX = 2_000_000
@@ -65,6 +69,7 @@ class Report:
     views: int
     forks: int
     fingerprint: str
+    epochs: int = 1
 
 
 class World:
@@ -79,7 +84,8 @@ class World:
         self.options = options
         self.random = Random(f"world {options.nodes} {options.seed} {options.twins}")
         self.members = MEMBERS[options.nodes]
-        self.keyring = HashKeyring("nobody")
+        self.annals = Annals(self.members, strict=options.mode == "strict")
+        self.keyring = HashKeyring("nobody", annals=self.annals, epoch=EPOCHS_MAX)
         self.now = 0
         self.leapt_ms = 0
         self.events = 0
@@ -98,11 +104,14 @@ class World:
         self._lies = Random(f"lies {options.nodes} {options.seed} {options.liar}")
         self.liar = self.twin or (self._lies.choice(self.members) if options.liar else "")
         self.watch = Watch(self)
-        addresses = [(member, member) for member in self.members]
+        candidates = [member for member in MEMBERS[7] if member not in self.members] if options.changes else []
+        addresses = [(member, member) for member in (*self.members, *candidates)]
         addresses += [(self.twin, self.twin + "'")] if self.twin else []
         self.faults = Faults(self)
         self.nodes = [Node(self, member, address) for member, address in addresses]
         self.healed = options.fault_ms == 0
+        self.upgrades = Upgrades(self, self.scene.estate) if options.upgrades else None
+        """Who changes the nodes' releases, where somebody does."""
         self._lasting: dict[str, None] = {}
 
     # -- what nodes ask of the world
@@ -131,12 +140,13 @@ class World:
         self.watch.fail(oracle, detail)
 
     def standing(self) -> list[Node]:
-        """Honest nodes that have not lost their journal."""
-        return [node for node in self.nodes if self.is_honest(node) and not node.is_lost]
+        """Honest nodes of members that have not lost their journal."""
+        members = self.annals.epochs[-1].secrets
+        return [node for node in self.nodes if self.is_honest(node) and not node.is_lost and node.member in members]
 
     def liar_at(self, node: Node) -> Liar | None:
         """The liar that speaks for a node, if it is a liar's."""
-        kind = LIARS.get(self.options.liar)
+        kind = {**LIARS, **WITH_CHANGES}.get(self.options.liar)
         return kind(node, Random(self._lies.random())) if kind is not None and node.member == self.liar else None
 
     def note(self, node: Node, what: str) -> None:
@@ -162,7 +172,7 @@ class World:
         if self.options.mute and not self.healed and self.faults.loses_all(effect.frame):
             return
         for target in self.nodes:
-            wanted = target.member != source.member if effect.to is None else target.member == effect.to
+            wanted = target.member in source.config.others if effect.to is None else target.member == effect.to
             if wanted and not (self.options.lone and not self.healed and self.faults.keeps_from(target, effect.frame)):
                 for delay in self.network.arrivals(source.address, target.address, self.now):
                     target.receive(source.member, effect.frame, delay)
@@ -186,8 +196,7 @@ class World:
         self.network.clear()
         for node in self.nodes:
             node.paused_until = node.jump_ms = 0
-            if node.replica is None:
-                node.boot()
+            node.boot()
         if self.twin:
             twin = self.nodes[-1]
             twin.crash()
@@ -196,7 +205,10 @@ class World:
     # -- clients
 
     def _add_errands(self, count: int, span_ms: int) -> None:
-        for errand in self.scene.errands(count, span_ms, self.time_ms):
+        self._add(self.scene.errands(count, span_ms, self.time_ms))
+
+    def _add(self, errands: Sequence[Errand]) -> None:
+        for errand in errands:
             self._to_bring += 1
             self.at(errand.due_ms, partial(self._run_errand, errand))
 
@@ -210,7 +222,7 @@ class World:
             else:
                 if brought.lasting:
                     self._lasting[brought.record_id] = None
-                self._submit(brought)
+                self.bring(brought)
 
     def _smuggle(self, brought: Brought) -> None:
         """Hand in what must never be ordered: as a client at one node, and as a careless peer at another."""
@@ -222,7 +234,7 @@ class World:
             frame = encode_frame(RequestMessage(brought.record_id, brought.record, packed))
             target.receive(sender.member, frame, 5)
 
-    def _submit(self, brought: Brought) -> None:
+    def bring(self, brought: Brought) -> None:
         """A phone brings its record to a node; until a node tells that it is done, it comes again, to any node."""
         node = self.random.choice(self.nodes)
         if node.replica is not None and brought.record_id in node.application.ledger.done:
@@ -234,7 +246,7 @@ class World:
                 if each is node or self.random.random() < 0.6:
                     each.disk.held[name] = b""
         node.submit(brought.record, brought.attachments)
-        self.at(self.random.randint(1_000, 2_500), partial(self._submit, brought))
+        self.at(self.random.randint(1_000, 2_500), partial(self.bring, brought))
 
     # -- the run
 
@@ -244,9 +256,13 @@ class World:
             self.tell(f"{self.liar} lies: {self.options.liar}")
         for node in self.nodes:
             node.boot()
-        self._add_errands(self.options.records, max(1, self.options.fault_ms * 3 // 4))
+        span_ms = max(1, self.options.fault_ms * 3 // 4)
+        self._add_errands(self.options.records, span_ms)
+        self._add(self.scene.changes(self.options.changes, span_ms))
         if self.options.fault_ms:
             self.faults.begin()
+        if self.upgrades is not None:
+            self.upgrades.begin()
         self._watch_end()
         while self._heap and self.now <= self._limit and self.events < EVENTS_MAX and not self.watch.failures:
             self.now, _, act = heappop(self._heap)
@@ -264,6 +280,7 @@ class World:
             self.watch.max_view,
             self.watch.forks,
             self.watch.fingerprint,
+            len(self.annals.epochs),
         )
 
     def _do(self, act: Callable[[], None]) -> None:
@@ -342,9 +359,14 @@ class World:
         """Whether somebody may be for ever missing whose signature a seal needs."""
         return bool(self.liar) or any(node.is_lost for node in self.nodes)
 
+    @property
+    def told_keys(self) -> frozenset[str]:
+        """Retired keys with which a liar has signed what gives it away."""
+        return frozenset[str]().union(*(node.liar.told for node in self.nodes if isinstance(node.liar, KeepsOldKeys)))
+
     def _is_done(self) -> bool:
         """Every record that did not expire is executed everywhere, what is due too, and everything is sealed."""
-        if self._to_bring:
+        if self._to_bring or not (self.upgrades is None or self.upgrades.are_done):
             return False
         honest = self.standing()
         if len({node.height for node in honest}) != 1 or any(node.replica is None for node in honest):
@@ -357,6 +379,8 @@ class World:
             if any(record_id not in ledger.done for record_id in self._lasting):
                 return False
             agenda = ledger.agenda()
+            if not self.told_keys <= set(agenda.retired):
+                return False
             if agenda.awaiting_size is not None and not self._lacks_signers:
                 return False
             if agenda.due_ms is not None and agenda.due_ms <= self.time_ms + SOON_MS:

@@ -13,6 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from server.domain import RULEBOOK
 from server.domain.agenda import due_item
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import trust_of
@@ -34,6 +35,7 @@ NODES = ("committee", "owners", "property")
 CREATED_MS = 1_800_000_000_000
 BLOCK_MS = 1_000
 DAY_MS = 86_400_000
+RULES = RULEBOOK.find(1)
 VAULT_KEY = sha256(b"vault of the tests").digest()
 
 
@@ -138,8 +140,8 @@ class Estate:
             state_digest_prev=tip.state_digest,
             time_ms=time_ms or self.next_time_ms(),
         )
-        works, rows = await self.ledger.rows.plan(items, self.estate)
-        return execute_block(header, works, rows, self.ledger.tree, self.trust), works
+        works, rows = await self.ledger.rows.plan(items, self.estate, RULES)
+        return execute_block(header, works, rows, self.ledger.tree, self.trust, RULES), works
 
     async def add(self, *items: bytes, time_ms: int = 0) -> Executed:
         """Execute and store the next block; every private value hidden before goes with it."""

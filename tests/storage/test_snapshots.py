@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from server.domain import RULEBOOK
+from server.domain.member import Device
+from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import After, Manifest, Schedule, manifest_of
 from server.record.canonical import b64u_decode
 from server.storage import snapshots as module
@@ -24,6 +28,7 @@ from tests.storage.conftest import NewUrl
 from tests.storage.estate import DAY_MS, VAULT_KEY, Estate, make_genesis
 
 SCHEDULE = Schedule(every=4, lag=3)
+FIRST = RULEBOOK.find(1)
 MONTH_MS = 30 * DAY_MS
 
 
@@ -38,7 +43,7 @@ async def add_blocks(estate: Estate, count: int, time_ms: int = 0) -> None:
         await estate.add(estate.bind(number, f"m-{number}"), time_ms=time_ms)
 
 
-async def state_now(ledger: Ledger) -> Manifest:
+async def state_now(ledger: Ledger, rules: Rules = FIRST) -> Manifest:
     """Straight from the tables, by the pure function."""
     tip = ledger.tip
     after = After(tip.height, tip.block_id, tip.size, tip.root, tip.state_digest, tip.time_ms, 1)
@@ -46,7 +51,7 @@ async def state_now(ledger: Ledger) -> Manifest:
     for table in ROW_TABLES:
         found = await ledger.database.read(lambda connection, name=table: read_all(connection, name))
         rows += [(table, row) for row in found]
-    return manifest_of(after, rows)
+    return manifest_of(after, rows, rules)
 
 
 async def count_before(database: Database) -> int:
@@ -222,3 +227,20 @@ async def test_a_database_of_an_older_release_builds_its_rows_anew_and_hashes_th
         await snapshots.begin()
         assert await snapshots.told(7) == wanted.item()
         await snapshots.close()
+
+
+async def test_a_state_s_rows_stand_in_the_form_of_its_block_s_version(new_url: NewUrl, tmp_path: Path) -> None:
+    """Rows that change while the state is read, and leave what they were behind, as well."""
+    form = tuple(name for name in Device.__struct_fields__ if name != "label")
+    first = dataclasses.replace(FIRST, forms={Device.table: form})
+    async with await Database.open(new_url()) as database:
+        estate = await open_estate(database)
+        await add_blocks(estate, 4)
+        wanted, full = await state_now(estate.ledger, first), await state_now(estate.ledger)
+        await estate.accept(estate.grant_role(0, "m-200", "committee", "owners"))
+        await add_blocks(estate, 1)
+        taken = Snapshots(estate.ledger, tmp_path, Rulebook((first,)))
+        await taken.begin()
+        assert await taken.told(7) == wanted.item()
+        assert wanted.chunks != full.chunks
+        await taken.close()

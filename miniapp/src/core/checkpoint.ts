@@ -52,16 +52,42 @@ const POINT_BYTES = 32
 const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f]/
 const SIGNATURE_LINE = /^\u2014 (\S+) (\S+)$/
 
-export function verifyCheckpoint(note: string, policy: Policy): VerifiedCheckpoint {
+/** One policy, or the one for a tree of each size where members have changed. */
+export type PolicySource = Policy | ((size: number) => Policy)
+
+export const policyFor = (policies: PolicySource, size: number): Policy =>
+  typeof policies === 'function' ? policies(size) : policies
+
+export function verifyCheckpoint(note: string, policies: PolicySource): VerifiedCheckpoint {
+  const verified = verifyCosigned(note, policies)
+  if (verified.logSignatures === 0) throw new CheckpointError('log_signature_missing')
+  return verified
+}
+
+/** The same for a checkpoint on which no log's own line is asked for: the members' are enough. */
+export function verifyCosigned(note: string, policies: PolicySource): VerifiedCheckpoint {
   const end = note.lastIndexOf('\n\n')
   if (end < 0 || !note.endsWith('\n') || CONTROL.test(note)) throw new CheckpointError('note_form')
   const text = note.slice(0, end + 1)
+  const policy = policyFor(policies, sizeOf(text))
   const checkpoint = parseText(text, policy.origin)
   const cosigned = new Map<string, number>()
   const logs = new Set<VerifierKey>()
   for (const line of note.slice(end + 2, -1).split('\n')) readSignature(line, text, policy, cosigned, logs)
-  if (logs.size === 0) throw new CheckpointError('log_signature_missing')
   return { ...checkpoint, note, cosigned, logSignatures: logs.size, grade: gradeOf(policy, new Set(cosigned.keys())) }
+}
+
+/** A checkpoint taken apart, nothing of it checked: for a caller who checks its signatures by other means. */
+export function parseCheckpoint(note: string): Checkpoint {
+  const end = note.lastIndexOf('\n\n')
+  if (end < 0) throw new CheckpointError('note_form')
+  return parseText(note.slice(0, end + 1), note.slice(0, note.indexOf('\n')))
+}
+
+/** The size that a checkpoint's text says, to choose a policy by; 0 for what is none. */
+function sizeOf(text: string): number {
+  const size = Number(/^[^\n]*\n(\d{1,15})\n/.exec(text)?.[1] ?? 0)
+  return Number.isSafeInteger(size) ? size : 0
 }
 
 /** Extension lines are refused: cosignature/v1 says nothing about them (ledger rule 4.1). */
@@ -130,10 +156,11 @@ function verifyCosignature(blob: Uint8Array, text: string, key: VerifierKey): nu
   return time
 }
 
-const isValid = (signature: Uint8Array, message: Uint8Array, key: VerifierKey): boolean =>
-  isMemberSignature(signature, message, key.key)
+function isValid(signature: Uint8Array, message: Uint8Array, key: VerifierKey): boolean {
+  return isMemberSignature(signature, message, key.key)
+}
 
-/** Ed25519 of an organisation, whatever it signs; false for every bad input. */
+/** Ed25519 as all verifiers of a log check it. */
 export function isMemberSignature(signature: Uint8Array, message: Uint8Array, key: Uint8Array): boolean {
   try {
     // RFC 8032, not ZIP 215: no small-order keys, canonical encodings only, as the other verifiers do. And the library's

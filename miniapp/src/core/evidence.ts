@@ -1,27 +1,28 @@
 /**
  * Evidence that a member contradicted itself (consensus.md 1.4), as nodes keep, hash and order it: length-prefixed
- * parts. What a split of checkpoints proves is verified here with the policy alone; votes are signed by consensus keys,
- * which only genesis names: without those, of votes only the shape is read.
+ * parts. What a split of checkpoints proves is verified here with the policy alone, what a retired key signed in
+ * `retirement`; votes are signed by consensus keys, which genesis and the links from it name: without those, of votes
+ * only the shape is read.
  */
 
 import { decodeBase64Url, encodeBase64, encodeBase64Url } from './base64'
 import { isJsonObject, parseCanonicalBytes, type Json, type JsonObject } from './canonical'
 import { concat, equal } from './bytes'
-import { isMemberSignature, verifyCosignatureLine } from './checkpoint'
+import { isMemberSignature, policyFor, verifyCosignatureLine, type PolicySource } from './checkpoint'
 import { DIGEST_BYTES, sha256 } from './digest'
-import type { Policy } from './policy'
 import { verifyContradiction, type Branch } from './split'
 import { decodeUtf8, encodeUtf8 } from './utf8'
 
 export class EvidenceError extends Error {}
 
-export const OFFENCES = ['double_vote', 'double_new_view', 'hidden_vote', 'split_checkpoint'] as const
+export const OFFENCES = ['double_vote', 'double_new_view', 'hidden_vote', 'split_checkpoint', 'retired_key'] as const
 export type Offence = (typeof OFFENCES)[number]
 
-/** What genesis adds to a policy: the cluster's id in base64url, and the members' consensus keys. */
+/** What genesis and its links add to a policy: the cluster's id in base64url, and the members' consensus keys. */
 export interface ConsensusKeys {
   readonly clusterId: string
-  readonly keys: ReadonlyMap<string, Uint8Array>
+  /** The key that a member votes with in an epoch, in base64url. */
+  readonly keyOf: (epoch: number, member: string) => string | undefined
 }
 
 interface Statement {
@@ -42,18 +43,20 @@ export interface Evidence {
 
 const PACKED_BYTES_MAX = 64 * 1024
 const PREFIX_BYTES = 4
-/** Without branches, and with two of them. */
+/** Without branches, and with two of them; of a retired key with one at most, which shows what it followed. */
 const PART_COUNTS: readonly number[] = [8, 10]
+const PART_COUNTS_OF_KEY: readonly number[] = [8, 9]
 
 /** The evidence of its bytes in base64url: shape only. Throws EvidenceError. */
 export function readEvidence(packed: string): Evidence {
   const bytes = attempt(() => decodeBase64Url(packed))
   if (bytes.length > PACKED_BYTES_MAX) throw new EvidenceError('too large')
   const parts = unpack(bytes)
-  if (!PART_COUNTS.includes(parts.length)) throw new EvidenceError('eight parts, or ten')
-  const word = (at: number): string => attempt(() => decodeUtf8(parts[at]!))
+  const word = (at: number): string => attempt(() => decodeUtf8(parts[at] ?? new Uint8Array()))
   const offence = OFFENCES.find((one) => one === word(0))
   if (!offence) throw new EvidenceError('no such offence')
+  const counts = offence === 'retired_key' ? PART_COUNTS_OF_KEY : PART_COUNTS
+  if (!counts.includes(parts.length)) throw new EvidenceError('eight parts, or ten')
   const statement = (at: number): Statement => ({ type: word(at), raw: parts[at + 1]!, signature: parts[at + 2]! })
   const id = encodeBase64Url(sha256(bytes))
   return { id, offence, culprit: word(1), first: statement(2), second: statement(5), branches: parts.slice(8) }
@@ -74,7 +77,7 @@ function unpack(bytes: Uint8Array): Uint8Array[] {
 }
 
 /** Throws EvidenceError unless the culprit, a witness of the policy, signed two checkpoints that contradict each other. */
-export function verifySplitEvidence({ offence, culprit, first, second, branches }: Evidence, policy: Policy): void {
+export function verifySplitEvidence({ offence, culprit, first, second, branches }: Evidence, policy: PolicySource): void {
   if (offence !== 'split_checkpoint') throw new EvidenceError('not of checkpoints')
   attempt(() => {
     const [one, other] = [readLine(first, culprit, policy), readLine(second, culprit, policy)]
@@ -84,8 +87,8 @@ export function verifySplitEvidence({ offence, culprit, first, second, branches 
   })
 }
 
-/** Whether it was verified: votes are not without keys. Throws EvidenceError unless it proves what it says. */
-export function verifyEvidence(evidence: Evidence, policy: Policy, keys: ConsensusKeys | undefined): boolean {
+/** Whether it was verified: votes are not without keys. Throws EvidenceError unless it bars the culprit. */
+export function verifyEvidence(evidence: Evidence, policy: PolicySource, keys: ConsensusKeys | undefined): boolean {
   if (evidence.offence === 'split_checkpoint') verifySplitEvidence(evidence, policy)
   else if (keys) attempt(() => verifyVotes(evidence, keys))
   else return false
@@ -124,6 +127,7 @@ const CONTRADICTS: Readonly<Record<Offence, (one: Vote, other: Vote) => boolean>
     one.type === 'NEW-VIEW' && other.type === 'NEW-VIEW' && isSame(['view'], one, other) && !equal(one.raw, other.raw),
   hidden_vote: hides,
   split_checkpoint: () => false,
+  retired_key: () => false,
 }
 
 const isVote = ({ type }: Vote): boolean => type === 'PREPARE' || type === 'COMMIT'
@@ -140,15 +144,15 @@ function hides(vote: Vote, change: Vote): boolean {
   return !(tells && of(change, 'prepared_view') >= of(vote, 'view'))
 }
 
-function readVote({ type, raw, signature }: Statement, culprit: string, { clusterId, keys }: ConsensusKeys): Vote {
+function readVote({ type, raw, signature }: Statement, culprit: string, { clusterId, keyOf }: ConsensusKeys): Vote {
   const shape = SHAPES[type]
-  const key = keys.get(culprit)
-  if (!shape || !key) throw new EvidenceError('no vote of a member')
+  if (!shape) throw new EvidenceError('no vote')
   const body = readObject(raw, shape)
   for (const name of shape) checkMember(type, name, body[name])
+  const key = keyOf(Number(body['epoch']), culprit)
   const message = concat(encodeUtf8(`linli/pbft/v1\n${type}\n${clusterId}\n`), raw)
-  const isSigned = body['sender'] === culprit && isMemberSignature(signature, message, key)
-  if (!isSigned) throw new EvidenceError('not signed by the culprit')
+  const isSigned = key !== undefined && isMemberSignature(signature, message, decodeBase64Url(key))
+  if (body['sender'] !== culprit || !isSigned) throw new EvidenceError('not signed by the culprit')
   return { type, raw, body }
 }
 
@@ -164,11 +168,13 @@ function checkMember(type: string, name: string, value: Json | undefined): void 
   if (!areDigests) throw new EvidenceError(name)
 }
 
-function readLine({ type, raw, signature }: Statement, culprit: string, policy: Policy) {
+function readLine({ type, raw, signature }: Statement, culprit: string, policies: PolicySource) {
   const { line, member, root, size } = readObject(raw, ['line', 'member', 'root', 'size'])
   if (type !== 'COSIGN' || signature.length > 0 || member !== culprit) throw new EvidenceError('not a line of the culprit')
+  if (typeof line !== 'string' || typeof root !== 'string' || !isCount(size)) throw new EvidenceError('line')
+  const policy = policyFor(policies, size)
   const key = policy.witnesses.get(culprit)
-  if (!key || typeof line !== 'string' || typeof root !== 'string' || !isCount(size)) throw new EvidenceError('line')
+  if (!key) throw new EvidenceError('nobody waits for that line')
   const tree = { size, root: decodeBase64Url(root) }
   if (tree.root.length !== DIGEST_BYTES) throw new EvidenceError('root')
   verifyCosignatureLine(line, `${policy.origin}\n${size}\n${encodeBase64(tree.root)}\n`, key)

@@ -8,7 +8,7 @@
 import { decodeBase64, decodeBase64Url, encodeBase64Url } from './base64'
 import { equal } from './bytes'
 import { canonicalText, isJsonObject, parseCanonicalBytes, type Json } from './canonical'
-import { CheckpointError, verifyCheckpoint, type VerifiedCheckpoint } from './checkpoint'
+import { CheckpointError, parseCheckpoint, policyFor, verifyCheckpoint, type PolicySource, type VerifiedCheckpoint } from './checkpoint'
 import { parseJwk, thumbprint, type PublicJwk } from './device-key'
 import { parseEntry, type Entry } from './entry'
 import { sha256 } from './digest'
@@ -16,7 +16,7 @@ import { readEvidence, verifyEvidence, type ConsensusKeys, type Offence } from '
 import { encodeHex } from './hex'
 import { verifyJws } from './jws'
 import { leafHash, verifyInclusion } from './merkle'
-import { gradeOf, isMember, type Grade, type Policy } from './policy'
+import { gradeOf, isMember, type Grade } from './policy'
 import type { TreeBranch } from './tiles'
 import { parseRecord, recordId, type RecordPayload } from './record'
 import { encodeUtf8 } from './utf8'
@@ -75,8 +75,8 @@ const VERSION = 'c2sp.org/tlog-proof@v1'
 /** A record, a bind, and evidence against as many members as a cluster can have. */
 const PROOFS_MAX = 2 + 16
 
-/** `keys`: what genesis adds to the policy, for evidence of votes. Throws ReceiptError. */
-export function verifyReceipt(text: string, policy: Policy, keys?: ConsensusKeys): VerifiedReceipt {
+/** `keys`: the consensus keys since genesis, for evidence of votes. Throws ReceiptError. */
+export function verifyReceipt(text: string, policy: PolicySource, keys?: ConsensusKeys): VerifiedReceipt {
   const parts = text.split(SEPARATOR)
   if (parts.length > PROOFS_MAX) throw new ReceiptError('form', 'too many proofs')
   const texts = parts.map((part, at) => (at < parts.length - 1 ? part + '\n' : part))
@@ -109,6 +109,25 @@ export function readBranch(text: string): { readonly note: string; readonly bran
   return { note, branch: { index, leaf: leafHash(encodeUtf8(readExtra(extra).entry)), proof: hashes } }
 }
 
+/** An entry and its place in the tree of a checkpoint, whose signatures are the caller's to check. Throws ReceiptError. */
+export function openProof(text: string): OpenedProof {
+  const { extra, index, hashes, note } = parseProof(text)
+  const data = readExtra(extra).entry
+  const entry = attempt('entry', () => parseEntry(data))
+  if (entry.index !== index) throw new ReceiptError('index', 'entry says another index')
+  const { size, root } = attempt('checkpoint', () => parseCheckpoint(note))
+  attempt('not_in_tree', () => verifyInclusion(leafHash(encodeUtf8(data)), index, size, hashes, root))
+  return { data, entry, index, note }
+}
+
+interface OpenedProof {
+  /** The entry's text, as the log has it. */
+  readonly data: string
+  readonly entry: Entry
+  readonly index: number
+  readonly note: string
+}
+
 interface ProofText {
   readonly extra: Uint8Array
   readonly index: number
@@ -130,7 +149,7 @@ function parseProof(text: string): ProofText {
   }
 }
 
-function verifyProof(text: string, policy: Policy): ProvenEntry {
+function verifyProof(text: string, policy: PolicySource): ProvenEntry {
   const proof = parseProof(text)
   const extra = readExtra(proof.extra)
   const entry = attempt('entry', () => parseEntry(extra.entry))
@@ -167,7 +186,7 @@ function checkBarring(
   first: ProvenEntry,
   { entry, checkpoint }: ProvenEntry,
   packed: Uint8Array,
-  policy: Policy,
+  policy: PolicySource,
   keys: ConsensusKeys | undefined,
 ): Barring {
   const system = 'system' in entry ? entry.system : undefined
@@ -182,16 +201,16 @@ function checkBarring(
     const isNamed = system.key === id && canonicalText(system.body) === canonicalText({ culprit, offence, statements })
     if (!isNamed) throw new ReceiptError('barring', 'the entry names other evidence')
     const isVerified = verifyEvidence(evidence, policy, keys)
-    if (!isMember(policy, culprit)) throw new ReceiptError('barring', 'nobody waits for that signature')
+    if (!isMember(policyFor(policy, checkpoint.size), culprit)) throw new ReceiptError('barring', 'nobody waits for that signature')
     return { culprit, offence, isVerified }
   })
 }
 
-function gradeWithout({ checkpoint }: ProvenEntry, barrings: readonly Barring[], policy: Policy): Grade {
+function gradeWithout({ checkpoint }: ProvenEntry, barrings: readonly Barring[], policies: PolicySource): Grade {
   const names = barrings.map((one) => one.culprit)
   if (new Set(names).size !== names.length) throw new ReceiptError('barring', 'a member is barred twice')
   const barred = new Set(barrings.filter((one) => one.isVerified).map((one) => one.culprit))
-  const grade = gradeOf(policy, new Set(checkpoint.cosigned.keys()), barred)
+  const grade = gradeOf(policyFor(policies, checkpoint.size), new Set(checkpoint.cosigned.keys()), barred)
   if (grade === null) throw new ReceiptError('barring', 'without the barred members no quorum has signed')
   return grade
 }

@@ -6,9 +6,8 @@
 
 import { decodeBase64Url, encodeBase64Url } from './base64'
 import { equal } from './bytes'
-import { verifyCheckpoint } from './checkpoint'
+import { verifyCheckpoint, type PolicySource } from './checkpoint'
 import { verifyInclusion } from './merkle'
-import type { Policy } from './policy'
 import type { TreeBranch } from './tiles'
 
 export class SplitError extends Error {}
@@ -31,7 +30,7 @@ export function branchText({ index, leaf, proof }: TreeBranch): Branch {
 }
 
 /** The witnesses that signed both histories. Throws CheckpointError, ProofError or SplitError when it proves nothing. */
-export function verifySplit({ notes, proofs }: Split, policy: Policy): readonly string[] {
+export function verifySplit({ notes, proofs }: Split, policy: PolicySource): readonly string[] {
   const [one, other] = [verifyCheckpoint(notes[0], policy), verifyCheckpoint(notes[1], policy)]
   verifyContradiction(one, other, proofs)
   const both = [...one.cosigned.keys()].filter((name) => other.cosigned.has(name))

@@ -4,16 +4,20 @@
  */
 
 import { equal } from '../core/bytes'
-import { CheckpointError, verifyCheckpoint, type VerifiedCheckpoint } from '../core/checkpoint'
+import { CheckpointError, verifyCheckpoint, type PolicySource, type VerifiedCheckpoint } from '../core/checkpoint'
 import { EvidenceError, readEvidence, verifySplitEvidence, type Offence } from '../core/evidence'
+import { encodeBase64Url } from '../core/base64'
+import { decodeHex } from '../core/hex'
 import { gradeOf, type Policy } from '../core/policy'
+import { verifyRetiredEvidence } from '../core/retirement'
+import type { Era } from '../core/succession'
 import { api } from './api'
 import type { NodeAddress } from './api-types'
 import { doubt, observe, seenCheckpoint } from './checkpoints'
 import type { KnownEvidence } from './generated'
 import { call } from './platform'
 import { splits } from './splits'
-import { addresses, estate, TrustAlarm, trustedPolicy } from './trust'
+import { addresses, estate, TrustAlarm, trustedEras, trustedPolicies, trustedPolicy } from './trust'
 
 export interface Accusation {
   readonly id: string
@@ -35,7 +39,7 @@ export interface Agreement {
   /** Ids of the organisations that signed the newest checkpoint, and of those that did not yet. */
   readonly signed: readonly string[]
   readonly missing: readonly string[]
-  /** One an organisation, the best proven. */
+  /** One an organisation, the best proven; and one for retired keys of it. */
   readonly accusations: readonly Accusation[]
 }
 
@@ -46,19 +50,23 @@ const VOICES_MIN = 2
 
 /** Asks all nodes. Throws TrustAlarm when two histories come to light. */
 export async function askAgreement(): Promise<Agreement> {
-  const [policy, nodes, { nodes: organisations }] = [await trustedPolicy(), await addresses(), await estate()]
-  const [notes, claims] = await Promise.all([gatherNotes(nodes), Promise.all(nodes.map((one) => gather(one, policy)))])
-  const signers = newestSigners(notes, policy)
+  const [policy, nodes, { genesis_sha256, nodes: organisations }] = [await trustedPolicy(), await addresses(), await estate()]
+  const known = { policy, eras: trustedEras(), clusterId: encodeBase64Url(decodeHex(genesis_sha256)) }
+  const [notes, claims] = await Promise.all([gatherNotes(nodes), Promise.all(nodes.map((one) => gather(one, known)))])
+  const signers = newestSigners(notes, await trustedPolicies())
   const members = organisations.map((one) => one.id).filter((id) => policy.witnesses.has(id))
   const signed = members.filter((id) => signers.has(id))
   const missing = members.filter((id) => !signers.has(id))
   const accusations = onePerMember(merge(claims.flat()))
-  const isSplit = splits().length > 0 || accusations.some(isKnown)
+  const isSplit = splits().length > 0 || accusations.some((one) => isKnown(one) && !isOfRetiredKey(one))
   return { state: isSplit ? 'split' : stateOf(signers, missing, policy), signed, missing, accusations }
 }
 
 /** Verified here, or said by more than one. */
 export const isKnown = ({ isProven, saidBy }: Accusation): boolean => isProven || saidBy.length >= VOICES_MIN
+
+/** The ledger is one all the same: whatever that key signs counts for nothing. */
+export const isOfRetiredKey = ({ offence }: Accusation): boolean => offence === 'retired_key'
 
 function stateOf(signers: ReadonlySet<string>, missing: readonly string[], policy: Policy): Agreement['state'] {
   if (doubt() || gradeOf(policy, signers) === null) return 'unknown'
@@ -83,7 +91,7 @@ async function tellNote(node: NodeAddress): Promise<string | undefined> {
 }
 
 /** Nodes may hold different lines of one checkpoint: together they show who signed it. */
-function newestSigners(notes: readonly string[], policy: Policy): ReadonlySet<string> {
+function newestSigners(notes: readonly string[], policy: PolicySource): ReadonlySet<string> {
   const verified = notes.map((note) => verifyOrSkip(note, policy)).filter((one) => one !== undefined)
   const newest = verified.reduce<VerifiedCheckpoint | undefined>(
     (best, one) => (best && best.size >= one.size ? best : one),
@@ -93,7 +101,7 @@ function newestSigners(notes: readonly string[], policy: Policy): ReadonlySet<st
   return new Set(same.flatMap((one) => [...one.cosigned.keys()]))
 }
 
-function verifyOrSkip(note: string, policy: Policy): VerifiedCheckpoint | undefined {
+function verifyOrSkip(note: string, policy: PolicySource): VerifiedCheckpoint | undefined {
   try {
     return verifyCheckpoint(note, policy)
   } catch (error) {
@@ -103,22 +111,31 @@ function verifyOrSkip(note: string, policy: Policy): VerifiedCheckpoint | undefi
 }
 
 /** What one node shows. Nothing when it is away; what is no evidence even by its shape is left out. */
-async function gather(node: NodeAddress, policy: Policy): Promise<Accusation[]> {
+async function gather(node: NodeAddress, known: Known): Promise<Accusation[]> {
   try {
     const { evidence } = await api.knownEvidence(node)
-    return evidence.slice(0, CLAIMS_MAX).flatMap((claim) => readClaim(claim, node.id, policy) ?? [])
+    return evidence.slice(0, CLAIMS_MAX).flatMap((claim) => readClaim(claim, node.id, known) ?? [])
   } catch {
     return []
   }
 }
 
-function readClaim({ height, packed }: KnownEvidence, node: string, policy: Policy): Accusation | undefined {
+/** What this phone trusts of members: those of now, and all eras once there was more than one. */
+interface Known {
+  readonly policy: Policy
+  readonly eras: readonly Era[]
+  readonly clusterId: string
+}
+
+function readClaim({ height, packed }: KnownEvidence, node: string, known: Known): Accusation | undefined {
   try {
     const evidence = readEvidence(packed)
     const { culprit: member, id, offence } = evidence
-    if (!policy.witnesses.has(member) || !Number.isSafeInteger(height) || height < 0) return undefined
-    const isProven = offence === 'split_checkpoint'
-    if (isProven) verifySplitEvidence(evidence, policy)
+    if (!Number.isSafeInteger(height) || height < 0) return undefined
+    if (offence !== 'retired_key' && !known.policy.witnesses.has(member)) return undefined
+    const isProven = offence === 'split_checkpoint' || offence === 'retired_key'
+    if (offence === 'split_checkpoint') verifySplitEvidence(evidence, known.policy)
+    if (offence === 'retired_key') verifyRetiredEvidence(evidence, known.eras, known.clusterId)
     return { id, offence, member, height, packed, isProven, saidBy: [node] }
   } catch (error) {
     if (error instanceof EvidenceError) return undefined
@@ -140,8 +157,9 @@ function merge(claims: readonly Accusation[]): Accusation[] {
 function onePerMember(accusations: readonly Accusation[]): Accusation[] {
   const best = new Map<string, Accusation>()
   for (const one of accusations) {
-    const other = best.get(one.member)
-    if (!other || weightOf(one) > weightOf(other)) best.set(one.member, one)
+    const what = isOfRetiredKey(one) ? `${one.member} ${one.offence}` : one.member
+    const other = best.get(what)
+    if (!other || weightOf(one) > weightOf(other)) best.set(what, one)
   }
   return [...best.values()]
 }

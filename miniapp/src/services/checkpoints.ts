@@ -15,7 +15,7 @@ import type { NodeAddress } from './api-types'
 import { nodesInOrder } from './nodes'
 import { findSplit, keepSplit, sendSplits } from './splits'
 import { store } from './store'
-import { estate, knownEstate, raiseAlarm, trustedPolicy, TrustAlarm } from './trust'
+import { estate, knownEstate, raiseAlarm, trustedPolicies, TrustAlarm } from './trust'
 
 export interface SeenCheckpoint {
   readonly size: number
@@ -61,7 +61,7 @@ export function observe(told: ToldCheckpoint, node = ''): Promise<Finding> {
 }
 
 async function judge({ note, proof }: ToldCheckpoint, node: string): Promise<Finding> {
-  const policy = await trustedPolicy()
+  const policy = await trustedPolicies()
   const told = verifySigned(() => verifyCheckpoint(note, policy))
   if (!told?.grade) return 'unproven'
   const seen = seenCheckpoint()

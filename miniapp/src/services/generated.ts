@@ -10,6 +10,12 @@ export interface Accepted {
   readonly receipt: string
 }
 
+/** Officers of as many organisations as must approve have the next version of the rules begin at a block height. */
+export interface ActivateRules {
+  readonly height: number
+  readonly version: number
+}
+
 /** A person whom an officer added: the document's number masked, of the phone the last four digits. */
 export interface AddedPersonView {
   readonly member: string
@@ -77,9 +83,9 @@ export interface Branch {
   readonly proof: readonly string[]
 }
 
-/** Two checkpoints with cosignatures of one member. */
+/** Two checkpoints with cosignatures of one member, or one with a cosignature by a key that was retired before. */
 export interface BroughtEvidence {
-  readonly notes: readonly unknown[]
+  readonly notes: readonly string[]
   readonly proofs?: readonly Branch[]
 }
 
@@ -97,6 +103,20 @@ export interface CastBallot {
 export interface Challenge {
   readonly challenge: string
   readonly node: string
+}
+
+/** What operators agree to: the epoch that it ends, the policy of the next one and its members, by their ids. */
+export interface Change {
+  readonly epoch: number
+  readonly kind: "key.rotate" | "node.add" | "node.remove" | "policy.set"
+  readonly members: readonly Organisation[]
+  readonly policy: Policy
+}
+
+/** Another membership of the cluster: a member more or less, new keys of one, or another policy. */
+export interface ChangeMembers {
+  readonly change: Change
+  readonly signatures: readonly OperatorSignature[]
 }
 
 /** What a voter can pick. */
@@ -118,7 +138,7 @@ export interface ChoiceView {
   readonly text: string
 }
 
-/** Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all. */
+/** Where the cluster stands. `committed_size` is signed by a quorum, `sealed_size` by all; `rules` is the version in force for the next block. Another one may be activated when every node knows it. */
 export interface ClusterState {
   readonly view: number
   readonly mode: string
@@ -127,6 +147,8 @@ export interface ClusterState {
   readonly size: number
   readonly committed_size: number
   readonly sealed_size: number
+  readonly rules: number
+  readonly next_rules: RulesAhead | null
   readonly nodes: readonly NodeState[]
 }
 
@@ -209,6 +231,13 @@ export interface DocumentSeen {
   readonly device_key: DeviceKey
 }
 
+/** An epoch: its members' ids, and the first block that was its own. */
+export interface EpochState {
+  readonly number: number
+  readonly members: readonly string[]
+  readonly first_height: number
+}
+
 /** The estate, and what a phone needs to check everything itself. */
 export interface EstateView {
   readonly id: string
@@ -262,7 +291,7 @@ export interface KeyShown {
   readonly device_key: DeviceKey
 }
 
-/** One contradiction. `packed` is the whole of it in base64url, as it is kept and hashed. */
+/** One contradiction, or one use of a retired key. */
 export interface KnownEvidence {
   readonly id: string
   readonly offence: string
@@ -271,6 +300,12 @@ export interface KnownEvidence {
   readonly statements: readonly SignedStatement[]
   readonly height: number
   readonly packed: string
+}
+
+/** From one epoch to the next: two tlog-proofs. */
+export interface Link {
+  readonly change: string
+  readonly end: string
 }
 
 /** A merchant offers to take an amount of points for a code that he shows. */
@@ -289,6 +324,16 @@ export interface MatterView {
   readonly clause: string
   readonly text: string
   readonly free_choices: boolean
+}
+
+/** Who the members are, as genesis would spell them, and the kind of the change that waits for a seal, or empty. */
+export interface MembersState {
+  readonly cluster_id: string
+  readonly epoch: number
+  readonly members: readonly Organisation[]
+  readonly policy: Policy
+  readonly pending: string
+  readonly epochs: readonly EpochState[]
 }
 
 /** An offer as its merchant sees it. */
@@ -360,7 +405,7 @@ export interface NodeAddress {
   readonly url: string
 }
 
-/** One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind. */
+/** One node as this one sees it. `size`: entries it has signed; `lag`: entries it is behind; `rules`: the highest version of the rules that its release says that it knows; 1 while nothing is heard of it. */
 export interface NodeState {
   readonly id: string
   readonly name: string
@@ -368,6 +413,7 @@ export interface NodeState {
   readonly reachable: boolean
   readonly size: number
   readonly lag: number
+  readonly rules: number
 }
 
 /** One version of the notice in both languages. */
@@ -384,6 +430,12 @@ export interface OfferView {
   readonly amount: number
   readonly due_ms: number
   readonly state: "expired" | "open" | "redeemed" | "undone"
+}
+
+/** A person who signs for an organisation, known from the start. */
+export interface Officer {
+  readonly device_key: DeviceKey
+  readonly member: string
 }
 
 /** All roles but resident, and what waits. `approvals` organisations must sign for a change to hold. */
@@ -411,6 +463,25 @@ export interface OpenedSession {
   readonly refresh_token: string
   readonly member: string
   readonly roles: readonly string[]
+}
+
+/** Ed25519 by the operator key of the member `node` over `change_message`. */
+export interface OperatorSignature {
+  readonly node: string
+  readonly signature: string
+}
+
+/** A member of the cluster: an organisation that runs one node. */
+export interface Organisation {
+  readonly attest_key: string
+  readonly consensus_key: string
+  readonly cosign_key: string
+  readonly id: string
+  readonly log_key: string
+  readonly name: string
+  readonly officers: readonly Officer[]
+  readonly operator_key?: string
+  readonly transport_certificate: string
 }
 
 /** Items, and the cursor of the next page; no cursor: this was the last. */
@@ -524,6 +595,14 @@ export interface PointsEntry {
   readonly counterpart: string
   readonly shop: string
   readonly reason: string
+}
+
+/** Numbers that genesis fixes. */
+export interface Policy {
+  readonly approvals: number
+  readonly attestations: number
+  readonly final_without_ms: number
+  readonly new_key_vote_delay_ms: number
 }
 
 /** A signed record and the openings of its private fields. */
@@ -722,6 +801,12 @@ export interface RollWaiting {
   readonly published_ms: number
 }
 
+/** A version of the rules that officers have had begin at block `height`. */
+export interface RulesAhead {
+  readonly version: number
+  readonly height: number
+}
+
 /** Staff's answer: whom the phone is now tied to, by this organisation's word. */
 export interface SeenAtCounter {
   readonly member: string
@@ -765,7 +850,12 @@ export interface SignedStatement {
   readonly signature: string
 }
 
-/** What the two checkpoints prove: ids of the evidence, one a member. */
+/** Links from genesis to the members in force, oldest first; none while they are those of genesis. */
+export interface Succession {
+  readonly links: readonly Link[]
+}
+
+/** What the checkpoints prove: ids of the evidence, one a member. */
 export interface TakenEvidence {
   readonly ids: readonly string[]
 }
@@ -884,6 +974,7 @@ export interface RecordBodies {
   readonly "ballot.cast": CastBallot
   readonly "device.bind": BindDevice
   readonly "device.revoke": RevokeDevice
+  readonly "members.change": ChangeMembers
   readonly "motion.open": OpenMotion
   readonly "offer.make": MakeOffer
   readonly "points.grant": GrantPoints
@@ -893,6 +984,7 @@ export interface RecordBodies {
   readonly "role.revoke": RevokeRole
   readonly "roll.confirm": ConfirmRoll
   readonly "roll.publish": PublishRoll
+  readonly "rules.activate": ActivateRules
   readonly "ticket.assign": AssignTicket
   readonly "ticket.complete": CompleteTicket
   readonly "ticket.confirm": ConfirmTicket
@@ -908,6 +1000,7 @@ export interface RecordRefusals {
   readonly "ballot.cast": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_closed" | "question_not_found" | "roll_differs" | "not_on_roll" | "device_not_verified" | "device_too_new" | "ballot_already_cast" | "replaced_ballot_not_found" | "commitment_already_used"
   readonly "device.bind": "nonce_conflict" | "expired" | "not_yet_valid" | "device_revoked" | "key_of_another" | "attestation_invalid" | "attestation_expired" | "too_many_devices"
   readonly "device.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "device_not_found" | "already_revoked"
+  readonly "members.change": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "no_operators" | "change_malformed" | "change_pending" | "epoch_passed" | "not_one_step" | "policy_too_few" | "id_used" | "key_used" | "signatures" | "officer_known"
   readonly "motion.open": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_not_in_force" | "matter_not_found" | "closes_too_soon" | "questions_malformed"
   readonly "offer.make": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_too_long" | "offer_expired" | "offer_exists"
   readonly "points.grant": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "self_grant" | "already_granted" | "member_not_found" | "over_grant_cap"
@@ -917,6 +1010,7 @@ export interface RecordRefusals {
   readonly "role.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "role_not_held" | "already_approved"
   readonly "roll.confirm": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_differs" | "already_approved"
   readonly "roll.publish": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_part_out_of_order" | "roll_differs"
+  readonly "rules.activate": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "activation_pending" | "rules_not_next" | "height_out_of_bounds" | "already_approved"
   readonly "ticket.assign": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "ticket_state_differs" | "handler_not_staff"
   readonly "ticket.complete": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "not_handler" | "ticket_state_differs" | "photo_missing"
   readonly "ticket.confirm": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "ticket_not_found" | "not_yours" | "handler_cannot_confirm" | "ticket_state_differs"
@@ -950,6 +1044,7 @@ export const PRIVATE_TEXTS = {
 
 /** Every code of a problem. */
 export type Code =
+  | "activation_pending"
   | "already_approved"
   | "already_granted"
   | "already_revoked"
@@ -965,6 +1060,8 @@ export type Code =
   | "cache_down"
   | "category_unknown"
   | "challenge_unknown"
+  | "change_malformed"
+  | "change_pending"
   | "closes_too_soon"
   | "commitment_already_used"
   | "counter_code_unknown"
@@ -977,15 +1074,19 @@ export type Code =
   | "device_unbound"
   | "device_unknown"
   | "device_unverified"
+  | "epoch_passed"
   | "evidence_mismatch"
   | "evidence_void"
   | "expired"
   | "handler_cannot_confirm"
   | "handler_not_staff"
   | "headers_too_large"
+  | "height_out_of_bounds"
+  | "id_used"
   | "import_unknown"
   | "internal_error"
   | "key_of_another"
+  | "key_used"
   | "malformed"
   | "matter_not_found"
   | "media_type_unsupported"
@@ -995,12 +1096,14 @@ export type Code =
   | "motion_closed"
   | "motion_not_found"
   | "motion_unknown"
+  | "no_operators"
   | "no_quorum"
   | "node_stopped"
   | "nonce_conflict"
   | "not_found"
   | "not_handler"
   | "not_on_roll"
+  | "not_one_step"
   | "not_redeemed"
   | "not_yet_valid"
   | "not_your_offer"
@@ -1012,6 +1115,7 @@ export type Code =
   | "offer_not_found"
   | "offer_too_long"
   | "offer_unknown"
+  | "officer_known"
   | "organisation_unknown"
   | "over_grant_cap"
   | "person_details_bad"
@@ -1025,6 +1129,7 @@ export type Code =
   | "photo_quota"
   | "photo_too_large"
   | "photo_unknown"
+  | "policy_too_few"
   | "proof_invalid"
   | "question_not_found"
   | "questions_malformed"
@@ -1043,6 +1148,8 @@ export type Code =
   | "roster_has_bad_lines"
   | "roster_too_large"
   | "roster_unreadable"
+  | "rules_not_next"
+  | "rules_unsupported"
   | "self_attestation"
   | "self_grant"
   | "self_redemption"
@@ -1050,6 +1157,7 @@ export type Code =
   | "session_invalid"
   | "session_missing"
   | "signature_invalid"
+  | "signatures"
   | "ticket_not_found"
   | "ticket_state_differs"
   | "ticket_unknown"
@@ -1114,6 +1222,7 @@ export interface Endpoints {
   readonly "GET /checkpoint/witnessed": { answer: string }
   readonly "GET /genesis.json": { answer: string }
   readonly "GET /policy.txt": { answer: string }
+  readonly "GET /succession.json": { answer: Succession }
   readonly "GET /api/v1/consistency": { query: { from: number; to: number }; answer: Consistency }
   readonly "GET /api/v1/log": { query: { begin?: number; end?: number }; answer: string }
   readonly "GET /tile/entries/{place}": { path: { place: string }; answer: string }
@@ -1121,6 +1230,7 @@ export interface Endpoints {
   readonly "GET /api/v1/evidence": { answer: EvidenceList }
   readonly "POST /api/v1/evidence": { body: BroughtEvidence; answer: TakenEvidence }
   readonly "GET /api/v1/cluster": { answer: ClusterState }
+  readonly "GET /api/v1/members": { answer: MembersState }
   readonly "GET /healthz": { answer: Alive }
   readonly "GET /readyz": { answer: Readiness }
   readonly "GET /metrics": { answer: string }

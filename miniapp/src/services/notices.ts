@@ -12,7 +12,7 @@ import { api } from './api'
 import { isContinued, observe, seenCheckpoint } from './checkpoints'
 import { fetchBytes, NetworkError } from './http'
 import { nodesInOrder, tryNodes } from './nodes'
-import { trustedPolicy } from './trust'
+import { trustedPolicies, trustedPolicy } from './trust'
 
 export interface Notice {
   /** Origin, size and root: what is printed, and what the code on the sheet says. */
@@ -27,7 +27,7 @@ export async function newestNotice(): Promise<Notice> {
   await tryNodes(async (node) => observe(await api.checkpoint(node, seenCheckpoint()?.size ?? 0), node.id))
   const seen = seenCheckpoint()
   if (!seen) throw new NetworkError('no checkpoint')
-  const { cosigned, size } = verifyCheckpoint(seen.note, await trustedPolicy())
+  const { cosigned, size } = verifyCheckpoint(seen.note, await trustedPolicies())
   return { lines: linesOf(seen.note)!, size, signers: [...cosigned.keys()] }
 }
 
@@ -38,11 +38,11 @@ export type Comparison = 'same' | 'differs' | 'unproven' | 'other'
 export async function compareNotice(text: string): Promise<Comparison> {
   const seen = seenCheckpoint()
   if (!seen) return 'unproven'
-  const policy = await trustedPolicy()
+  const [policies, policy] = [await trustedPolicies(), await trustedPolicy()]
   const lines = linesOf(text)
   const printed = lines && treeOf(lines)
   if (!printed || lines[0] !== policy.origin) return 'other'
-  const mine = verifyCheckpoint(seen.note, policy)
+  const mine = verifyCheckpoint(seen.note, policies)
   if (printed.size === mine.size) return equal(printed.root, mine.root) ? 'same' : 'differs'
   if (await isContinued(printed, mine)) return 'same'
   return printed.size < mine.size && (await isRefuted(printed, mine)) ? 'differs' : 'unproven'

@@ -7,7 +7,7 @@ import { observe } from './checkpoints'
 import type { OutboxItem } from './outbox'
 import { call } from './platform'
 import { store } from './store'
-import { trustedKeys, trustedPolicy } from './trust'
+import { trustedKeys, trustedPolicies } from './trust'
 
 export interface ReceiptNote {
   readonly id: string
@@ -26,7 +26,7 @@ export interface ReceiptNote {
  * without it the member in question is counted like everybody else. Throws ReceiptError.
  */
 export async function verifyTrusted(text: string): Promise<VerifiedReceipt> {
-  const policy = await trustedPolicy()
+  const policy = await trustedPolicies()
   const receipt = verifyReceipt(text, policy)
   if (receipt.barrings.every((one) => one.isVerified)) return receipt
   const keys = await trustedKeys()

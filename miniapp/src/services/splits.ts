@@ -4,8 +4,7 @@
  */
 
 import { equal } from '../core/bytes'
-import type { VerifiedCheckpoint } from '../core/checkpoint'
-import type { Policy } from '../core/policy'
+import type { PolicySource, VerifiedCheckpoint } from '../core/checkpoint'
 import { readBranch } from '../core/receipt'
 import { branchText, verifySplit, type Split } from '../core/split'
 import { firstDifference, TileTree, type TreeBranch } from '../core/tiles'
@@ -29,7 +28,7 @@ const TILE_MS = 10_000
 export async function findSplit(
   before: VerifiedCheckpoint,
   told: VerifiedCheckpoint,
-  policy: Policy,
+  policy: PolicySource,
 ): Promise<Split | null> {
   const candidates =
     before.size === told.size ? [{ notes: [before.note, told.note], proofs: [] } as const] : compare(before, told)
@@ -70,7 +69,7 @@ function splitOf(note: string, branch: TreeBranch, otherNote: string, other: Tre
   return { notes: [note, otherNote], proofs: [branchText(branch), branchText(other)] }
 }
 
-function proves(split: Split, policy: Policy): boolean {
+function proves(split: Split, policy: PolicySource): boolean {
   try {
     verifySplit(split, policy)
     return true

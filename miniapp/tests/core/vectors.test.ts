@@ -8,13 +8,17 @@ import { decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from '..
 import { canonicalText, parseCanonical, parseCanonicalBytes, type Json } from '../../src/core/canonical'
 import { CheckpointError, verifyCheckpoint } from '../../src/core/checkpoint'
 import { parseJwk, thumbprint, verifySignature, type PublicJwk } from '../../src/core/device-key'
+import { sha256 } from '../../src/core/digest'
+import { EvidenceError, readEvidence } from '../../src/core/evidence'
 import { decodeHex, encodeHex } from '../../src/core/hex'
 import { verifyJws } from '../../src/core/jws'
 import { verifyConsistency, verifyInclusion } from '../../src/core/merkle'
 import { gradeOf, parsePolicy } from '../../src/core/policy'
-import { readConsensusKeys } from '../../src/core/genesis'
 import { ReceiptError, verifyReceipt } from '../../src/core/receipt'
 import { estateName, open, parseRecord, recordId } from '../../src/core/record'
+import { verifyRetiredEvidence } from '../../src/core/retirement'
+import { consensusKeys, followLinks, policyBySize, type Link } from '../../src/core/succession'
+import { encodeUtf8 } from '../../src/core/utf8'
 import { rootOf, leafOf } from './log-builder'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../../schemas/vectors')
@@ -50,6 +54,56 @@ function decide({ valid }: Case, action: () => void): void {
   if (valid) expect(failure).toBeUndefined()
   else expect(failure).toBeInstanceOf(Error)
 }
+
+interface Succession {
+  readonly links: readonly Link[]
+  readonly eras: readonly { readonly first_size: number; readonly policy: string }[]
+}
+
+describe('successions', () => {
+  const file = read<Succession>('successions') as File<Succession> & { readonly genesis: string }
+  it.each(file.cases)('$name', (one) => {
+    decide(one, () => {
+      const eras = followLinks(encodeUtf8(file.genesis), one.links)
+      if (!one.valid) return
+      expect(eras.map(({ firstSize, policy }) => ({ first_size: firstSize, policy }))).toEqual(one.eras)
+    })
+  })
+
+  it('of a tree of each size those count that were members then', () => {
+    const { eras } = file.cases.find((one) => one.name === 'one change after the other')!
+    const bySize = policyBySize(eras.map((era) => ({ policy: era.policy, firstSize: era.first_size })))
+    for (const [at, era] of eras.entries()) {
+      expect(bySize(era.first_size)).toEqual(parsePolicy(era.policy))
+      if (at > 0) expect(bySize(era.first_size - 1)).toEqual(parsePolicy(eras[at - 1]!.policy))
+    }
+  })
+})
+
+interface Retirement {
+  readonly packed: string
+  readonly culprit?: string
+  readonly epoch?: number
+}
+
+describe('retirements', () => {
+  type Shared = { readonly genesis: string; readonly links: readonly Link[] }
+  const file = read<Retirement>('retirements') as File<Retirement> & Shared
+  const eras = followLinks(encodeUtf8(file.genesis), file.links)
+  const clusterId = encodeBase64Url(sha256(encodeUtf8(file.genesis)))
+  it.each(file.cases)('$name', (one) => {
+    decide(one, () => {
+      const evidence = readEvidence(one.packed)
+      const epoch = verifyRetiredEvidence(evidence, eras, clusterId)
+      if (one.valid) expect([evidence.culprit, epoch]).toEqual([one.culprit, one.epoch])
+    })
+  })
+
+  it('proves nothing to a phone that knows the first members only', () => {
+    const [first] = file.cases
+    expect(() => verifyRetiredEvidence(readEvidence(first!.packed), eras.slice(0, 1), clusterId)).toThrow(EvidenceError)
+  })
+})
 
 describe.each([
   ['base64', decodeBase64, encodeBase64],
@@ -205,7 +259,8 @@ describe('receipt', () => {
     unchecked?: string[]
   }
   const { cases, policies, genesis } = read<Given>('receipts')
-  const keys = readConsensusKeys(genesis!)
+  const founding = encodeUtf8(genesis!)
+  const keys = consensusKeys(encodeBase64Url(sha256(founding)), followLinks(founding, []))
   it.each(cases.filter((one) => one.require === undefined))('$name', (one) => {
     const failure = failureOf(() => {
       const receipt = verifyReceipt(one.receipt, parsePolicy(policies[one.policy]!), one.genesis ? keys : undefined)

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from server.consensus.certificates import Certifier
-from server.consensus.evidence import unpack_evidence, verify
+from server.consensus.evidence import unpack_evidence
+from server.consensus.judgement import verify
 from server.consensus.keyring import Keyring
 from server.ledger.checkpoint import verify_cosign_line
 from server.ledger.policy import Policy, parse_policy

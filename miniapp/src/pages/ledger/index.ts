@@ -1,7 +1,14 @@
 /** Who keeps the records, whether they agree, and what this phone saw by itself. The red page when they do not. */
 
 import type { Offence } from '../../core/evidence'
-import { askAgreement, exportAccusation, isKnown, type Accusation, type Agreement } from '../../services/agreement'
+import {
+  askAgreement,
+  exportAccusation,
+  isKnown,
+  isOfRetiredKey,
+  type Accusation,
+  type Agreement,
+} from '../../services/agreement'
 import { api } from '../../services/api'
 import type { Cluster } from '../../services/api-types'
 import { store } from '../../services/store'
@@ -164,7 +171,7 @@ function agreementData({ accusations: found, missing, signed, state }: Agreement
 }
 
 const splitHint = (found: readonly Accusation[], { agreement }: Texts): string =>
-  found.some(isKnown) ? agreement.splitHint : agreement.splitOwn
+  found.some((one) => isKnown(one) && !isOfRetiredKey(one)) ? agreement.splitHint : agreement.splitOwn
 
 /** Small numbers are words in a sentence. */
 const countText = (n: number, counts: string): string => counts.split(' ')[n] ?? String(n)
@@ -179,24 +186,27 @@ function cardOf(accusation: Accusation, texts: Texts): Card {
   const words = texts.agreement
   const values = { name: namesOf([member], texts), names: namesOf(saidBy, texts), n: formatNumber(height) }
   const isSure = isKnown(accusation)
+  const named = fill(height > 0 ? words.named : words.unnamed, values)
+  const source = isProven ? words.proven : fill(words.said, values)
+  if (isOfRetiredKey(accusation)) {
+    const lines = [words.retiredKeyText, named, words.retiredKeyHarmless]
+    return { id, title: fill(words.retiredKey, values), lines, source }
+  }
   return {
     id,
     title: fill(isSure ? words.accused : words.accusedBy, values),
-    lines: [
-      offenceText(offence, texts),
-      fill(height > 0 ? words.named : words.unnamed, values),
-      isSure ? words.discounted : words.discountedIf,
-    ],
-    source: isProven ? words.proven : fill(words.said, values),
+    lines: [offenceText(offence, texts), named, isSure ? words.discounted : words.discountedIf],
+    source,
   }
 }
 
 function offenceText(offence: Offence, { agreement }: Texts): string {
-  const { doubleNewView, doubleVote, hiddenVote, splitCheckpoint } = agreement
+  const { doubleNewView, doubleVote, hiddenVote, retiredKeyText, splitCheckpoint } = agreement
   return {
     double_vote: doubleVote,
     double_new_view: doubleNewView,
     hidden_vote: hiddenVote,
+    retired_key: retiredKeyText,
     split_checkpoint: splitCheckpoint,
   }[offence]
 }

@@ -1,0 +1,22 @@
+"""The epochs of one ledger, from its rows, with the size of the tree at which each of them began."""
+
+from __future__ import annotations
+
+from server.domain.membership import EpochBegun, epoch_of_row
+from server.ledger.genesis import Genesis
+from server.ledger.membership import Membership, founding_epoch
+from server.storage.ledger import Ledger
+from server.storage.rows import read_all
+
+
+async def read_membership(ledger: Ledger, genesis: Genesis) -> Membership:
+    """All epochs as the stored blocks left them; that of genesis alone where it names no operators."""
+    found = await ledger.database.read(lambda connection: read_all(connection, EpochBegun.table))
+    rows = sorted((row for row in found if isinstance(row, EpochBegun)), key=lambda row: int(row.id))
+    if not rows:
+        return Membership((founding_epoch(genesis),))
+    return Membership(tuple([epoch_of_row(row, await _size_before(ledger, row.first_height)) for row in rows]))
+
+
+async def _size_before(ledger: Ledger, height: int) -> int:
+    return (await ledger.frontier_at(height - 1)).size if height > 1 else 0
