@@ -6,7 +6,7 @@ and the signatures themselves, which `signature_checks` names and threads verify
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from server.domain.activation import PLAN_KEY, version_at
@@ -17,7 +17,7 @@ from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work
 from server.domain.rules import Rules
 from server.domain.state_root import TellStateRoot
-from server.domain.tally import FINAL, FinalizeWithout
+from server.domain.tally import FINAL, FinalizeWithout, absent_from
 from server.ledger.block import Derived, Header, entries_root
 from server.limits import BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, BLOCK_TIMERS_MAX, NONCE_KEPT_MS, RECORD_BYTES_MAX
 from server.record.canonical import Malformed
@@ -159,6 +159,23 @@ def _check_finals(header: Header, finals: Sequence[DerivedWork], seals: Sequence
             raise BatchInvalid("the time to go on without a member has not come, or the checkpoint is too old")
         if work.item.due_ms:
             raise BatchInvalid("what becomes final without a member is not due at a time")
+
+
+def check_seal_lines(unsigned: Mapping[str, str], excused: Sequence[str]) -> None:
+    """Raise BatchInvalid unless all members signed a seal. `unsigned`: those whose line does not hold, with that line,
+    or none; `excused`: whom a seal of this size does not wait for."""
+    if not all(member in excused and not line for member, line in unsigned.items()):
+        raise BatchInvalid("the seal is not signed by all members")
+
+
+def check_final_lines(
+    final: FinalizeWithout, unsigned: Mapping[str, str], members: Sequence[str], barred: Sequence[str], quorum: int
+) -> None:
+    """Raise BatchInvalid unless a quorum signed what goes on without a member, and it names just who did not."""
+    if any(unsigned.values()) or len(members) - len(unsigned) < quorum:
+        raise BatchInvalid("what is final without a member is not signed by a quorum")
+    if final.absent != absent_from(final.signatures, members, barred):
+        raise BatchInvalid("the absent are not those who have no line")
 
 
 def check_state_root(works: Sequence[Work], told: Derived | None) -> None:

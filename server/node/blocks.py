@@ -16,7 +16,14 @@ from server.consensus.block import Attachments, Block, fit_attachments
 from server.consensus.effects import Store
 from server.consensus.events import Verdict
 from server.domain.agenda import Seal, SealWait, Timer
-from server.domain.check import BatchInvalid, check_batch, check_state_root, signature_checks
+from server.domain.check import (
+    BatchInvalid,
+    check_batch,
+    check_final_lines,
+    check_seal_lines,
+    check_state_root,
+    signature_checks,
+)
 from server.domain.evidence import OrderEvidence
 from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
@@ -253,18 +260,12 @@ class Blocks:
         agenda = self._parts.agenda
         if seal.size <= agenda.sealed_size:
             raise BatchInvalid("the seal is not of our log")
-        unsigned = await self._unsigned(seal)
-        excused = agenda.excused(seal.size)
-        if not all(member in excused and not line for member, line in unsigned.items()):
-            raise BatchInvalid("the seal is not signed by all members")
+        check_seal_lines(await self._unsigned(seal), agenda.excused(seal.size))
 
     async def _check_final(self, final: FinalizeWithout, wait: Row | None) -> None:
-        """A quorum's lines, and nobody named as absent who signed: then this node knows a seal."""
+        """Nobody is named as absent who signed: then this node knows a seal."""
         parts, unsigned = self._parts, await self._unsigned(final)
-        if any(unsigned.values()) or len(self._members) - len(unsigned) < parts.replica_config.quorum:
-            raise BatchInvalid("a final result is not signed by a quorum")
-        if final.absent != absent_from(final.signatures, self._members, parts.agenda.barred):
-            raise BatchInvalid("the members that are absent are not those without a line")
+        check_final_lines(final, unsigned, self._members, parts.agenda.barred, parts.replica_config.quorum)
         if isinstance(wait, SealWait) and _covers(parts.checkpoints.sealed, wait):
             raise BatchInvalid("all members have signed: nobody is absent")
 

@@ -19,7 +19,7 @@ from server.consensus.quorum import Quorum
 from server.domain import activation
 from server.domain.agenda import Seal, Timer, due_item
 from server.domain.ballot import Ballot
-from server.domain.check import BatchInvalid, check_batch, signature_checks
+from server.domain.check import BatchInvalid, check_batch, check_final_lines, check_seal_lines, signature_checks
 from server.domain.evidence import OrderEvidence, evidence_item
 from server.domain.execute import execute_block
 from server.domain.joining import PastBlock
@@ -277,16 +277,11 @@ class DomainApplication:
             raise BatchInvalid("the entry is not of this evidence")
 
     def _check_seal(self, seal: Seal) -> None:
-        excused = self.ledger.agenda().excused(seal.size)
-        if not all(member in excused and not line for member, line in self._unsigned(seal).items()):
-            raise BatchInvalid("the seal is not signed by all members")
+        check_seal_lines(self._unsigned(seal), self.ledger.agenda().excused(seal.size))
 
     def _check_final(self, final: FinalizeWithout) -> None:
-        unsigned, members = self._unsigned(final), self._members
-        if any(unsigned.values()) or len(members) - len(unsigned) < Quorum(len(members)).quorum:
-            raise BatchInvalid("it is not signed by a quorum")
-        if final.absent != absent_from(final.signatures, members, self.ledger.barred):
-            raise BatchInvalid("the absent are not those without a line")
+        quorum = Quorum(len(self._members)).quorum
+        check_final_lines(final, self._unsigned(final), self._members, self.ledger.barred, quorum)
 
     def _unsigned(self, signed: Seal | FinalizeWithout) -> dict[str, str]:
         """Members whose line does not hold, with that line."""

@@ -271,6 +271,10 @@ def _believe_seals(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(domain.DomainApplication, "_check_seal", lambda self, seal: None)
 
 
+def _believe_finals(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(domain.DomainApplication, "_check_final", lambda self, final: None)
+
+
 def _count_forgotten_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(state_root, "is_forgotten", lambda line, time_ms: False)
 
@@ -394,6 +398,8 @@ DOMAIN_MUTANTS = (
     DomainMutant("a change is taken without everybody's signature", _change_unsigned, changes=6),
     DomainMutant("the members of an epoch go on after its end", _go_on_in_the_old_epoch, changes=6),
     DomainMutant("a seal is believed", _believe_seals, range(51, 131), liars=True),
+    DomainMutant("a result without somebody is believed", _believe_finals, liars=True),
+    DomainMutant("nobody is waited for", _skip("_check_finals"), liars=True),
     DomainMutant("a manifest is not compared with the log", _believe("_compare"), joins=True),
     DomainMutant("a chunk's hash is not compared", _believe("check_chunk"), joins=True),
     DomainMutant("the proof of a page of the log is not verified", _believe("verify_consistency"), joins=True),

@@ -20,6 +20,7 @@ from tests.simulation.phones import Phones
 
 LIES = 0.8
 """How often a batch is a lie."""
+HALF = 0.5
 
 
 class LyingApplication(DomainApplication):
@@ -32,6 +33,7 @@ class LyingApplication(DomainApplication):
         self._phones = phones
         self._random = Random(f"{address} lies")
         self._time_ms = 0
+        self._signed = SignedCheckpoints(None, None)
 
     def check(self, header: Header, items: Sequence[bytes]) -> bool:
         """A liar votes for everything."""
@@ -39,7 +41,7 @@ class LyingApplication(DomainApplication):
 
     def build(self, time_ms: int, pending: Iterable[bytes], signed: SignedCheckpoints) -> list[bytes]:
         """An honest batch, or a lie about it."""
-        items = super().build(time_ms, pending, signed)
+        items, self._signed = super().build(time_ms, pending, signed), signed
         if self._random.random() >= LIES:
             return items
         self._time_ms = time_ms
@@ -106,11 +108,15 @@ class LyingApplication(DomainApplication):
         return [*forged, *[item for item in items if not item.startswith(b'{"body":{"root"')]]
 
     def _go_on_without(self, items: list[bytes]) -> list[bytes]:
-        """A result is final now, without somebody who signs: with lines that nobody signed, or the liar's own alone."""
-        waits, members, size = self.ledger.waits(), self._members, self.ledger.frontier.size
+        """A result is final now, without somebody: too early, or with lines that nobody signed."""
+        waits, members, newest = self.ledger.waits(), self._members, self._signed.committed
+        size, root = self.ledger.frontier.size, self.ledger.frontier.root()
+        lines = dict.fromkeys(members, f"1 {'00' * 16}")
+        if newest is not None and self._random.random() < HALF:
+            size, root, lines = newest.size, newest.root, dict(newest.lines)
         absent = self._random.choice(members)
-        lines = ["" if member == absent else f"1 {'00' * 16}" for member in members]
-        body = {"absent": [absent], "root": b64u_encode(self.ledger.frontier.root()), "signatures": lines, "size": size}
+        signatures = ["" if member == absent else lines.get(member, "") for member in members]
+        body = {"absent": [absent], "root": b64u_encode(root), "signatures": signatures, "size": size}
         forged = [encode(Derived(body, 0, wait.key, FinalizeWithout.kind)) for wait in waits if wait.without_ms]
         place = next((number for number, item in enumerate(items) if _is_timer(item) or item[:1] != b"{"), len(items))
         return [*items[:place], *forged, *items[place:]]
