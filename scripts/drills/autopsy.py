@@ -48,7 +48,20 @@ BUG_WORDS = ("Traceback", "replica_stopped", "node_failed", "background_failed",
 OWN_LINES = ("timestamp=", "server: ")
 """How the lines of a node's program begin."""
 VERIFIER = Path(__file__).resolve().parents[1] / "verify.py"
-VERIFIED = {"quorum", "entries", "tree", "chain", "time", "once", "seals", "signatures", "owners", "books", "rules"}
+VERIFIED = {
+    "quorum",
+    "entries",
+    "tree",
+    "chain",
+    "time",
+    "once",
+    "seals",
+    "finals",
+    "signatures",
+    "owners",
+    "books",
+    "rules",
+}
 """What the independent verifier must have checked: the choices behind ballots are not in a log."""
 SIGNATURES_CHECKED = 60
 """The independent verifier computes elliptic curves in plain Python: a sample of each sort of signature."""

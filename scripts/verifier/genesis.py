@@ -21,6 +21,7 @@ class Numbers:
     attestations: int
     approvals: int
     new_key_vote_delay_ms: int
+    final_without_ms: int
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _numbers(value: Any) -> Numbers:
     said = members(value, "approvals attestations final_without_ms new_key_vote_delay_ms", "genesis")
     if not all(is_count(number) for number in said.values()):
         raise Rejected("genesis", "the policy must be of numbers")
-    return Numbers(said["attestations"], said["approvals"], said["new_key_vote_delay_ms"])
+    return Numbers(said["attestations"], said["approvals"], said["new_key_vote_delay_ms"], said["final_without_ms"])
 
 
 def _officer(value: Any) -> tuple[str, tuple[str, bytes]]:

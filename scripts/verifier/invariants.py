@@ -13,6 +13,7 @@ from verifier.ballots import Ballots
 from verifier.books import Books
 from verifier.checkpoint import members_that_signed
 from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, members, sha256, unb64u
+from verifier.finals import Finals
 from verifier.genesis import Genesis, check_attestations
 from verifier.merkle import Tree, leaf_hash, root_of
 from verifier.offices import Offices
@@ -352,6 +353,7 @@ def invariants(
         "time": BlockTime(),
         "once": ExactlyOnce(),
         "seals": Seals(eras, tree, Sample(sample, seed)),
+        "finals": Finals(eras, tree, Sample(sample, seed)),
         "signatures": DeviceSignatures(genesis, Sample(sample, seed)),
         "owners": Owners(genesis),
         "attestations": Attestations(genesis, Sample(sample, seed)),

@@ -20,7 +20,7 @@ from verifier.versions import KNOWN, Versions
 HEAD_CHECKS = ("genesis", "policy", "checkpoint", "quorum", "entries")
 CHECKS = (
     *HEAD_CHECKS,
-    "members", "tree", "chain", "rules", "time", "once", "seals", "signatures", "owners", "attestations",
+    "members", "tree", "chain", "rules", "time", "once", "seals", "finals", "signatures", "owners", "attestations",
     "roles", "books", "rolls", "ballots", "tallies",
 )  # fmt: skip
 """In the order in which they are printed."""

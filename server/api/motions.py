@@ -16,6 +16,7 @@ from server.api.language import LANGUAGE_EN
 from server.api.needs import NodeService
 from server.api.paging import LIMIT_DEFAULT, Cursor, Limit, Page
 from server.api.route import PUBLIC, VISITOR, Path, Query, Routes
+from server.domain.agenda import SEALED, Sealed
 from server.domain.ballot import Ballot
 from server.domain.law import Count, Majority, Result, has_majority, has_quorum, missing_to_quorum
 from server.domain.motion import ABSTAIN, FOR, Motion, Question, Turnout, questions_of
@@ -28,6 +29,7 @@ from server.record.shape import Name, RecordId, open_private
 
 routes = Routes()
 MotionState = Literal["open", "closed", "final"]
+Grade = Literal["closed", "final", "final_without"]
 _STATES: Mapping[str, MotionState] = {"open": "open", "tallied": "closed", "final": "final"}
 
 
@@ -96,10 +98,11 @@ class QuestionResult(msgspec.Struct, frozen=True):
 
 
 class MotionResult(msgspec.Struct, frozen=True):
-    """The results of a motion. `missing`: organisations whose signature is not there yet."""
+    """The results of a motion. `missing`: organisations whose signature is not there yet. `final_without`: final by
+    time, without theirs (decisions 21)."""
 
     questions: tuple[QuestionResult, ...]
-    grade: Literal["closed", "final", "final_without"]
+    grade: Grade
     missing: tuple[str, ...]
     index: int
 
@@ -268,16 +271,22 @@ async def _result(node: NodeService, motion: Motion) -> MotionResult | None:
         return None
     by_question = {result.question: result for result in await node.queries.results(motion.id)}
     results = tuple(_question_result(motion, question, by_question[question.id]) for question in questions_of(motion))
-    grade: Literal["closed", "final"] = "final" if motion.state == "final" else "closed"
-    return MotionResult(results, grade, _missing(node, motion), motion.tally_index)
+    return MotionResult(results, *await _grade(node, motion), motion.tally_index)
 
 
-def _missing(node: NodeService, motion: Motion) -> tuple[str, ...]:
-    """Organisations that have not signed past the tally yet."""
+async def _grade(node: NodeService, motion: Motion) -> tuple[Grade, tuple[str, ...]]:
+    """How far a tallied motion is, and the organisations that have not signed past the tally yet.
+
+    Who was absent when it became final and has signed since is missed no longer.
+    """
+    if motion.final_without:
+        sealed = await node.queries.get(Sealed, SEALED)
+        is_sealed = sealed is not None and sealed.size > motion.tally_index
+        return ("final", ()) if is_sealed else ("final_without", motion.final_without)
     if motion.state == "final":
-        return ()
+        return "final", ()
     nodes = node.cluster_status()["nodes"]
-    return tuple(one["id"] for one in nodes if one["size"] <= motion.tally_index)
+    return "closed", tuple(one["id"] for one in nodes if one["size"] <= motion.tally_index)
 
 
 def _question_result(motion: Motion, question: Question, result: TallyResult) -> QuestionResult:

@@ -111,7 +111,7 @@ class Agenda:
     `sealed_size`: the size sealed so far as the state knows it. `barred`: culprits of ordered evidence; they lead no
     view, and a seal does not wait for them (decisions 21). `rules`: the version in force at the height in flight.
     `leaving`: whom a change that waits puts out; a seal past `leaving_index`, where that change stands, does not wait
-    for it.
+    for it. `late_ms`: from when what waits at `late_index` goes on with a quorum's signatures.
     """
 
     due_ms: int | None = None
@@ -121,6 +121,8 @@ class Agenda:
     rules: int = 1
     leaving: str = ""
     leaving_index: int = 0
+    late_ms: int | None = None
+    late_index: int = 0
     retired: tuple[str, ...] = ()
     """Keys that ordered evidence names for what they signed after they were retired: `<member>/<epoch>`."""
 

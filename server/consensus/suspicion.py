@@ -56,9 +56,16 @@ def patience_ms(state: State) -> int:
 
 
 def seal_is_wanted(state: State) -> bool:
-    """Whether a row waits for a seal that is already there but not yet in the chain (decisions 7)."""
+    """Whether a row waits for signatures that are already there but not yet in the chain: everybody's (decisions 7),
+    or a quorum's once everybody's were waited for long enough (decisions 21)."""
     awaited, sealed = state.agenda.awaiting_size, state.checkpoints.sealed_size
-    return awaited is not None and sealed >= awaited and sealed > state.agenda.sealed_size
+    is_sealed = awaited is not None and sealed >= awaited and sealed > state.agenda.sealed_size
+    return is_sealed or _is_late(state)
+
+
+def _is_late(state: State) -> bool:
+    late_ms, index = state.agenda.late_ms, state.agenda.late_index
+    return late_ms is not None and state.wall_ms >= late_ms and state.checkpoints.committed_size > index
 
 
 def evidence_is_wanted(state: State) -> bool:

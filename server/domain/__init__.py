@@ -17,7 +17,7 @@ from server.domain.retirement import OrderRetiredKey, RetiredKey
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
 from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import TellStateRoot
-from server.domain.tally import FinalizeMotion, TallyMotion, TallyResult
+from server.domain.tally import FinalizeMotion, FinalizeWithout, TallyMotion, TallyResult
 from server.domain.ticket import PhotoOwner, ReportTicket, Ticket, TicketEvent, TicketPhoto
 from server.domain.ticket_step import (
     AssignTicket,
@@ -42,7 +42,7 @@ KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
 _DERIVED: tuple[type[DerivedKind], ...] = (
-    OrderEvidence, OrderRetiredKey, Seal, TellStateRoot, TallyMotion, ConfirmTicketByTime,
+    OrderEvidence, OrderRetiredKey, Seal, TellStateRoot, TallyMotion, FinalizeWithout, ConfirmTicketByTime,
 )  # fmt: skip
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""

@@ -56,7 +56,10 @@ def due_item(timer: Timer, body: Mapping[str, Any]) -> bytes:
 
 
 class SealWait(Row, frozen=True):
-    """Something that becomes final when `sealed_size > index` (decisions 21). Id `<kind>/<key>`."""
+    """Something that becomes final when `sealed_size > index` (decisions 21). Id `<kind>/<key>`.
+
+    `without_ms`: the block time from which a quorum's signatures are enough; 0 where all are waited for, however long.
+    """
 
     table: ClassVar[str] = "seal_wait"
     indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("done", "index"),)
@@ -64,11 +67,12 @@ class SealWait(Row, frozen=True):
     kind: str
     key: str
     done: bool = False
+    without_ms: int = 0
 
 
-def wait_for_seal(rows: Rows, place: Place, kind: str, wait_key: str) -> None:
+def wait_for_seal(rows: Rows, place: Place, kind: str, wait_key: str, without_ms: int = 0) -> None:
     """Make `kind` happen to `wait_key` once all members have signed past this entry."""
-    rows.put(SealWait(f"{kind}/{wait_key}", place.index, kind, wait_key))
+    rows.put(SealWait(f"{kind}/{wait_key}", place.index, kind, wait_key, without_ms=without_ms))
 
 
 class Sealed(Row, frozen=True):

@@ -6,11 +6,11 @@ and the signatures themselves, which `signature_checks` names and threads verify
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from server.domain.activation import PLAN_KEY, version_at
-from server.domain.agenda import SEALED, Seal, Sealed, Timer, due_order
+from server.domain.agenda import SEALED, Seal, Sealed, SealWait, Timer, due_order
 from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import BindDevice, Device, Nonce
 from server.domain.membership import IN_FORCE, EpochInForce
@@ -18,6 +18,7 @@ from server.domain.plan import DerivedWork, RecordWork, Work
 from server.domain.retirement import OrderRetiredKey
 from server.domain.rules import Rules
 from server.domain.state_root import TellStateRoot
+from server.domain.tally import FINAL, FinalizeWithout, absent_from
 from server.ledger.block import Derived, Header, entries_root
 from server.limits import BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, BLOCK_TIMERS_MAX, NONCE_KEPT_MS, RECORD_BYTES_MAX
 from server.record.canonical import Malformed
@@ -61,10 +62,11 @@ def check_batch(
     assert rules.version == header.rules, "a block is checked by the version that its header names"
     _check_sizes(header, items)
     _check_epoch(header, rows)
-    evidence, seals, roots, timers, records = _split(works)
+    evidence, seals, roots, finals, timers, records = _split(works)
     _check_evidence(evidence, rows)
     _check_seal(seals, rows)
     check_state_root(roots, told)
+    _check_finals(header, finals, seals, rows)
     _check_timers(header, timers, due)
     _check_once(header, records, rows)
     for record in records:
@@ -102,17 +104,20 @@ def _check_epoch(header: Header, rows: Rows) -> None:
 
 def _split(
     works: Sequence[Work],
-) -> tuple[list[DerivedWork], list[DerivedWork], list[DerivedWork], list[DerivedWork], list[RecordWork]]:
-    """Evidence, seals, state roots, timers and records: the order of a block (decisions 4)."""
+) -> tuple[
+    list[DerivedWork], list[DerivedWork], list[DerivedWork], list[DerivedWork], list[DerivedWork], list[RecordWork]
+]:
+    """Evidence, seals, state roots, finals without a member, timers and records: the order of a block (decisions 4)."""
     derived = [work for work in works if isinstance(work, DerivedWork)]
     evidence = [work for work in derived if isinstance(work.rule, OrderEvidence | OrderRetiredKey)]
     seals = [work for work in derived if isinstance(work.rule, Seal)]
     roots = [work for work in derived if isinstance(work.rule, TellStateRoot)]
+    finals = [work for work in derived if isinstance(work.rule, FinalizeWithout)]
     timers = [work for work in derived if work.rule.timed]
     records = [work for work in works if isinstance(work, RecordWork)]
-    if list(works) != [*evidence, *seals, *roots, *timers, *records]:
-        raise BatchInvalid("the items do not stand in the order evidence, seal, state root, timers, records")
-    return evidence, seals, roots, timers, records
+    if list(works) != [*evidence, *seals, *roots, *finals, *timers, *records]:
+        raise BatchInvalid("the items do not stand in the order evidence, seal, state root, finals, timers, records")
+    return evidence, seals, roots, finals, timers, records
 
 
 def _check_evidence(evidence: Sequence[DerivedWork], rows: Rows) -> None:
@@ -139,6 +144,42 @@ def _check_seal(seals: Sequence[DerivedWork], rows: Rows) -> None:
             raise BatchInvalid("the seal is not newer than the one before")
         if (work.item.due_ms, work.item.key) != (0, str(rule.size)):
             raise BatchInvalid("the seal is not named after its size")
+
+
+def _check_finals(header: Header, finals: Sequence[DerivedWork], seals: Sequence[DerivedWork], rows: Rows) -> None:
+    """Each of something that still waits for a seal, past its time, under a checkpoint that covers it (decisions 21).
+
+    Whose lines stand under the checkpoint is the node's to check.
+    """
+    sealed = max((work.rule.size for work in seals if isinstance(work.rule, Seal)), default=0)
+    if len({work.item.key for work in finals}) != len(finals):
+        raise BatchInvalid("a motion becomes final once")
+    for work in finals:
+        rule, wait = work.rule, rows.loaded.get(key(SealWait, FINAL, work.item.key))
+        assert isinstance(rule, FinalizeWithout)
+        if not isinstance(wait, SealWait) or wait.done or wait.index < sealed:
+            raise BatchInvalid("the motion does not wait for a seal, or this batch brings it")
+        if not 0 < wait.without_ms <= header.time_ms or rule.size <= wait.index:
+            raise BatchInvalid("the time to go on without a member has not come, or the checkpoint is too old")
+        if work.item.due_ms:
+            raise BatchInvalid("what becomes final without a member is not due at a time")
+
+
+def check_seal_lines(unsigned: Mapping[str, str], excused: Sequence[str]) -> None:
+    """Raise BatchInvalid unless all members signed a seal. `unsigned`: those whose line does not hold, with that line,
+    or none; `excused`: whom a seal of this size does not wait for."""
+    if not all(member in excused and not line for member, line in unsigned.items()):
+        raise BatchInvalid("the seal is not signed by all members")
+
+
+def check_final_lines(
+    final: FinalizeWithout, unsigned: Mapping[str, str], members: Sequence[str], barred: Sequence[str], quorum: int
+) -> None:
+    """Raise BatchInvalid unless a quorum signed what goes on without a member, and it names just who did not."""
+    if any(unsigned.values()) or len(members) - len(unsigned) < quorum:
+        raise BatchInvalid("what is final without a member is not signed by a quorum")
+    if final.absent != absent_from(final.signatures, members, barred):
+        raise BatchInvalid("the absent are not those who have no line")
 
 
 def check_state_root(works: Sequence[Work], told: Derived | None) -> None:

@@ -112,7 +112,14 @@ def trust_of_epoch(epoch: Epoch, cluster_id: bytes) -> Trust:
     """What rules need to know of an epoch."""
     policy = epoch.policy
     attest_keys = {member.id: b64u_decode(member.attest_key, 32) for member in epoch.members}
-    return Trust(cluster_id, attest_keys, policy.attestations, policy.approvals, policy.new_key_vote_delay_ms)
+    return Trust(
+        cluster_id,
+        attest_keys,
+        policy.attestations,
+        policy.approvals,
+        policy.new_key_vote_delay_ms,
+        policy.final_without_ms,
+    )
 
 
 class ChangeMembers(RecordKind, frozen=True):

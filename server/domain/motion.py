@@ -78,6 +78,10 @@ class Motion(Row, frozen=True):
     index: int
     tally_index: int = 0
     """Index of the log entry that carries the tally; 0 while it is open."""
+    final_without_ms: int = 0
+    """How long after the tally all members are waited for; the policy's at the opening."""
+    final_without: tuple[str, ...] = ()
+    """Members who had not signed past the tally when it became final without them (decisions 21)."""
 
 
 class Turnout(Row, frozen=True):
@@ -189,4 +193,5 @@ class OpenMotion(RecordKind, frozen=True):
             state="open",
             opened_by=context.author,
             index=context.place.index,
+            final_without_ms=context.trust.final_without_ms,
         )

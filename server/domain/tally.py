@@ -17,6 +17,7 @@ from server.domain.ballot import Ballot
 from server.domain.law import Count, Majority, Result, has_majority, result_of
 from server.domain.motion import ABSTAIN, CHOICES_MAX, FOR, QUESTIONS_MAX, TALLY, Motion, Question, questions_of
 from server.domain.rulepack import find_matter
+from server.ledger.genesis import MEMBERS_MAX
 from server.ledger.merkle import root_of
 from server.limits import INTEGER_MAX
 from server.record.canonical import Malformed, b64u_encode, encode
@@ -104,7 +105,7 @@ class TallyMotion(DerivedKind, frozen=True):
         for question, tally in zip(questions_of(motion), self.questions, strict=True):
             rows.put(_result(motion, question, tally, place))
         rows.put(msgspec.structs.replace(motion, state="tallied", tally_index=place.index))
-        wait_for_seal(rows, place, FINAL, motion.id)
+        wait_for_seal(rows, place, FINAL, motion.id, place.time_ms + motion.final_without_ms)
 
 
 class FinalizeMotion(DerivedKind, frozen=True):
@@ -121,6 +122,40 @@ class FinalizeMotion(DerivedKind, frozen=True):
         motion = rows.get(Motion, key_)
         assert motion is not None and motion.state == "tallied", "only a tally waits for this"
         rows.put(msgspec.structs.replace(motion, state="final"))
+
+
+class FinalizeWithout(DerivedKind, frozen=True):
+    """Not all members have signed past a tally, a quorum has, and the motion's patience is over: the result is final
+    without the absent ones, who are named (decisions 21). The key is the motion's id.
+
+    `signatures`: a line for each member, in their order, under the checkpoint of `size` and `root`; empty for who is
+    `absent`, or barred by ordered evidence.
+    """
+
+    kind: ClassVar[str] = "motion.final_without"
+    timed: ClassVar[bool] = False
+
+    absent: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MEMBERS_MAX)]
+    root: Digest
+    signatures: Annotated[tuple[str, ...], Meta(min_length=1, max_length=MEMBERS_MAX)]
+    size: Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
+
+    def access(self, key_: str) -> tuple[Key, ...]:
+        """The motion, and its row that waits for the seal."""
+        return (key(Motion, key_), key(SealWait, FINAL, key_))
+
+    def execute(self, key_: str, rows: Rows, place: Place) -> None:
+        """The last state of a motion, with whoever did not sign; a later seal changes nothing any more."""
+        motion, wait = rows.get(Motion, key_), rows.get(SealWait, FINAL, key_)
+        assert motion is not None and motion.state == "tallied", "a batch is checked before it is executed"
+        assert wait is not None and not wait.done, "a batch is checked before it is executed"
+        rows.put(msgspec.structs.replace(motion, state="final", final_without=self.absent))
+        rows.put(msgspec.structs.replace(wait, done=True))
+
+
+def absent_from(lines: Sequence[str], members: Sequence[str], barred: Sequence[str]) -> tuple[str, ...]:
+    """Whom a result names that is final without him: no line under the checkpoint, not barred by ordered evidence."""
+    return tuple(member for member, line in zip(members, lines, strict=True) if not line and member not in barred)
 
 
 def tally_body(motion: Motion, ballots: Iterable[Ballot], openings: Mapping[str, bytes]) -> dict[str, Any]:

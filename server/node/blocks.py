@@ -8,26 +8,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from server.consensus.block import Attachments, Block, fit_attachments
 from server.consensus.effects import Store
 from server.consensus.events import Verdict
-from server.domain.agenda import Seal, Timer
-from server.domain.check import BatchInvalid, check_batch, check_state_root, signature_checks
+from server.domain.agenda import Seal, SealWait, Timer
+from server.domain.check import (
+    BatchInvalid,
+    check_batch,
+    check_final_lines,
+    check_seal_lines,
+    check_state_root,
+    signature_checks,
+)
 from server.domain.evidence import OrderEvidence
 from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_derived, parse_signed
 from server.domain.retirement import OrderRetiredKey
 from server.domain.rules import Rules, RulesUnknown
+from server.domain.tally import FINAL, FinalizeWithout, absent_from
 from server.ledger.block import Derived
 from server.limits import BLOCK_TIMERS_MAX
 from server.node.attachments import AttachmentsMissing
+from server.node.checkpoints import Published
 from server.node.parts import Parts, RulesUnsupported
 from server.record.canonical import Malformed, b64u_encode, encode
-from server.record.rows import Rows, key
+from server.record.rows import Row, Rows, key
 from server.record.signature import verify
 from server.storage.ledger import Commitment
 
@@ -90,8 +100,9 @@ class Blocks:
         picked = pool.pick()
         evidence = tuple(encode(item) for item in self._parts.evidence.items(self._parts.agenda.named))
         seal = await self._seal(bool(picked or derived or evidence))
-        told = await self._state_root(bool(picked or derived or evidence or seal))
-        derived = (*evidence, *seal, *told, *derived)
+        finals = await self._finals(time_ms)
+        told = await self._state_root(bool(picked or derived or evidence or seal or finals))
+        derived = (*evidence, *seal, *told, *finals, *derived)
         rules = self._parts.rules
         works, rows = await self._plan_items((*derived, *(waiting.item for waiting in picked)), rules)
         passed = [one for one in picked if _was_ordered(one.work, rows) or not self._is_supported(one.work)]
@@ -128,13 +139,33 @@ class Blocks:
         awaited = self._parts.agenda.awaiting_size
         if not other_content and (awaited is None or awaited > sealed.size):
             return ()
-        lines = dict(sealed.lines)
-        body = {
-            "root": b64u_encode(sealed.root),
-            "signatures": [lines.get(member.id, "") for member in self._parts.genesis.members],
-            "size": sealed.size,
+        return (encode(Derived(self._signed(sealed), 0, str(sealed.size), Seal.kind)),)
+
+    @property
+    def _members(self) -> list[str]:
+        return [member.id for member in self._parts.genesis.members]
+
+    def _signed(self, published: Published) -> dict[str, Any]:
+        """A checkpoint as entries of the log hold it: a line for each member, in their order, or none."""
+        lines = dict(published.lines)
+        return {
+            "root": b64u_encode(published.root),
+            "signatures": [lines.get(member, "") for member in self._members],
+            "size": published.size,
         }
-        return (encode(Derived(body, 0, str(sealed.size), Seal.kind)),)
+
+    async def _finals(self, time_ms: int) -> tuple[bytes, ...]:
+        """What becomes final without a member (decisions 21): all that a quorum has signed past and not everybody."""
+        parts = self._parts
+        committed, sealed = parts.checkpoints.committed, parts.checkpoints.sealed
+        if committed is None or committed.size < parts.membership.current.first_size:
+            return ()
+        waits = await parts.ledger.rows.seal_waits(committed.size)
+        late = [wait for wait in waits if 0 < wait.without_ms <= time_ms and not _covers(sealed, wait)]
+        body = self._signed(committed)
+        absent = absent_from(body["signatures"], self._members, parts.agenda.barred)
+        items = [Derived({"absent": absent, **body}, 0, wait.key, FinalizeWithout.kind) for wait in late]
+        return tuple(map(encode, items[:BLOCK_TIMERS_MAX])) if absent else ()
 
     async def _state_root(self, other_content: bool) -> tuple[bytes, ...]:
         """What the next block must tell of the state (decisions 8); by itself it is no reason for a block."""
@@ -198,18 +229,20 @@ class Blocks:
         check_batch(block.header, block.items, works, rows, timers, candidate.rules, told)
         for record in _records(works):
             self._parts.check_support(record)
-        await self._check_derived(works, timers)
+        await self._check_derived(works, timers, rows)
         await self._check_signatures(works, rows)
         attachments, records, frame = self._parts.attachments, _records(works), dict(block.attachments)
         await attachments.check(records, frame)
         await attachments.hold_rest(records, frame, block.header.time_ms)
 
-    async def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer]) -> None:
-        """Every derived entry is recomputed; a seal's signatures are checked; evidence is what was verified here."""
+    async def _check_derived(self, works: Sequence[Work], timers: Sequence[Timer], rows: Rows) -> None:
+        """Every derived entry is recomputed; a checkpoint's lines are checked; evidence is what was verified here."""
         derived = [work for work in works if isinstance(work, DerivedWork)]
         for work in derived:
             if isinstance(work.rule, Seal):
                 await self._check_seal(work.rule)
+            elif isinstance(work.rule, FinalizeWithout):
+                await self._check_final(work.rule, rows.loaded[key(SealWait, FINAL, work.item.key)])
             elif isinstance(work.rule, OrderEvidence | OrderRetiredKey):
                 self._check_evidence(work.item)
         for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
@@ -224,22 +257,29 @@ class Blocks:
             raise BatchInvalid("the entry is not of this evidence")
 
     async def _check_seal(self, seal: Seal) -> None:
-        parts = self._parts
-        root = await parts.ledger.root_at(seal.size)
-        oldest = max(parts.agenda.sealed_size + 1, parts.membership.current.first_size)
-        if seal.size < oldest or root is None or b64u_encode(root) != seal.root:
+        agenda = self._parts.agenda
+        if seal.size <= agenda.sealed_size:
             raise BatchInvalid("the seal is not of our log")
-        members = [member.id for member in parts.genesis.members]
-        lines = dict(zip(members, seal.signatures, strict=False))
-        unsigned = [
-            member
-            for member in members
-            if not parts.keyring.verify_cosignature(member, seal.size, root, lines.get(member, ""))
-        ]
-        names = parts.agenda.excused(seal.size)
-        excused = all(lines.get(member) == "" and member in names for member in unsigned)
-        if len(seal.signatures) != len(members) or not excused:
-            raise BatchInvalid("the seal is not signed by all members")
+        check_seal_lines(await self._unsigned(seal), agenda.excused(seal.size))
+
+    async def _check_final(self, final: FinalizeWithout, wait: Row | None) -> None:
+        """Nobody is named as absent who signed: then this node knows a seal."""
+        parts, unsigned = self._parts, await self._unsigned(final)
+        check_final_lines(final, unsigned, self._members, parts.agenda.barred, parts.replica_config.quorum)
+        if isinstance(wait, SealWait) and _covers(parts.checkpoints.sealed, wait):
+            raise BatchInvalid("all members have signed: nobody is absent")
+
+    async def _unsigned(self, signed: Seal | FinalizeWithout) -> dict[str, str]:
+        """The members whose line under a checkpoint of our own log does not hold, with that line, or none."""
+        parts, lines, members = self._parts, signed.signatures, self._members
+        root = await parts.ledger.root_at(signed.size)
+        if signed.size < parts.membership.current.first_size or root is None or b64u_encode(root) != signed.root:
+            raise BatchInvalid("the checkpoint is not of our log")
+        if len(lines) != len(members):
+            raise BatchInvalid("a checkpoint has a line for each member, or an empty one")
+        holds = parts.keyring.verify_cosignature
+        given = zip(members, lines, strict=True)
+        return {member: line for member, line in given if not holds(member, signed.size, root, line)}
 
     async def _check_signatures(self, works: Sequence[Work], rows: Rows) -> None:
         """Check signatures that admission has not checked yet: once a node, never once a phase."""
@@ -310,6 +350,10 @@ class Blocks:
             elif not item.startswith(b"{"):
                 works.append(parse_signed(item.decode("ascii", "replace"), self._parts.estate, rules))
         return works
+
+
+def _covers(sealed: Published | None, wait: SealWait) -> bool:
+    return sealed is not None and sealed.size > wait.index
 
 
 def _was_ordered(work: RecordWork, rows: Rows) -> bool:

@@ -122,5 +122,6 @@ class Parts:
             self.has_epoch_ended = standing.number > self.membership.current.number
         self.plan = loaded[PLAN_KEY]
         due_ms, awaiting = await rows.next_due_ms(), await rows.awaiting_size()
-        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving, signing)
+        late = await rows.next_late()
+        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving, *late, signing)
         self.agenda_known = True

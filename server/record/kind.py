@@ -80,6 +80,7 @@ class Trust(msgspec.Struct, frozen=True):
     attestations: int
     approvals: int
     new_key_vote_delay_ms: int
+    final_without_ms: int
 
 
 class RecordKind(Shape, frozen=True):

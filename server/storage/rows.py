@@ -98,6 +98,11 @@ class RowStore:
         waits = await self.seal_waits()
         return waits[0].index + 1 if waits else None
 
+    async def next_late(self) -> tuple[int | None, int]:
+        """From which block time what waits goes on without a seal (`SealWait.without_ms`), and its index."""
+        late = [(wait.without_ms, wait.index) for wait in await self.seal_waits() if wait.without_ms]
+        return min(late, default=(None, 0))
+
     async def seal_waits(self, below: int = INTEGER_MAX) -> list[SealWait]:
         """Rows that wait for a seal, oldest first: those that a seal of size `below` makes final, or all.
 

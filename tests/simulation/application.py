@@ -47,6 +47,14 @@ class LedgerState(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoints:
+    """The newest that all members have signed, and the newest that a quorum has, as this node knows them."""
+
+    seal: PublishCheckpoint | None
+    committed: PublishCheckpoint | None
+
+
 class Application(Protocol):
     """What the simulator's driver asks of an application."""
 
@@ -90,7 +98,7 @@ class Application(Protocol):
         """A member's release knows the rules up to this version."""
         ...
 
-    def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
+    def build(self, time_ms: int, pending: Iterable[bytes], signed: SignedCheckpoints) -> list[bytes]:
         """A batch for this time. Raises OpeningsMissing."""
         ...
 

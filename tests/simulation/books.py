@@ -176,12 +176,15 @@ class Books:
         if item["kind"] == "seal":
             self._law(self._members.seal(item["body"], self._size), item["key"])
             return self.polls.seal(item["body"]["size"])
+        if item["kind"] == "motion.final_without":
+            self._law(self._members.quorum(item["body"], self._size), item["key"])
+            return self._law(self.polls.end(item["key"], item["body"]["size"], self._time_ms), item["key"])
         if item["kind"] == "state.root":
             return None  # see state_book
         if self._timers.pop(name, None) != item["due_ms"] or item["due_ms"] > self._time_ms:
             raise Wrong(f"a timer rings that was not armed for then: {name}")
         if item["kind"] == "motion.tally":
-            self._law(self.polls.tally(item["key"], item["body"], index), item["key"])
+            self._law(self.polls.tally(item["key"], item["body"], index, self._time_ms), item["key"])
         else:
             self._confirm_by_time(item["key"])
         return None

@@ -15,10 +15,11 @@ from drills.next_release import make_rulebook
 from server.consensus.block import Attachments, Block
 from server.consensus.effects import PublishCheckpoint
 from server.consensus.evidence import RETIRED_KEY, Evidence
+from server.consensus.quorum import Quorum
 from server.domain import activation
 from server.domain.agenda import Seal, Timer, due_item
 from server.domain.ballot import Ballot
-from server.domain.check import BatchInvalid, check_batch, signature_checks
+from server.domain.check import BatchInvalid, check_batch, check_final_lines, check_seal_lines, signature_checks
 from server.domain.evidence import OrderEvidence, evidence_item
 from server.domain.execute import execute_block
 from server.domain.joining import PastBlock
@@ -28,7 +29,7 @@ from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_
 from server.domain.retirement import OrderRetiredKey, retired_item
 from server.domain.rules import FIRST_VERSION, Rules, RulesUnknown
 from server.domain.state_root import After, Manifest, manifest_of
-from server.domain.tally import tally_body
+from server.domain.tally import FinalizeWithout, absent_from, tally_body
 from server.ledger.block import Derived, Header
 from server.ledger.merkle import Frontier
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
@@ -37,7 +38,7 @@ from server.record.rows import Key, Row, Rows, key
 from server.record.shape import open_private
 from server.record.signature import verify
 from tests.simulation.annals import Seen
-from tests.simulation.application import LedgerState, OpeningsMissing
+from tests.simulation.application import LedgerState, OpeningsMissing, SignedCheckpoints
 from tests.simulation.domain_ledger import SCHEDULE, DomainLedger, Tables
 from tests.simulation.estate import Neighbourhood
 from tests.simulation.keyring import is_line_of
@@ -156,16 +157,30 @@ class DomainApplication:
         """See Application."""
         self.releases[member] = rules
 
-    def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
-        """Evidence, a seal, every due timer, records."""
+    def build(self, time_ms: int, pending: Iterable[bytes], signed: SignedCheckpoints) -> list[bytes]:
+        """Evidence, a seal, what becomes final without a member, every due timer, records."""
         timers = [due_item(timer, self._body(timer)) for timer in self.ledger.due(time_ms)]
         items = timers + [record for record in pending if self.would_include(record, time_ms)][:BATCH]
         found = {_name_of(item): item for item in map(_item, self._evidence.values())}
         known = (*self.ledger.barred, *self.ledger.retired)
         evidence = [encode(item) for name, item in sorted(found.items()) if name not in known]
-        derived = [*evidence, *self._seal(seal, bool(items or evidence))]
-        told = self._told(self.ledger.height + 1) if items or derived else None
-        return [*derived, *([] if told is None else [encode(told)]), *items]
+        derived = [*evidence, *self._seal(signed.seal, bool(items or evidence))]
+        finals = self._finals(time_ms, signed)
+        told = self._told(self.ledger.height + 1) if items or derived or finals else None
+        return [*derived, *([] if told is None else [encode(told)]), *finals, *items]
+
+    def _finals(self, time_ms: int, signed: SignedCheckpoints) -> list[bytes]:
+        """Decisions 21: what waited long enough, under the newest checkpoint that a quorum has signed."""
+        newest, sealed = signed.committed, signed.seal.size if signed.seal else 0
+        if newest is None or newest.size < self._seen.first_size or newest.size not in self.ledger.roots:
+            return []
+        lines = dict(newest.lines)
+        signatures = [lines.get(member, "") for member in self._members]
+        absent = absent_from(signatures, self._members, self.ledger.barred)
+        body = {"absent": absent, "root": b64u_encode(newest.root), "signatures": signatures, "size": newest.size}
+        late = [wait for wait in self.ledger.waits() if 0 < wait.without_ms <= time_ms and sealed <= wait.index]
+        covered = [wait for wait in late if wait.index < newest.size and absent]
+        return [encode(Derived(body, 0, wait.key, FinalizeWithout.kind)) for wait in covered]
 
     def _told(self, height: int) -> Derived | None:
         """What the block must tell of the state."""
@@ -248,6 +263,8 @@ class DomainApplication:
         for work in derived:
             if isinstance(work.rule, Seal):
                 self._check_seal(work.rule)
+            elif isinstance(work.rule, FinalizeWithout):
+                self._check_final(work.rule)
             elif isinstance(work.rule, OrderEvidence | OrderRetiredKey):
                 self._check_evidence(work.item)
         for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
@@ -262,13 +279,19 @@ class DomainApplication:
             raise BatchInvalid("the entry is not of this evidence")
 
     def _check_seal(self, seal: Seal) -> None:
-        root, members = self.ledger.roots.get(seal.size), self._members
-        secrets, excused = self._seen.secrets, self.ledger.agenda().excused(seal.size)
-        if root is None or b64u_encode(root) != seal.root or len(seal.signatures) != len(members):
-            raise BatchInvalid("the seal is not of our log")
-        for member, line in zip(members, seal.signatures, strict=True):
-            if not (line == "" and member in excused) and not is_line_of(secrets[member], seal.size, root, line):
-                raise BatchInvalid("the seal is not signed by all members")
+        check_seal_lines(self._unsigned(seal), self.ledger.agenda().excused(seal.size))
+
+    def _check_final(self, final: FinalizeWithout) -> None:
+        quorum = Quorum(len(self._members)).quorum
+        check_final_lines(final, self._unsigned(final), self._members, self.ledger.barred, quorum)
+
+    def _unsigned(self, signed: Seal | FinalizeWithout) -> dict[str, str]:
+        """Members whose line does not hold, with that line."""
+        root, members, secrets = self.ledger.roots.get(signed.size), self._members, self._seen.secrets
+        if root is None or b64u_encode(root) != signed.root or len(signed.signatures) != len(members):
+            raise BatchInvalid("the checkpoint is not of our log")
+        given = zip(members, signed.signatures, strict=True)
+        return {name: line for name, line in given if not is_line_of(secrets[name], signed.size, root, line)}
 
     @property
     def _seen(self) -> Seen:

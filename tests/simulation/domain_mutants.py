@@ -44,7 +44,7 @@ from server.ledger import membership as ledger_membership
 from server.ledger.block import Header
 from server.record.kind import Context, Place, Trust
 from server.record.rows import Key, Rows, key
-from tests.simulation import domain
+from tests.simulation import domain, liar
 from tests.simulation.domain_ledger import DomainLedger
 from tests.simulation.options import Options, days, joins
 
@@ -268,6 +268,8 @@ def _count_as_told(patch: pytest.MonkeyPatch) -> None:
 
 
 def _believe_seals(patch: pytest.MonkeyPatch) -> None:
+    # One member seldom leads: what it does then must be what is looked for.
+    patch.setattr(liar, "_LIES", (liar.LyingApplication._seal_more,))
     patch.setattr(domain.DomainApplication, "_check_seal", lambda self, seal: None)
 
 
@@ -393,7 +395,7 @@ DOMAIN_MUTANTS = (
     DomainMutant("a change is taken while another one waits", _change_twice, changes=6),
     DomainMutant("a change is taken without everybody's signature", _change_unsigned, changes=6),
     DomainMutant("the members of an epoch go on after its end", _go_on_in_the_old_epoch, changes=6),
-    DomainMutant("a seal is believed", _believe_seals, range(51, 131), liars=True),
+    DomainMutant("a seal is believed", _believe_seals, range(1, 41), liars=True),
     DomainMutant("a manifest is not compared with the log", _believe("_compare"), joins=True),
     DomainMutant("a chunk's hash is not compared", _believe("check_chunk"), joins=True),
     DomainMutant("the proof of a page of the log is not verified", _believe("verify_consistency"), joins=True),

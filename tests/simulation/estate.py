@@ -24,7 +24,7 @@ from server.domain.plan import parse_signed
 from server.ledger.block import ACCEPTED
 from server.ledger.genesis import OPERATOR, ROLES, Estate, Genesis, Officer, Organisation, Policy, estate_of
 from server.ledger.merkle import root_of
-from server.limits import DAY_MS, HOUR_MS
+from server.limits import DAY_MS, HOUR_MS, SECOND_MS
 from server.record.canonical import b64u_encode, digest, encode
 from server.record.envelope import Payload, sign_record
 from server.record.kind import Place, Role, Trust
@@ -45,6 +45,8 @@ FIRST_POINTS = 60
 _ES256 = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 _WORD_BYTES = 32
 BEFORE_MS = 2 * DAY_MS
+FINAL_WITHOUT_MS = 5 * SECOND_MS
+"""Short, so that members are absent for longer in many worlds."""
 """How long before the run everybody moved in: no key is too new to vote."""
 
 
@@ -153,7 +155,7 @@ def genesis_of(organisations: tuple[str, ...]) -> Genesis:
 
 def _genesis(organisations: tuple[str, ...], created_ms: int) -> Genesis:
     two = min(2, len(organisations))
-    policy = Policy(approvals=two, attestations=two, final_without_ms=3 * DAY_MS, new_key_vote_delay_ms=DAY_MS)
+    policy = Policy(approvals=two, attestations=two, final_without_ms=FINAL_WITHOUT_MS, new_key_vote_delay_ms=DAY_MS)
     return Genesis(
         created_ms=created_ms,
         estate=Estate(id="xiangshanyuan", name="香山苑"),

@@ -189,7 +189,8 @@ class Joining:
         if self._manifest is None:
             if disk.shown is None:
                 return self._ask(self._show)
-            self._begin_with(disk.shown)
+            if self._begin_with(disk.shown) is None:
+                return False
         assert self._manifest is not None and self._history is not None
         if len(self._chunks) < len(self._manifest.chunks):
             number = len(self._chunks)

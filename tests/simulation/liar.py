@@ -10,14 +10,17 @@ from server.consensus.effects import PublishCheckpoint
 from server.domain.agenda import Timer, due_item, due_order
 from server.domain.motion import TALLY
 from server.domain.state_root import TellStateRoot
-from server.ledger.block import Header
-from server.record.canonical import encode
+from server.domain.tally import FinalizeWithout
+from server.ledger.block import Derived, Header
+from server.record.canonical import b64u_encode, encode
+from tests.simulation.application import SignedCheckpoints
 from tests.simulation.domain import DomainApplication
 from tests.simulation.estate import Neighbourhood
 from tests.simulation.phones import Phones
 
 LIES = 0.8
 """How often a batch is a lie."""
+HALF = 0.5
 
 
 class LyingApplication(DomainApplication):
@@ -30,14 +33,15 @@ class LyingApplication(DomainApplication):
         self._phones = phones
         self._random = Random(f"{address} lies")
         self._time_ms = 0
+        self._signed = SignedCheckpoints(None, None)
 
     def check(self, header: Header, items: Sequence[bytes]) -> bool:
         """A liar votes for everything."""
         return True
 
-    def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
+    def build(self, time_ms: int, pending: Iterable[bytes], signed: SignedCheckpoints) -> list[bytes]:
         """An honest batch, or a lie about it."""
-        items = super().build(time_ms, pending, seal)
+        items, self._signed = super().build(time_ms, pending, signed), signed
         if self._random.random() >= LIES:
             return items
         self._time_ms = time_ms
@@ -103,6 +107,20 @@ class LyingApplication(DomainApplication):
         forged = self._seal(PublishCheckpoint(size, root, lines, sealed=True), other_content=True)
         return [*forged, *[item for item in items if not item.startswith(b'{"body":{"root"')]]
 
+    def _go_on_without(self, items: list[bytes]) -> list[bytes]:
+        """A result is final now, without somebody: too early, or with lines that nobody signed."""
+        waits, members, newest = self.ledger.waits(), self._members, self._signed.committed
+        size, root = self.ledger.frontier.size, self.ledger.frontier.root()
+        lines = dict.fromkeys(members, f"1 {'00' * 16}")
+        if newest is not None and self._random.random() < HALF:
+            size, root, lines = newest.size, newest.root, dict(newest.lines)
+        absent = self._random.choice(members)
+        signatures = ["" if member == absent else lines.get(member, "") for member in members]
+        body = {"absent": [absent], "root": b64u_encode(root), "signatures": signatures, "size": size}
+        forged = [encode(Derived(body, 0, wait.key, FinalizeWithout.kind)) for wait in waits if wait.without_ms]
+        place = next((number for number, item in enumerate(items) if _is_timer(item) or item[:1] != b"{"), len(items))
+        return [*items[:place], *forged, *items[place:]]
+
 
 def _is_timer(item: bytes) -> bool:
     return item.startswith(b"{") and json.loads(item)["kind"] != "seal"
@@ -124,4 +142,5 @@ _LIES: tuple[Callable[[LyingApplication, list[bytes]], list[bytes]], ...] = (
     LyingApplication._leave_out_timers,
     LyingApplication._ring_early,
     LyingApplication._seal_more,
+    LyingApplication._go_on_without,
 )

@@ -105,6 +105,19 @@ class Members:
             self._begins, self._waiting = self._waiting.members, None
         return None
 
+    def quorum(self, body: Mapping[str, Any], size: int) -> str | None:
+        """A checkpoint that a quorum has signed; who has no line is named, but for who is barred."""
+        root, n, signed = _unb64u(body["root"]), len(self.now), set[str]()
+        for name, line in zip(sorted(self.now), body["signatures"], strict=True):
+            if line and not is_line_of(_secret(self.now[name]), body["size"], root, line):
+                return "a line that its member has not signed"
+            signed |= {name} if line else set()
+        if len(signed) < (n + (n - 1) // 3) // 2 + 1 or body["size"] > size:
+            return "a checkpoint without a quorum, or of more than there is"
+        if set(body["absent"]) != self.now.keys() - signed - self.barred:
+            return "names others than those who are absent"
+        return None
+
     def end_block(self, height: int, epoch: int) -> str | None:
         """A block has ended: what was sealed in it begins."""
         if epoch != len(self._epochs) - 1:

@@ -24,7 +24,7 @@ from server.consensus.state import State
 from server.record.canonical import Malformed
 from server.storage.journal import JournalCorrupt
 from tests.simulation.annals import Seen
-from tests.simulation.application import Application, LedgerState, OpeningsMissing
+from tests.simulation.application import Application, LedgerState, OpeningsMissing, SignedCheckpoints
 from tests.simulation.disk import Disk, DiskFault
 from tests.simulation.endings import endings_of, prove
 from tests.simulation.joining import Joining
@@ -359,7 +359,7 @@ class Node:
             if effect.height == self.height + 1:
                 pending = [record for record, _ in self.pool.values() if not self._lacks(record)]
                 try:
-                    items = self.application.build(effect.time_ms, pending, self.seal)
+                    items = self.application.build(effect.time_ms, pending, SignedCheckpoints(self.seal, self.signed))
                 except OpeningsMissing as missing:
                     self._fetch(missing.names)
             ids = [self.application.record_id(item) for item in items]

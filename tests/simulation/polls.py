@@ -39,6 +39,7 @@ class Poll:
     """(question, position) -> (record, member, commitment)."""
     state: str = "open"
     tallied_at: int = 0
+    tallied_ms: int = 0
 
 
 class Polls:
@@ -109,12 +110,12 @@ class Polls:
         poll.counted[place] = (entry.id, entry.author, body["choice"])
         return None
 
-    def tally(self, motion: str, body: dict[str, Any], index: int) -> str | None:
+    def tally(self, motion: str, body: dict[str, Any], index: int, time_ms: int) -> str | None:
         """A derived tally says what the counted ballots say."""
         poll = self._polls.get(motion)
         if poll is None or poll.state != "open":
             return "a tally of what is not open"
-        poll.state, poll.tallied_at = "tallied", index
+        poll.state, poll.tallied_at, poll.tallied_ms = "tallied", index, time_ms
         if [one["question"] for one in body["questions"]] != list(poll.questions):
             return "a tally of other questions"
         for said in body["questions"]:
@@ -139,6 +140,17 @@ class Polls:
         for poll in self._polls.values():
             if poll.state == "tallied" and poll.tallied_at < size:
                 poll.state = "final"
+
+    def end(self, motion: str, size: int, time_ms: int) -> str | None:
+        """A result is final without somebody: a quorum has signed past the tally, and all were waited for. (Policies
+        of later epochs wait longer, in these worlds.)"""
+        poll = self._polls.get(motion)
+        if poll is None or poll.state != "tallied":
+            return "final is what was not tallied, or was final before"
+        if size <= poll.tallied_at or time_ms < poll.tallied_ms + self._trust.final_without_ms:
+            return "final without somebody, too early"
+        poll.state = "final"
+        return None
 
     def glance(self, tables: Tables) -> Iterator[str]:
         """Motions that are not in the state that the log has brought them to."""

@@ -19,7 +19,7 @@ from server.consensus.evidence import Evidence
 from server.ledger.block import Header, next_digest
 from server.ledger.merkle import Frontier, leaf_hash
 from server.record.canonical import b64u_encode
-from tests.simulation.application import Brought, Errand, LedgerState, OpeningsMissing
+from tests.simulation.application import Brought, Errand, LedgerState, OpeningsMissing, SignedCheckpoints
 from tests.simulation.keyring import HashKeyring
 
 BATCH = 12
@@ -107,8 +107,9 @@ class SmallApplication:
         record_id = self.record_id(record)
         return record_id is not None and record_id not in self.ledger.done and now_ms < self.expires_ms(record)
 
-    def build(self, time_ms: int, pending: Iterable[bytes], seal: PublishCheckpoint | None) -> list[bytes]:
+    def build(self, time_ms: int, pending: Iterable[bytes], signed: SignedCheckpoints) -> list[bytes]:
         """Evidence, seal, due timers, records. A seal alone only if a row waits for it."""
+        seal = signed.seal
         ledger = self.ledger
         records = [record for record in pending if self.would_include(record, time_ms)][:BATCH]
         items = [_timer_item(timer) for timer in _due(ledger, time_ms)] + records

@@ -42,10 +42,12 @@ class Upgrades:
         self._world = world
         self._random = Random(f"upgrades {world.options.nodes} {world.options.seed}")
         """Of its own: everything else is in each seed what it is without upgrades."""
-        self._known = dict.fromkeys(world.members, OLD)
+        self._known = dict.fromkeys((node.member for node in world.nodes), OLD)
         self._signed = FIRST_NUMBER
         self._estate = estate
         self._height = 0
+        self._seen: list[RulesPlan] = []
+        """Plans that somebody honest has stored."""
         self.outdated = 0
         """How often a node of the older release has stopped."""
 
@@ -59,9 +61,14 @@ class Upgrades:
         assert isinstance(ledger, DomainLedger)
         if _plan_of(ledger) is not None:
             return ledger.rules == NEW
-        rows = [ledger.get(key(Device, device(f"officer-{member}").kid)) for member in self._world.members]
+        officers = self._officers()
+        rows = [ledger.get(key(Device, device(f"officer-{member}").kid)) for member in officers]
         able = [row for row in rows if isinstance(row, Device) and not row.revoked]
         return len(able) < min(2, len(self._world.members))
+
+    def _officers(self) -> list[str]:
+        """Members with officers: those of genesis that have not left. Who is no member any more has no offices."""
+        return [member for member in self._world.members if member in self._world.annals.epochs[-1].secrets]
 
     def begin(self) -> None:
         """Plan when each node is replaced; the officers do not wait for that."""
@@ -77,6 +84,7 @@ class Upgrades:
         """End a node's program and start another release of it."""
         self._world.note(node, f"gets the release that knows rules up to {rules}")
         node.crash()
+        node.joining = None  # whatever its program was at has ended with it
         node.rules, node.stopped = rules, ""
         self._known[node.member] = max(self._known[node.member], rules)
         node.boot()
@@ -96,8 +104,8 @@ class Upgrades:
         plan = _plan_of(ledger)
         if plan is None and self._height <= seen.height + 1:
             self._height = seen.height + self._random.randint(*AHEAD)
-        members = self._random.sample(self._world.members, min(2, len(self._world.members)))
-        for member in members:
+        officers = self._officers()
+        for member in self._random.sample(officers, min(2, len(officers))):
             self._world.bring(self._activation(member))
         self._world.at(self._random.randint(*OFFICERS_EVERY_MS), self._sign)
 
@@ -112,10 +120,14 @@ class Upgrades:
     # -- oracles
 
     def stored(self, node: Node, ledger: LedgerState) -> None:
-        """The rules may begin only when every member has had a release that knows them."""
+        """The rules may be activated only when every member of that time has had a release that knows them.
+
+        Who joins later may have an older one: it stops where they begin, until it is given the later one.
+        """
         plan = _plan_of(ledger)
-        if plan is not None:
-            behind = [member for member, known in self._known.items() if known < plan.version]
+        if plan is not None and plan not in self._seen:
+            self._seen.append(plan)
+            behind = [member for member in node.config.members if self._known[member] < plan.version]
             if behind:
                 what = (
                     f"rules {plan.version} are to begin at {plan.height}, {behind} never had a release that knows them"

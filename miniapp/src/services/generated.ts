@@ -367,7 +367,7 @@ export interface MotionPage {
   readonly result?: MotionResult | null
 }
 
-/** The results of a motion. `missing`: organisations whose signature is not there yet. */
+/** The results of a motion. `missing`: organisations whose signature is not there yet. `final_without`: final by time, without theirs (decisions 21). */
 export interface MotionResult {
   readonly questions: readonly QuestionResult[]
   readonly grade: "closed" | "final" | "final_without"

@@ -205,7 +205,7 @@ export const en: Texts = {
     clause: 'Rule: {clause}',
     waiting: 'Waiting for {nodes} to confirm; final after that',
     final: 'Final: all three organisations have confirmed',
-    finalWithout: 'Final; {nodes} did not confirm',
+    finalWithout: 'Final. {nodes} did not sign; it took effect after the time that the rules set',
     turnout: 'Took part {n} of {all}',
     notYet: 'The vote is not closed yet; no result is shown.',
   },

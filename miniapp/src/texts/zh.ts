@@ -204,7 +204,7 @@ export const zh = {
     clause: '依据：{clause}',
     waiting: '正在等 {nodes} 确认，之后才是最终结果',
     final: '最终结果，三方都已确认',
-    finalWithout: '最终结果，{nodes}未确认',
+    finalWithout: '最终结果。{nodes}没有签名，等满规定时间后按规则生效',
     turnout: '参与 {n} / {all}',
     notYet: '投票还没有结束，结果暂不公布。',
   },

@@ -46,7 +46,7 @@ definePage({
     this.setData({
       title: motion.title,
       hasResult: motion.result !== undefined,
-      isFinal: motion.result?.grade === 'final',
+      isFinal: (motion.result?.grade ?? 'closed') !== 'closed',
       grade: gradeText(motion, missing, this.texts),
       blocks: (motion.result?.questions ?? []).map((one) => blockOf(one, motion, this.texts)),
       ...turnout(motion, this.texts),
