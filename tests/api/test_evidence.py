@@ -11,7 +11,7 @@ import pytest
 
 from server.consensus.certificates import Certifier
 from server.consensus.config import Config
-from server.consensus.evidence import convict
+from server.consensus.judgement import convict
 from server.domain.evidence import Barred
 from server.ledger.checkpoint import Checkpoint, cosign_line, log_line, note_of
 from server.ledger.policy import Grade, parse_policy
