@@ -12,7 +12,7 @@ from typing import Any
 
 from server.consensus.certificates import read_certificate
 from server.consensus.effects import KeepEvidence
-from server.consensus.evidence import Evidence, accuse_of_split, unpack_evidence, verify
+from server.consensus.evidence import Evidence, accuse_of_split, is_of_epoch, unpack_evidence, verify
 from server.consensus.messages import (
     Commit,
     CommitMessage,
@@ -150,6 +150,8 @@ def convict(state: State, evidence: Evidence) -> None:
     state.count("evidence")
     state.emit(KeepEvidence(evidence))
     state.send(EvidenceMessage(evidence.packed))
+    if not is_of_epoch(evidence, state.config.epoch, state.config.first_size):
+        return
     if evidence.culprit == state.config.me:
         state.stop("twin", f"something was signed twice with the key of {state.config.me}: {evidence.offence}")
     else:

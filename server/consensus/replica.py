@@ -23,7 +23,7 @@ from server.consensus.certificates import Certifier
 from server.consensus.checkpoints import Checkpoints
 from server.consensus.config import Config
 from server.consensus.effects import Admit, Effect, Refused
-from server.consensus.evidence import unpack_evidence
+from server.consensus.evidence import is_of_epoch, unpack_evidence
 from server.consensus.frames import decode_frame, encode_frame, passes_record
 from server.consensus.journal_entries import restore_entries
 from server.consensus.keyring import Keyring
@@ -79,7 +79,8 @@ class Replica:
         for packed in restored.evidence:
             evidence = unpack_evidence(packed)
             self._state.evidence[evidence.id] = evidence
-            self._state.culprits[evidence.culprit] = None
+            if is_of_epoch(evidence, config.epoch, config.first_size):
+                self._state.culprits[evidence.culprit] = None
 
     def __repr__(self) -> str:
         state, slot = self._state, self._state.slot

@@ -13,6 +13,7 @@ from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, Epoc
 from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
+from server.domain.resolution import ForkResolved, ResolveFork
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
 from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import TellStateRoot
@@ -40,7 +41,9 @@ _KINDS: tuple[type[RecordKind], ...] = (
 KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
-_DERIVED: tuple[type[DerivedKind], ...] = (OrderEvidence, Seal, TellStateRoot, TallyMotion, ConfirmTicketByTime)
+_DERIVED: tuple[type[DerivedKind], ...] = (
+    ResolveFork, OrderEvidence, Seal, TellStateRoot, TallyMotion, ConfirmTicketByTime,
+)  # fmt: skip
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
 
@@ -54,7 +57,7 @@ _ROWS: tuple[type[Row], ...] = (
     Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,
     RulesApproval, RulesPlan,
-    EpochBegun, EpochInForce,
+    EpochBegun, EpochInForce, ForkResolved,
 )  # fmt: skip
 ROWS = {row.table: row for row in _ROWS}
 """Row shapes by table."""

@@ -11,13 +11,14 @@ import structlog
 
 from server.consensus.certificates import Certifier
 from server.consensus.events import Accused
-from server.consensus.evidence import Branch, Evidence, accuse_of_split, unpack_evidence, verify
+from server.consensus.evidence import Branch, Evidence, accuse_of_split, is_of_epoch, unpack_evidence, verify
 from server.consensus.keyring import Keyring
 from server.consensus.messages import Cosign
 from server.domain.evidence import evidence_item
 from server.domain.plan import DerivedWork
 from server.ledger.block import Derived
 from server.ledger.checkpoint import CheckpointError, cosigner_name, note_line, parse_note
+from server.ledger.membership import Epoch
 from server.node.transport import CallFailed, Peers
 from server.record.canonical import Malformed, b64u_encode
 from server.storage.transcripts import TranscriptStore
@@ -65,11 +66,14 @@ class EvidenceDesk:
             self.report(Accused(packed))
         return evidence
 
-    def items(self, barred: Sequence[str]) -> list[Derived]:
-        """What the next block has to say: one entry for each culprit that no block names yet, by the first evidence."""
+    def items(self, barred: Sequence[str], epoch: Epoch) -> list[Derived]:
+        """What the next block has to say: one entry for each culprit that no block names yet, by the first evidence.
+
+        Evidence from an earlier epoch accuses a key that signs no more.
+        """
         first: dict[str, Evidence] = {}
         for evidence in self.all:
-            if evidence.culprit not in barred:
+            if evidence.culprit not in barred and is_of_epoch(evidence, epoch.number, epoch.first_size):
                 first.setdefault(evidence.culprit, evidence)
         return [item_of(evidence) for _, evidence in sorted(first.items())]
 

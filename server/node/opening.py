@@ -118,6 +118,7 @@ async def _make_parts(footing: Footing, rulebook: Rulebook, private: Private, ph
         pool=pool,
         snapshots=Snapshots(ledger, Path(config.node.data) / "snapshots", rulebook),
         rulebook=rulebook,
+        given=standing.given,
     )
     await parts.read_agenda()
     return parts
