@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from samples import CREATED_MS, GENESIS, MEMBERS, NAMES, OFFICER, ORIGIN, node_signer, seed
+from server.consensus.guilt import culprit_finder
 from server.consensus.quorum import Quorum
 from server.ledger.block import ACCEPTED, Header, leaf_entry, record_entry
 from server.ledger.checkpoint import Checkpoint, b64_decode, b64_encode, cosign_line, note_of
@@ -189,9 +190,12 @@ def _told(*plans: Callable[[Story], Plan]) -> Story:
 
 
 def _good_case(name: str, links: Sequence[Link]) -> Case:
-    membership = follow_links(FOUNDED, FOUNDED_ID, FOUNDED_ESTATE, links, quorum_of)
+    membership = follow_links(FOUNDED, FOUNDED_ID, FOUNDED_ESTATE, links, quorum_of, CULPRIT_OF)
     eras = [{"first_size": epoch.first_size, "policy": _policy_of(epoch)} for epoch in membership.epochs]
     return good(name, links=msgspec.to_builtins(list(links)), eras=eras)
+
+
+CULPRIT_OF = culprit_finder(ORIGIN, FOUNDED_ID)
 
 
 def quorum_of(n: int) -> int:

@@ -28,6 +28,7 @@ RESOLUTION_KIND = "fork.resolution"
 STATEMENT = b"linli/fork-resolution/v1\n"
 """Begins what an operator signs, so that the key's signature fits nothing else (DESIGN.md 2.6)."""
 BRANCHES_MAX = 8
+MEMBER_CHARACTERS_MAX = 8_000
 EVIDENCE_CHARACTERS_MAX = 12_000
 """Packed evidence in base64url: the largest that a log entry has room for beside the members."""
 _RENEWED = ("consensus_key", "cosign_key")
@@ -77,8 +78,16 @@ class Resolution(Shape, frozen=True):
     fork_size: Count
     """Entries of the log before that height: what stands there stands on every branch."""
     kept: Branch
-    members: Annotated[tuple[Organisation, ...], Meta(min_length=1, max_length=MEMBERS_MAX)]
+    members: Annotated[
+        tuple[Annotated[str, Meta(max_length=MEMBER_CHARACTERS_MAX)], ...], Meta(min_length=1, max_length=MEMBERS_MAX)
+    ]
+    """Canonical text of each, as genesis spells it: with their officers they would lie too deep in a log entry."""
     records: AbandonedRecords
+
+    @property
+    def organisations(self) -> tuple[Organisation, ...]:
+        """The members of the next epoch. Raises Malformed before `check_resolution` has looked at them."""
+        return tuple(parse(Organisation, decode(text.encode())) for text in self.members)
 
 
 class SignedResolution(Shape, frozen=True):
@@ -157,12 +166,12 @@ def check_resolution(signed: SignedResolution) -> None:
     resolution = signed.resolution
     signers = [line.node for line in signed.signatures]
     branches = (resolution.kept, *resolution.abandoned)
-    lists = ([member.id for member in resolution.members], resolution.culprits, signers)
+    lists = ([member.id for member in resolution.organisations], resolution.culprits, signers)
     if any(list(names) != sorted(set(names)) for names in (*lists, *(branch.held_by for branch in branches))):
         raise Malformed("members, culprits, holders and signatures must stand in order, each once", "resolution")
     if not len(signed.evidence) == len(resolution.evidence) == len(resolution.culprits):
         raise Malformed("each culprit needs one piece of evidence", "evidence")
-    for position, member in enumerate(resolution.members):
+    for position, member in enumerate(resolution.organisations):
         if not member.operator_key:
             raise Malformed(f"a member without an {OPERATOR} key", f"resolution.members[{position}]")
         check_organisation(member, f"resolution.members[{position}]")
@@ -228,7 +237,7 @@ def epoch_after(before: Epoch, resolution: Resolution) -> Epoch:
     kept = resolution.kept
     disputed = Disputed(resolution.fork_size + 1, kept.held_by)
     return Epoch(
-        before.number + 1, resolution.members, before.policy, kept.height + 1, kept.size + 1, kept.size, disputed
+        before.number + 1, resolution.organisations, before.policy, kept.height + 1, kept.size + 1, kept.size, disputed
     )
 
 
@@ -248,7 +257,7 @@ def _refuse_sides(before: Epoch, resolution: Resolution) -> ResolutionRefusal | 
 
 
 def _refuse_members(before: Epoch, used: Collection[str], resolution: Resolution) -> ResolutionRefusal | None:
-    after = {member.id: member for member in resolution.members}
+    after = {member.id: member for member in resolution.organisations}
     was = {member.id: member for member in before.members}
     if any(after.get(node) != was[node] for node in resolution.kept.held_by):
         return ResolutionRefusal.KEPT_CHANGED

@@ -23,7 +23,6 @@ from server.ledger.membership import Membership, genesis_of_epoch
 from server.ledger.policy import policy_text
 from server.ledger.resolution import (
     WORDS,
-    Branch,
     Resolution,
     SignedResolution,
     branch_at,
@@ -84,21 +83,20 @@ class ForkDesk:
 
         Raises StartRefused for a document that does not hold, or that is not about this node's ledger.
         """
-        for epoch, signed in sorted(given.items()):
+        for epoch in sorted(given):
             archive = BranchArchive(self.data, epoch + 1)
             if archive.is_begun and not archive.is_done:
-                await archive.rewind(self.ledger, signed.resolution.fork_height)
+                await archive.rewind(self.ledger)
                 return True
         membership = await read_membership(self.ledger, self.genesis)
         found = given.get(membership.current.number)
         if found is None:
             return False
         await self._check(found, membership)
-        branch = await self._own_branch(found.resolution)
-        if branch is None or branch == found.resolution.kept:
-            return False
-        await self._leave(found.resolution, membership)
-        return True
+        begin = await self._begin_of_abandoned(found.resolution)
+        if begin is not None:
+            await self._leave(found.resolution, membership, begin)
+        return begin is not None
 
     async def _check(self, signed: SignedResolution, membership: Membership) -> None:
         """The operators' signatures, the evidence, the new keys. The log's end is asked when it is ordered."""
@@ -115,29 +113,36 @@ class ForkDesk:
             words = WORDS[refusal]
             raise StartRefused(f"the resolution in {self.data / FOLDER} does not hold ({refusal.value}): {words}")
 
-    async def _own_branch(self, resolution: Resolution) -> Branch | None:
-        """Where this node stands; None below the fork. Raises StartRefused where the document does not fit its log."""
+    async def _begin_of_abandoned(self, resolution: Resolution) -> int | None:
+        """From which height on this node's blocks are abandoned; None where none are.
+
+        Raises StartRefused where the document does not fit its log.
+        """
         block = await self.ledger.block(resolution.fork_height)
         if block is None:
             return None
         branch = branch_at(resolution, block.block_id)
         if branch is None:
             raise StartRefused(
-                f"this node's block {resolution.fork_height} is {block.block_id}: it stands on none of the branches that "
-                "the resolution names. Draw it up anew with this node's branch among them (docs/forks.md)"
+                f"this node's block {resolution.fork_height} is {block.block_id}: it stands on none of the branches "
+                "that the resolution names. Draw it up anew with this node's branch among them (docs/forks.md)"
             )
         if branch is not resolution.kept and self.node in resolution.kept.held_by:
             raise StartRefused(f"the resolution says that {self.node} holds the kept branch, but it holds another one")
-        if branch is resolution.kept and self.ledger.tip.height > branch.height:
+        if branch is not resolution.kept:
+            return resolution.fork_height
+        if self.ledger.tip.height <= branch.height:
+            return None
+        if self.node not in resolution.culprits:
             raise StartRefused(f"this node's ledger goes on above block {branch.height}: draw the resolution up anew")
-        return branch
+        return branch.height + 1
 
-    async def _leave(self, resolution: Resolution, membership: Membership) -> None:
+    async def _leave(self, resolution: Resolution, membership: Membership, begin: int) -> None:
         archive = BranchArchive(self.data, resolution.epoch + 1)
-        await archive.write(self.ledger, await self._texts(membership))
+        await archive.write(self.ledger, begin, await self._texts(membership))
         log.warning("branch_archived", folder=str(archive.folder), height=self.ledger.tip.height)
-        await archive.rewind(self.ledger, resolution.fork_height)
-        log.warning("branch_abandoned", fork_height=resolution.fork_height)
+        await archive.rewind(self.ledger)
+        log.warning("branch_abandoned", fork_height=begin)
 
     async def _texts(self, membership: Membership) -> dict[str, bytes]:
         """What makes the folder verifiable by itself, as `scripts/export.py` writes it."""

@@ -35,6 +35,7 @@ from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
+from server.node.resubmission import resubmit_abandoned
 from server.node.snapshot_desk import SnapshotDesk
 from server.node.standing import make_replica_config
 from server.node.upkeep import keep_up
@@ -154,6 +155,8 @@ async def _start(stack: AsyncExitStack, node: Node, durable: Durable) -> None:
     }
     running = [tasks.create_task(driver.run(config.consensus.tick_ms, beside), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
+    data = Path(config.node.data)
+    running.append(tasks.create_task(resubmit_abandoned(node, data), name="resubmission"))
     stack.callback(lambda: [task.cancel() for task in running])
 
 

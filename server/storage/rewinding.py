@@ -25,7 +25,7 @@ from server.storage.tree import cut_tiles
 
 ENTRIES, BLOCKS = "entries.jsonl", "blocks.jsonl"
 """The log, an entry a line; and what stands beside it: a block a line, with its commit certificate."""
-_JOURNAL, _SIGNER, _REWOUND = "journal", "signer", "rewound"
+_JOURNAL, _SIGNER, _BEGIN, _REWOUND = "journal", "signer", "abandoned-from", "rewound"
 _PAGE = 500
 
 
@@ -47,14 +47,18 @@ class BranchArchive:
         """Whether nothing of the branch is left in the database, the journal and the signer's file."""
         return (self.folder / _REWOUND).exists()
 
-    async def write(self, ledger: Ledger, texts: Mapping[str, bytes]) -> None:
-        """Write the branch down: `texts` (genesis, policy, links, checkpoint), log, certificates, journal, signer."""
+    async def write(self, ledger: Ledger, begin: int, texts: Mapping[str, bytes]) -> None:
+        """Write the log down: `texts` (genesis, policy, links, checkpoint), entries, certificates, journal, signer.
+
+        `begin`: the height from which on it is abandoned.
+        """
         part = self.folder.with_suffix(".part")
         await asyncio.to_thread(_make_empty, part)
         for name, content in texts.items():
             await asyncio.to_thread(replace_file, part / name, content)
         await _write_entries(ledger, part / ENTRIES)
         await _write_blocks(ledger, part / BLOCKS)
+        await asyncio.to_thread(replace_file, part / _BEGIN, str(begin).encode())
         await asyncio.to_thread(self._take_files, part)
 
     def _take_files(self, part: Path) -> None:
@@ -67,8 +71,9 @@ class BranchArchive:
         part.rename(self.folder)
         _sync(self.folder.parent)
 
-    async def rewind(self, ledger: Ledger, fork_height: int) -> None:
+    async def rewind(self, ledger: Ledger) -> None:
         """Take the branch out of database and data folder; again after a crash. The rows must be built anew then."""
+        fork_height = int(await asyncio.to_thread((self.folder / _BEGIN).read_text, "ascii"))
         base = await ledger.frontier_at(fork_height - 1) if ledger.tip.height >= fork_height else None
         if base is not None:
             await ledger.database.run(lambda connection: _cut(connection, fork_height, base.size))
@@ -82,6 +87,12 @@ class BranchArchive:
             if not path.name.isdecimal() or int(path.name) >= fork_height:
                 shutil.rmtree(path, ignore_errors=True)
         replace_file(self.folder / _REWOUND, b"")
+
+
+def archives_in(data: Path) -> list[BranchArchive]:
+    """The archives of a node, oldest first."""
+    names = [path.name for path in (data / "abandoned").glob("*")]
+    return [BranchArchive(data, epoch) for epoch in sorted(int(name) for name in names if name.isdecimal())]
 
 
 async def _write_entries(ledger: Ledger, path: Path) -> None:
