@@ -42,13 +42,12 @@ if __name__ == "__main__":
     find_ecdsa()
 
 from verifier import ledger, receipt, split
-from verifier.checkpoint import size_of
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis
 from verifier.policy import GRADES, parse_policy
 from verifier.report import EXIT_FAILED, EXIT_NOT_CHECKED, Report
 from verifier.source import SourceError, open_source, read_file
-from verifier.succession import era_of, follow
+from verifier.succession import follow, genesis_for
 from verifier.tallies import parse_openings
 
 
@@ -72,7 +71,7 @@ def _examine_receipt(options: argparse.Namespace) -> Report:
     genesis = parse_genesis(read_file(options.genesis)) if options.genesis else None
     text = _read_text(options.file)
     if genesis and options.members:
-        genesis = era_of(follow(genesis, read_file(options.members)), size_of(text)).genesis
+        genesis = genesis_for(follow(genesis, read_file(options.members)), text)
         policy = genesis.policy
     return receipt.examine(text, policy, genesis, options.require)
 
