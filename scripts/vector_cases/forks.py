@@ -232,7 +232,10 @@ def bad_stories() -> dict[str, Story]:
         "a fork: the culprit signs as an operator": forked(operators=[KEPT, CULPRIT, LOST]),
         "a fork: the evidence is of somebody else": forked(evidence=split(LOST)),
         "a fork: an honest member is called the culprit": forked(
-            evidence=split(CULPRIT), culprits=[LOST], lost_by=[CULPRIT], operators=[KEPT, CULPRIT]
+            after={node: one for node, one in forgiven(Story()).after.items() if node != LOST},
+            culprits=[LOST],
+            lost_by=[CULPRIT],
+            operators=[KEPT, CULPRIT],
         ),
         "a fork: the evidence is not signed by the culprit": forked(
             evidence=split(CULPRIT, NodeSigner(seed("somebody's key")))

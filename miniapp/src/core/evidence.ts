@@ -17,7 +17,7 @@ export class EvidenceError extends Error {}
 export const OFFENCES = ['double_vote', 'double_new_view', 'hidden_vote', 'split_checkpoint'] as const
 export type Offence = (typeof OFFENCES)[number]
 
-interface Statement {
+export interface Statement {
   readonly type: string
   readonly raw: Uint8Array
   readonly signature: Uint8Array
