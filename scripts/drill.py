@@ -3,7 +3,7 @@
     python3 scripts/drill.py kills [--kills 50] [--seed N]        kill -9 each node in turn, under load
     python3 scripts/drill.py chaos [--seed N] [--seconds 60]      bad networks, pauses, kills, clocks, disks, under load
     python3 scripts/drill.py upgrade [--old COMMIT]               each node gets a later release in turn, under load
-    python3 scripts/drill.py down|partition|clone|restore         one accident, step by step, as its operator sees it
+    python3 scripts/drill.py down|partition|clone|restore|fork    one accident, step by step, as its operator sees it
 
 Each starts a throw-away cluster of its own. `kills`, `chaos` and `upgrade` read the databases at the end; all exit 0
 when every promise held.
@@ -38,6 +38,7 @@ ACCIDENT_WORDS = {
     "partition": "one node is cut off",
     "clone": "a second living copy of a node",
     "restore": "a node gets back the data of an earlier day",
+    "fork": "two histories, and the ceremony that leaves one of them",
 }
 
 

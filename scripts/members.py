@@ -4,11 +4,16 @@
     python3 scripts/members.py propose --url URL --out FILE --add PUBLIC | --remove ID | --rotate PUBLIC | --policy JSON
     python3 scripts/members.py sign FILE --operator-key operator.key
     python3 scripts/members.py bring FILE --url URL --officer ID --key officer-ID.pem
+    python3 scripts/members.py resolve --kept ID=URL --abandoned ID=URL --renew PUBLIC --key officer-ID.pem --out FILE
+    python3 scripts/members.py give FILE --data DATA
 
 PUBLIC is the public.json of an organisation: of keys.py member for who joins, of keys.py renew for new keys. The file
 goes from operator to operator, on a stick if need be: `sign` needs no network, says in words what is agreed to, and
 adds one signature. Everybody who will be a member signs; who is put out is not asked. `bring` hands it in; it begins
 when everybody who stays has sealed it, and members.py show says so. Steps for each case: docs/members.md.
+
+`resolve` is for a fork: nodes that have stopped with two histories (docs/forks.md). It reads the branches from the
+nodes, `sign` signs it as above, `give` lays it into the data folder of each node, which is then started again.
 """
 
 import argparse
@@ -16,7 +21,7 @@ import asyncio
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +35,9 @@ import msgspec
 
 import client
 import keys
-from server.ledger.genesis import OPERATOR, Organisation, Policy
+import resolutions
+from resolutions import Refused
+from server.ledger.genesis import OPERATOR, Organisation, Policy, parse_genesis
 from server.ledger.membership import (
     Change,
     ChangeKind,
@@ -47,10 +54,6 @@ from server.record.shape import Digest, Shape, parse
 from server.record.signature import DeviceSigner, NodeSigner
 
 TIMEOUT_S = 10.0
-
-
-class Refused(Exception):
-    """It cannot be done; the message says why, for the person at the screen."""
 
 
 class Agreement(Shape, frozen=True):
@@ -211,27 +214,83 @@ def _given(options: argparse.Namespace) -> tuple[ChangeKind, Organisation | str 
 
 
 def _sign(options: argparse.Namespace) -> None:
+    if resolutions.is_draft(options.file):
+        return _sign_resolution(options)
     agreement = read_agreement(options.file)
     agreement, node = agree(agreement, NodeSigner(keys.read_secret(options.operator_key)))
     options.file.write_bytes(encode(agreement))
     print("\n".join([f"{node} agrees to this:", *in_words(agreement)]))
 
 
+def _device(path: Path) -> DeviceSigner:
+    try:
+        return DeviceSigner.from_pem(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path} is not an officer's key: {error}") from None
+
+
 def _bring(options: argparse.Namespace) -> None:
     agreement = read_agreement(options.file)
     if agreement.missing:
         raise Refused(f"signatures missing: {', '.join(agreement.missing)}")
-    try:
-        signer = DeviceSigner.from_pem(options.key.read_bytes())
-    except (OSError, ValueError) as error:
-        raise Refused(f"{options.key} is not an officer's key: {error}") from None
-    outcome = asyncio.run(bring(agreement, options.url, options.officer, signer))
+    outcome = asyncio.run(bring(agreement, options.url, options.officer, _device(options.key)))
     if outcome != "accepted":
         raise Refused(f"ordered, but without effect: {outcome}")
     print("Ordered. It begins when everybody who stays has sealed it: members.py show says when.")
 
 
-_COMMANDS = {"show": _show, "propose": _propose, "sign": _sign, "bring": _bring}
+def _sign_resolution(options: argparse.Namespace) -> None:
+    draft = resolutions.read_draft(options.file)
+    draft, node = resolutions.sign_draft(draft, NodeSigner(keys.read_secret(options.operator_key)))
+    options.file.write_bytes(encode(draft))
+    print("\n".join([f"{node} agrees to this:", *resolutions.in_words(draft)]))
+
+
+def _resolve(options: argparse.Namespace) -> None:
+    draft = asyncio.run(resolve(dict(options.kept), dict(options.abandoned), options.renew, _device(options.key)))
+    options.out.write_bytes(encode(draft))
+    print("\n".join(resolutions.in_words(draft)))
+    print(f"Written to {options.out}: now every operator named signs it with members.py sign.")
+
+
+async def resolve(
+    kept: Mapping[str, str], abandoned: Mapping[str, str], renewed: Sequence[Path], officer: DeviceSigner
+) -> resolutions.Draft:
+    """Read the branches from the nodes, by member and address, and draw the resolution up. Raises Refused."""
+    fresh = [keys.read_organisation(path) for path in renewed]
+    url = next(iter(kept.values()))
+    now = await asyncio.to_thread(fetch_members, url)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_read=60)) as http:
+        ours, theirs = [
+            [await resolutions.read_history(http, member, at, officer) for member, at in side.items()]
+            for side in (kept, abandoned)
+        ]
+        evidence = await resolutions.read_evidence(http, (*kept.values(), *abandoned.values()))
+        async with http.get(f"{url}/genesis.json") as answer:
+            genesis, _ = parse_genesis(await answer.read())
+    return resolutions.draw_up(now, genesis.origin, ours, theirs, evidence, fresh)
+
+
+def _give(options: argparse.Namespace) -> None:
+    path = resolutions.give(resolutions.read_draft(options.file), options.data)
+    print(f"{path}: start the node again. It says in its log what it does, and writes nothing over.")
+
+
+def _side(text: str) -> tuple[str, str]:
+    member, equals, url = text.partition("=")
+    if not (member and equals and url.startswith("http")):
+        raise argparse.ArgumentTypeError("not ID=URL")
+    return member, url.rstrip("/")
+
+
+_COMMANDS = {
+    "show": _show,
+    "propose": _propose,
+    "sign": _sign,
+    "bring": _bring,
+    "resolve": _resolve,
+    "give": _give,
+}
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -254,6 +313,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     handing.add_argument("file", type=Path)
     handing.add_argument("--officer", required=True, help="member id of an officer")
     handing.add_argument("--key", type=Path, required=True, help="the officer's key, officer-ID.pem")
+    fork = commands.add_parser("resolve", help="draw up which branch of a fork is kept")
+    for name, words in (("kept", "the kept branch"), ("abandoned", "a branch that is given up")):
+        fork.add_argument(
+            f"--{name}", type=_side, action="append", required=True, metavar="ID=URL", help=f"a node that holds {words}"
+        )
+    fork.add_argument("--renew", type=Path, action="append", default=[], metavar="PUBLIC", help="next/public.json")
+    fork.add_argument("--key", type=Path, required=True, help="the key of an officer who may read the log")
+    fork.add_argument("--out", type=Path, required=True, help="the file that goes around")
+    giving = commands.add_parser("give", help="lay a signed resolution into a node's data folder")
+    giving.add_argument("file", type=Path)
+    giving.add_argument("--data", type=Path, required=True, help="the node's data folder")
     for command in (show, proposal, handing):
         command.add_argument("--url", required=True, help="address of a member's node")
     return parser.parse_args(arguments)

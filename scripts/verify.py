@@ -44,13 +44,12 @@ if __name__ == "__main__":
     find_ecdsa()
 
 from verifier import ledger, receipt, retirement, split
-from verifier.checkpoint import size_of
 from verifier.encoding import Rejected
 from verifier.genesis import parse_genesis
 from verifier.policy import GRADES, parse_policy
 from verifier.report import EXIT_FAILED, EXIT_NOT_CHECKED, Report
 from verifier.source import SourceError, open_source, read_file
-from verifier.succession import Era, era_of, follow
+from verifier.succession import Era, follow, known_at
 from verifier.tallies import parse_openings
 
 
@@ -74,8 +73,7 @@ def _examine_receipt(options: argparse.Namespace) -> Report:
     eras = [Era(parse_genesis(read_file(options.genesis)))] if options.genesis else []
     text = _read_text(options.file)
     if eras and options.members:
-        eras = follow(eras[0].genesis, read_file(options.members))
-        eras = eras[: eras.index(era_of(eras, size_of(text))) + 1]
+        eras = known_at(follow(eras[0].genesis, read_file(options.members)), text)
         policy = eras[-1].policy
     return receipt.examine(text, policy, eras, options.require)
 

@@ -4,33 +4,27 @@ down        one node ends without a word; the others go on, and it catches up
 partition   one node is cut off; the others go on, it says why it cannot, and it catches up
 clone       a second living copy of a node: the accident that can show two histories to two people
 restore     a node gets back the data of an earlier day
+fork        two histories, and the ceremony that leaves one of them (docs/forks.md)
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from cluster import PEER_PORTS_ABOVE, NodePlace, find_port_base
-from drills.fault_proxy import REFUSED, FaultProxy
+from cluster import NodePlace
+from drills.copies import NOWHERE, copy_of, find_stopped, is_fork, proxy_of
+from drills.fault_proxy import REFUSED
+from drills.fork import fork
 from drills.fragile_cluster import FragileCluster
-from drills.rehearsal import COPY, ProxiedLines, Rehearsal, rehearsal, write_layout
-from server.ledger.genesis import estate_of, parse_genesis
-from server.ledger.policy import parse_policy
-from server.ledger.receipt import verify_receipt
+from drills.rehearsal import COPY, Rehearsal, rehearsal
 
 NOTICED_S = 15.0
 """By then a second copy, or two histories, should have been noticed."""
 TO_BE_NOTICED_S = 3.0
 """Both live so long before anything is ordered: time to be noticed."""
-NOWHERE = ("127.0.0.1", 1)
-"""An address where nobody listens."""
 RECORDS = 12
 """Ordered between a backup and its return."""
 
@@ -129,13 +123,13 @@ async def clone(stage: Rehearsal) -> None:
         f"{original.id} 的机器被做了快照，副本在另一台机器上启动，两个都活着",
         f"The machine of {original.id} was copied, and the copy is started elsewhere: both live",
     )
-    async with _copy_of(stage, original) as (copies, copy):
+    async with copy_of(stage, original) as (copies, copy):
         copies.start(copy)
         is_alive = await stage.await_start(copies, copy, "/healthz", more_s=TO_BE_NOTICED_S)
         await stage.show(copy)
         if not is_alive:
             stage.say("程序拒绝第二个副本启动", "The program refuses to run a second time")
-        elif await _find_stopped(stage, copy):
+        elif await find_stopped(stage, copy):
             stage.say("节点发现了第二个副本，并停止签字", "A node noticed the second copy, and signs nothing more")
         else:
             stage.say("到此为止没有谁发现有两个副本", "So far nobody has noticed that there are two")
@@ -152,7 +146,7 @@ async def _fail_over(
 ) -> None:
     """The network fails too: one peer reaches the original, the other the copy, and the peers not each other."""
     one, original, copy, other = nodes
-    proxy = _proxy(stage)
+    proxy = proxy_of(stage)
     stage.step(
         f"网络又断成两半：{one.id} 连着原机，{other.id} 连着副本",
         f"The network breaks in two as well: {one.id} reaches the original, {other.id} the copy",
@@ -164,7 +158,7 @@ async def _fail_over(
     proxy.redirect(other.id, original.id, "127.0.0.1", copy.peer_port)
     mine, theirs = await stage.sign(one, is_expected=False), await stage.sign(other, is_expected=False)
     await stage.show(copy)
-    if _is_fork(stage, mine, theirs):
+    if is_fork(stage, mine, theirs):
         stage.say(
             f"两个人拿到了两张都能核验的“已记入”回执，却都是第 {mine['index']} 条：账出现了两种历史",
             f"Two people hold receipts that verify as committed, and both are entry {mine['index']}: two histories",
@@ -179,63 +173,18 @@ async def _fail_over(
     proxy.clear()
 
     async def is_noticed_by_all() -> bool:
-        return len(await _find_stopped(stage, copy)) >= len(stage.cluster.nodes)
+        return len(await find_stopped(stage, copy)) >= len(stage.cluster.nodes)
 
     await stage.wait_until(is_noticed_by_all, NOTICED_S)
     await stage.show(copy)
-    stopped = ", ".join(await _find_stopped(stage, copy))
+    stopped = ", ".join(await find_stopped(stage, copy))
     if stopped:
         stage.say(
             f"{stopped} 发现了，停止签字，只供读取，等操作员处理",
             f"noticed by {stopped}: they are read-only and wait for their operators",
         )
-    elif _is_fork(stage, mine, theirs):
+    elif is_fork(stage, mine, theirs):
         stage.faults.append("there are two histories, and no node says so")
-
-
-def _proxy(stage: Rehearsal) -> FaultProxy:
-    assert isinstance(stage.lines, ProxiedLines), "a copy is reached through a proxy"
-    return stage.lines.proxy
-
-
-async def _find_stopped(stage: Rehearsal, copy: NodePlace) -> list[str]:
-    """The nodes that say that they have stopped."""
-    said = [(node, (await stage.ask(node, "/readyz"))[1]) for node in (*stage.cluster.nodes, copy)]
-    return [stage.name(node) for node, answer in said if str(answer.get("reason", "")).startswith("stopped")]
-
-
-def _is_fork(stage: Rehearsal, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Do two receipts verify, and contradict each other?"""
-    if not one.get("receipt") or not other.get("receipt"):
-        return False
-    data = stage.cluster.data
-    policy = parse_policy((data / "policy.txt").read_text("utf-8"))
-    genesis, cluster_id = parse_genesis((data / "genesis.json").read_bytes())
-    for answer in (one, other):
-        verify_receipt(answer["receipt"], policy, estate_of(genesis, cluster_id))
-    return bool(one["index"] == other["index"] and one["id"] != other["id"])
-
-
-@asynccontextmanager
-async def _copy_of(stage: Rehearsal, node: NodePlace) -> AsyncIterator[tuple[FragileCluster, NodePlace]]:
-    """A snapshot of a node's folder as a cluster of one, on ports of its own; stopped at the end."""
-    root, port = stage.cluster.data / COPY, find_port_base(1)
-    copy = NodePlace(node.id, root / node.id, port, port + PEER_PORTS_ABOVE)
-    os.kill(node.pid, signal.SIGSTOP)  # a machine's snapshot is of one moment
-    shutil.copytree(node.folder, copy.folder, ignore=shutil.ignore_patterns("node.log", "node.pid", "affliction"))
-    os.kill(node.pid, signal.SIGCONT)
-    for name in ("genesis.json", "policy.txt"):
-        shutil.copy(stage.cluster.data / name, root / name)
-    config = copy.config.read_text("utf-8")
-    for old, new in ((node.port, copy.port), (node.peer_port, copy.peer_port)):
-        config = config.replace(f"port = {old}\n", f"port = {new}\n", 1)
-    copy.config.write_text(config, "utf-8")
-    write_layout(root, [copy])
-    copies = FragileCluster(root, _proxy(stage), names={node.id: COPY})
-    try:
-        yield copies, copies.nodes[0]
-    finally:
-        await asyncio.to_thread(copies.stop_all)
 
 
 async def restore(stage: Rehearsal) -> None:
@@ -308,5 +257,11 @@ async def _start_whole_backup(stage: Rehearsal, victim: NodePlace, data: Path, b
 
 
 Accident = Callable[[Rehearsal], Awaitable[None]]
-ACCIDENTS: Mapping[str, Accident] = {"down": down, "partition": partition, "clone": clone, "restore": restore}
+ACCIDENTS: Mapping[str, Accident] = {
+    "down": down,
+    "partition": partition,
+    "clone": clone,
+    "restore": restore,
+    "fork": fork,
+}
 """By the name of the drill."""

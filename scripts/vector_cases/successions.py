@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from samples import CREATED_MS, GENESIS, MEMBERS, NAMES, OFFICER, ORIGIN, node_signer, seed
+from server.consensus.guilt import culprit_finder
 from server.consensus.quorum import Quorum
 from server.ledger.block import ACCEPTED, Header, leaf_entry, record_entry
 from server.ledger.checkpoint import Checkpoint, b64_decode, b64_encode, cosign_line, note_of
 from server.ledger.genesis import OPERATOR, ROLES, Genesis, Organisation, Policy, estate_of, parse_genesis
-from server.ledger.membership import Change, ChangeKind, Epoch, SignedChange, genesis_of_epoch, sign_change
+from server.ledger.membership import Change, ChangeKind, Epoch, Membership, SignedChange, genesis_of_epoch, sign_change
 from server.ledger.merkle import Frontier, inclusion_proof, leaf_hash, node_hash
 from server.ledger.policy import policy_text
 from server.ledger.receipt import proof_text
@@ -74,17 +75,17 @@ class Story:
         signed = SignedChange(change=Change(epoch, plan.kind, members, plan.policy), signatures=())
         for node in plan.operators if plan.operators is not None else plan.after:
             signed = sign_change(node_signer(node, OPERATOR), node, plan.cluster_id, signed)
-        early = self._leaf(epoch)
+        early = self.add_leaf(epoch)
         index = self._record(plan, signed, epoch)
-        self._leaf(epoch)
+        self.add_leaf(epoch)
         size = len(self.entries)
         staying = [node for node, member in before.items() if plan.after.get(node) == member]
         sealed_by = plan.sealed_by if plan.sealed_by is not None else staying
-        change = self._proof(index, size, before, sealed_by)
-        last = self._leaf(epoch if plan.leaf_epoch is None else plan.leaf_epoch)
-        self._leaf(epoch + 1)
+        change = self.prove(index, size, before, sealed_by)
+        last = self.add_leaf(epoch if plan.leaf_epoch is None else plan.leaf_epoch)
+        self.add_leaf(epoch + 1)
         ended_by = plan.ended_by if plan.ended_by is not None else list(plan.after)
-        end = self._proof(early if plan.ends_early else last, len(self.entries), plan.after, ended_by)
+        end = self.prove(early if plan.ends_early else last, len(self.entries), plan.after, ended_by)
         self.links.append(Link(change, end))
         self.members, self.policy = plan.after, plan.policy
         return self
@@ -103,14 +104,16 @@ class Story:
         self.entries.append(record_entry(index + 1, index, CREATED_MS, sign_record(OFFICER, payload), plan.outcome))
         return index
 
-    def _leaf(self, epoch: int) -> int:
+    def add_leaf(self, epoch: int) -> int:
+        """The next block's leaf; returns its index."""
         index = len(self.entries)
         digest = b64u_encode(seed(f"digest {index}"))
         header = Header(0, digest, epoch, index + 1, digest, MEMBERS[0], 1, digest, CREATED_MS + index)
         self.entries.append(leaf_entry(FOUNDED_ID, header, index, digest))
         return index
 
-    def _proof(self, index: int, size: int, members: Members, signers: Sequence[str]) -> str:
+    def prove(self, index: int, size: int, members: Members, signers: Sequence[str]) -> str:
+        """A tlog-proof of the entry at `index` in the log of `size` entries, as these members sign that."""
         tree = Frontier()
         hashes = [leaf_hash(entry) for entry in self.entries]
         for leaf in hashes[:size]:
@@ -162,8 +165,14 @@ def other_policy(story: Story) -> Plan:
 
 def files() -> dict[str, dict[str, Any]]:
     """This family's files by name."""
+    from vector_cases import forks
+
     cases = [*_good(), *_bad()]
-    about = "Links from genesis to the members of later epochs (DESIGN.md D26)."
+    cases += [_good_case(name, story.links) for name, story in forks.good_stories().items()]
+    cases += [
+        bad(name, "succession", links=msgspec.to_builtins(story.links)) for name, story in forks.bad_stories().items()
+    ]
+    about = "Links from genesis to the members of later epochs (DESIGN.md D26), and beyond a fork (D32)."
     return {"successions.json": vector_file(about, cases, genesis=FOUNDED_BYTES.decode(), estate=FOUNDED_ESTATE)}
 
 
@@ -189,9 +198,12 @@ def _told(*plans: Callable[[Story], Plan]) -> Story:
 
 
 def _good_case(name: str, links: Sequence[Link]) -> Case:
-    membership = follow_links(FOUNDED, FOUNDED_ID, FOUNDED_ESTATE, links, quorum_of)
-    eras = [{"first_size": epoch.first_size, "policy": _policy_of(epoch)} for epoch in membership.epochs]
+    membership = follow_links(FOUNDED, FOUNDED_ID, FOUNDED_ESTATE, links, quorum_of, CULPRIT_OF)
+    eras = told_eras(membership)
     return good(name, links=msgspec.to_builtins(list(links)), eras=eras)
+
+
+CULPRIT_OF = culprit_finder(ORIGIN, FOUNDED_ID)
 
 
 def quorum_of(n: int) -> int:
@@ -199,9 +211,21 @@ def quorum_of(n: int) -> int:
     return Quorum(n).quorum
 
 
-def _policy_of(epoch: Epoch) -> str:
+def told_eras(membership: Membership) -> list[dict[str, Any]]:
+    """From which size on which policy decides."""
+    told: list[dict[str, Any]] = []
+    for epoch in membership.epochs:
+        if epoch.disputed is not None:
+            before = membership.epochs[epoch.number - 1]
+            policy = _policy_of(before, epoch.disputed.held_by)
+            told.append({"first_size": epoch.disputed.first_size, "policy": policy})
+        told.append({"first_size": epoch.first_size, "policy": _policy_of(epoch)})
+    return told
+
+
+def _policy_of(epoch: Epoch, held_by: Sequence[str] = ()) -> str:
     genesis: Genesis = genesis_of_epoch(FOUNDED, epoch)
-    return policy_text(genesis, quorum_of(len(epoch.members)))
+    return policy_text(genesis, quorum_of(len(epoch.members)), held_by)
 
 
 def _bad() -> list[Case]:

@@ -19,6 +19,7 @@ from verifier.merkle import Tree, leaf_hash, root_of
 from verifier.offices import Offices
 from verifier.record import ACCEPTED, BIND_KIND, Record
 from verifier.report import Result
+from verifier.resolution import RESOLUTION_KIND
 from verifier.rolls import Rolls
 from verifier.seen import EVIDENCE_KIND, SEAL_KIND, Invariant, Seen
 from verifier.signatures import is_device_signature, point_of, thumbprint
@@ -210,6 +211,8 @@ class Seals:
         """Look at the next entry."""
         if seen.record is None and seen.kind == EVIDENCE_KIND:
             return self._bar(seen)
+        if seen.record is None and seen.kind == RESOLUTION_KIND:
+            self._barred.update(seen.entry.system["body"]["resolution"]["culprits"])
         if seen.record is not None or seen.kind != SEAL_KIND:
             return None
         body = members(seen.entry.system["body"], "root signatures size", "log")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from verifier.checkpoint import Checkpoint, check_checkpoint, size_of
+from verifier.checkpoint import Checkpoint, check_checkpoint
 from verifier.encoding import Rejected
 from verifier.genesis import check_policy, parse_genesis
 from verifier.invariants import invariants
@@ -14,7 +14,7 @@ from verifier.record import parse_entry, parse_record
 from verifier.report import Report, Result
 from verifier.seen import Invariant, Seen
 from verifier.source import Source, SourceError
-from verifier.succession import Era, era_of, follow
+from verifier.succession import Era, follow, genesis_for
 from verifier.versions import KNOWN, Versions
 
 HEAD_CHECKS = ("genesis", "policy", "checkpoint", "quorum", "entries")
@@ -77,7 +77,7 @@ def _examine_head(report: Report, source: Source, fingerprint: str) -> tuple[lis
         report.say(name, Result.OK, f"{len(now.policy.witnesses)} members, {since}")
         name = "checkpoint"
         note = _text(source.read("checkpoint"))
-        checkpoint = check_checkpoint(note, era_of(eras, size_of(note)).policy)
+        checkpoint = check_checkpoint(note, genesis_for(eras, "\n\n" + note).policy)
         report.say(name, Result.OK, f"size {checkpoint.size}; every known signature holds")
         name = "quorum"
         if not checkpoint.grade:

@@ -7,16 +7,17 @@ with the operators' signatures in it. The second: the last entry of the epoch, c
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from verifier.checkpoint import open_cosigned
+from verifier.checkpoint import open_cosigned, size_of
 from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, members, parse_canonical, unb64, unb64u
 from verifier.genesis import Genesis, genesis_with
 from verifier.merkle import check_inclusion, leaf_hash
 from verifier.policy import Policy
 from verifier.record import ACCEPTED, Entry, parse_entry, parse_record
 from verifier.report import Result
+from verifier.resolution import RESOLUTION_KIND, Disputed, read_resolution, reject_abandoned
 from verifier.seen import LEAF_KIND, RETIRED_KIND, Seen
 from verifier.signatures import is_member_signature
 
@@ -33,9 +34,11 @@ class Era:
     genesis: Genesis
     first_size: int = 0
     change_index: int = -1
-    """Where the change stands by which it began."""
+    """Where the change stands by which it began; or the resolution of a fork."""
     end: bytes = b""
     """The last entry of the epoch before, as the log has it; empty for the first one."""
+    disputed: Disputed | None = None
+    """Where the epoch before ended in a fork: which of its trees are of the ledger."""
 
     @property
     def policy(self) -> Policy:
@@ -55,7 +58,8 @@ def follow(genesis: Genesis, data: bytes) -> list[Era]:
     eras, used = [Era(genesis)], set(_names(genesis.organisations_said))
     for number, (change, end) in enumerate(links):
         try:
-            eras.append(_next(eras[-1], number, used, change, end))
+            following = _after_fork if _is_fork(change) else _next
+            eras.append(following(eras[-1], number, used, change, end))
         except Rejected as error:
             raise Rejected(FAULT, f"from epoch {number}: {error.detail}") from None
         except (KeyError, TypeError, AttributeError):
@@ -67,6 +71,40 @@ def follow(genesis: Genesis, data: bytes) -> list[Era]:
 def era_of(eras: list[Era], size: int) -> Era:
     """The epoch whose members sign trees of this size; also the one of the entry at this index."""
     return next(era for era in reversed(eras) if era.first_size <= size)
+
+
+def known_at(eras: list[Era], text: str) -> list[Era]:
+    """The epochs up to the one of a receipt's checkpoint, the last with the policy that holds there.
+
+    Rejected with fault `abandoned`, as `genesis_for`.
+    """
+    now = eras.index(era_of(eras, size_of(text)))
+    return [*eras[:now], replace(eras[now], genesis=genesis_for(eras, text))]
+
+
+def genesis_for(eras: list[Era], text: str) -> Genesis:
+    """Whose signatures count for a receipt: genesis as of its checkpoint's epoch, with the policy that holds there.
+
+    Rejected with fault `abandoned` for what was signed on a branch that operators have abandoned.
+    """
+    notes = [proof.partition("\n\n")[2] for proof in text.split("\n---\n")]
+    for disputed in [era.disputed for era in eras if era.disputed is not None]:
+        for note in notes:
+            reject_abandoned(note if note.endswith("\n") else note + "\n", eras[0].genesis.origin, disputed)
+    size = size_of(text)
+    _, policy = next(one for one in reversed(policies(eras)) if one[0] <= size)
+    return replace(era_of(eras, size).genesis, policy=policy)
+
+
+def policies(eras: list[Era]) -> list[tuple[int, Policy]]:
+    """Which policy decides from which size on: of each epoch, and of the sizes of which a fork made two trees."""
+    told: list[tuple[int, Policy]] = []
+    for era in eras:
+        if era.disputed is not None:
+            before = told[-1][1]
+            told.append((era.disputed.first_size, era.disputed.policy(before)))
+        told.append((era.first_size, era.policy))
+    return told
 
 
 class Changes:
@@ -85,7 +123,14 @@ class Changes:
                 raise seen.reject(f"a block that does not say that it is of epoch {now}")
         if seen.record is None and seen.kind == RETIRED_KIND:
             self._note_retired(seen)
+        if seen.record is None and seen.kind == RESOLUTION_KIND:
+            # A change that waited for its seal when the fork came is void.
+            if seen.entry.index not in self._due[:2]:
+                raise seen.reject("the resolution of a fork that the links leave out")
+            self._due = self._due[self._due.index(seen.entry.index) + 1 :]
         if seen.is_accepted and seen.kind == CHANGE_KIND:
+            if self._is_void(seen.entry.index):
+                return
             if self._due[:1] != [seen.entry.index]:
                 # The newest one may still wait for its seal.
                 self._due = [*self._due, seen.entry.index]
@@ -103,6 +148,10 @@ class Changes:
         if number + 1 >= len(begun) or not had or had == has or key in self._retired:
             raise seen.reject("evidence of a key that was not retired, or that is named already")
         self._retired[key] = None
+
+    def _is_void(self, index: int) -> bool:
+        following = next((era for era in self._eras if era.change_index == (self._due or [-1])[0]), None)
+        return following is not None and following.disputed is not None and index < following.change_index
 
     def conclude(self) -> tuple[Result, str]:
         """The result at the end."""
@@ -137,15 +186,48 @@ def _next(before: Era, number: int, used: set[str], change_text: str, end_text: 
     return Era(after, last.index + 1, entry.index, end)
 
 
-def _open(text: str, genesis: Genesis) -> tuple[bytes, int, set[str]]:
-    """The bytes of the entry of a proof, the size of the tree in which it stands, and which members signed that."""
-    head, _, note = text.partition("\n\n")
-    lines = head.split("\n")
+def _is_fork(change: str) -> bool:
+    """Whether a link's first proof is about a derived entry; nothing is checked yet."""
+    return bool(_entry_of(change)[0].system)
+
+
+def _after_fork(before: Era, number: int, used: set[str], change_text: str, end_text: str) -> Era:
+    genesis = before.genesis
+    said = read_resolution(_entry_of(change_text)[0], genesis, number, used)
+    after = genesis_with(genesis, said.organisations, genesis.policy_said)
+    (_, entry), (end, last) = _open_by_quorum(change_text, after), _open_by_quorum(end_text, after)
+    if (entry.index, entry.height) != (said.kept_size, said.kept_height + 1):
+        raise Rejected(FAULT, "the resolution does not stand behind the kept branch")
+    body = last.system["body"] if last.system and last.system["kind"] == LEAF_KIND else {}
+    is_tip = (last.index, last.height) == (said.kept_size - 1, said.kept_height)
+    if not is_tip or (body.get("epoch"), body.get("block_id")) != (number, said.kept_block):
+        raise Rejected(FAULT, "the block before the resolution is not the tip that was kept")
+    return Era(after, entry.index + 1, entry.index, end, said.disputed)
+
+
+def _open_by_quorum(text: str, genesis: Genesis) -> tuple[bytes, Entry]:
+    data, _, signers = _open(text, genesis)
+    quorum, _ = genesis.policy.groups["committed"]
+    if len(signers) < quorum:
+        raise Rejected(FAULT, f"the end of the epoch is signed by {', '.join(sorted(signers)) or 'nobody'} only")
+    return data, parse_entry(data)
+
+
+def _entry_of(text: str) -> tuple[Entry, bytes]:
+    """The entry that a proof is about, and its bytes; nothing is proved yet."""
+    lines = text.partition("\n\n")[0].split("\n")
     if len(lines) < 3 or not lines[1].startswith("extra ") or not lines[2].startswith("index "):
         raise Rejected(FAULT, "not a tlog-proof")
     extra = parse_canonical(unb64(lines[1].removeprefix("extra "), FAULT), FAULT)
     data = str(extra.get("entry") if isinstance(extra, dict) else "").encode()
-    entry = parse_entry(data)
+    return parse_entry(data), data
+
+
+def _open(text: str, genesis: Genesis) -> tuple[bytes, int, set[str]]:
+    """The bytes of the entry of a proof, the size of the tree in which it stands, and which members signed that."""
+    head, _, note = text.partition("\n\n")
+    lines = head.split("\n")
+    entry, data = _entry_of(text)
     size, root, signers = open_cosigned(note, genesis.origin, genesis.policy.witnesses)
     if lines[2] != f"index {entry.index}":
         raise Rejected(FAULT, "the entry says another index")

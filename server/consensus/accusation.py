@@ -12,7 +12,7 @@ from typing import Any
 
 from server.consensus.certificates import read_certificate
 from server.consensus.effects import KeepEvidence
-from server.consensus.evidence import RETIRED_KEY, Evidence, accuse_of_split, unpack_evidence
+from server.consensus.evidence import RETIRED_KEY, Evidence, accuse_of_split, is_of_epoch, unpack_evidence
 from server.consensus.judgement import verify
 from server.consensus.messages import (
     Commit,
@@ -177,7 +177,8 @@ def recall(state: State, evidence: Evidence) -> None:
             state.retired.setdefault(ending.key_name(evidence.culprit), evidence)
     else:
         state.evidence[evidence.id] = evidence
-        state.culprits[evidence.culprit] = None
+        if is_of_epoch(evidence, state.config.epoch, state.config.first_size):
+            state.culprits[evidence.culprit] = None
 
 
 def convict(state: State, evidence: Evidence) -> None:
@@ -188,6 +189,8 @@ def convict(state: State, evidence: Evidence) -> None:
     state.count("evidence")
     state.emit(KeepEvidence(evidence))
     state.send(EvidenceMessage(evidence.packed))
+    if not is_of_epoch(evidence, state.config.epoch, state.config.first_size):
+        return
     if evidence.culprit == state.config.me:
         state.stop("twin", f"something was signed twice with the key of {state.config.me}: {evidence.offence}")
     else:

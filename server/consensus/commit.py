@@ -91,6 +91,8 @@ def commit_if_quorum(state: State) -> None:
     if certified is None:
         return
     block = state.slot.blocks[certified[0].body.block_id]
+    if state.config.abandons(block.height, block.block_id):
+        return state.count("abandoned")
     if not follows_tip(state, block):
         return state.stop(
             "fork", f"block {block.height} {block.block_id} is committed by a quorum, but follows another chain"

@@ -96,6 +96,8 @@ class Config:
     """Of the tree when the epoch began: the smallest that its members cosign."""
     endings: tuple[Ending, ...] = ()
     """Of the epochs before, in their order."""
+    pinned: tuple[tuple[int, str], ...] = ()
+    """(height, block id) that operators decided when they resolved a fork: of others at these heights none is taken."""
     mode: Mode = "available"
     timeouts: Timeouts = Timeouts()
     observes: bool = False
@@ -127,6 +129,10 @@ class Config:
     def base_height(self) -> int:
         """Of the block on which the epoch stands: the last one of the epoch before, or 0 for genesis."""
         return self.first_height - 1
+
+    def abandons(self, height: int, block_id: str) -> bool:
+        """Whether operators have decided for another block at this height, whatever certifies this one (D32)."""
+        return any(at == height and pinned != block_id for at, pinned in self.pinned)
 
     @property
     def others(self) -> tuple[str, ...]:

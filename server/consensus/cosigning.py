@@ -22,7 +22,13 @@ def cosign_if_agreed(state: State) -> None:
     While fetched blocks wait, boundaries are skipped: only a replica that catches up does that (decisions 7).
     """
     tip, mark = state.tip, state.signer
-    if tip.size == 0 or state.phase == "stopped" or state.sync.queue or state.is_greeting or state.config.observes:
+    if (
+        tip.size < max(1, state.config.first_size)
+        or state.phase == "stopped"
+        or state.sync.queue
+        or state.is_greeting
+        or state.config.observes
+    ):
         return
     if mark is not None and (mark.size >= tip.size or mark.epoch > state.config.epoch):
         return _repeat_line(state, mark)

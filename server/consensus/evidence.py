@@ -32,7 +32,7 @@ from server.consensus.messages import (
 )
 from server.consensus.packing import pack, unpack
 from server.ledger.merkle import ProofError, verify_inclusion
-from server.record.canonical import Malformed, b64u_decode, b64u_encode, encode
+from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 
 Offence = Literal["double_vote", "double_new_view", "hidden_vote", "split_checkpoint", "retired_key"]
 """E1, E2, E3, E5 and E8 of consensus.md 1.4; the words are stored in the log."""
@@ -147,6 +147,19 @@ def accuse_of_split(first: Cosign, second: Cosign, branches: Sequence[Branch] = 
     statements = [Statement(COSIGN, encode(line)) for line, _ in pairs]
     packed = tuple(encode(branch) for _, branch in pairs if branch is not None)
     return Evidence("split_checkpoint", first.member, statements[0], statements[1], packed)
+
+
+def is_of_epoch(evidence: Evidence, epoch: int, first_size: int) -> bool:
+    """Whether it was signed in this epoch, whose trees begin with `first_size`: what a key that was retired has signed
+    says nothing of who holds the new one."""
+    return all(_is_said_in(one, epoch, first_size) for one in (evidence.first, evidence.second))
+
+
+def _is_said_in(statement: Statement, epoch: int, first_size: int) -> bool:
+    if statement.type == COSIGN:
+        return decode_body(Cosign, statement.raw).size >= first_size
+    body = decode(statement.raw)
+    return isinstance(body, dict) and body.get("epoch") == epoch
 
 
 def unpack_evidence(data: bytes) -> Evidence:

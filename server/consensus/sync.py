@@ -93,6 +93,8 @@ def on_sync_reply(state: State, message: SyncReplyMessage) -> None:
             return
         if block.height <= state.tip.height and state.recent.get(block.height) == block.block_id:
             continue
+        if state.config.abandons(block.height, block.block_id):
+            return state.count("abandoned")
         if not state.certifier.committed(certificate, block.height, block.block_id):
             return state.count("bad_certificate")
         if block.height <= state.tip.height:

@@ -13,6 +13,7 @@ from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, Epoc
 from server.domain.motion import Motion, OpenMotion, Turnout
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.points import Account, Grant, GrantPoints, Transfer
+from server.domain.resolution import ForkResolved, ResolveFork
 from server.domain.retirement import OrderRetiredKey, RetiredKey
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
 from server.domain.rules import Rulebook, Rules
@@ -42,7 +43,7 @@ KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
 _DERIVED: tuple[type[DerivedKind], ...] = (
-    OrderEvidence, OrderRetiredKey, Seal, TellStateRoot, TallyMotion, FinalizeWithout, ConfirmTicketByTime,
+    ResolveFork, OrderEvidence, OrderRetiredKey, Seal, TellStateRoot, TallyMotion, FinalizeWithout, ConfirmTicketByTime,
 )  # fmt: skip
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
@@ -57,7 +58,7 @@ _ROWS: tuple[type[Row], ...] = (
     Ticket, TicketEvent, TicketPhoto, PhotoOwner,
     Account, Transfer, Grant, Offer,
     RulesApproval, RulesPlan,
-    EpochBegun, EpochInForce,
+    EpochBegun, EpochInForce, ForkResolved,
 )  # fmt: skip
 ROWS = {row.table: row for row in _ROWS}
 """Row shapes by table."""

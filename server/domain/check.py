@@ -15,6 +15,7 @@ from server.domain.evidence import Barred, OrderEvidence
 from server.domain.member import BindDevice, Device, Nonce
 from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work
+from server.domain.resolution import ResolveFork
 from server.domain.retirement import OrderRetiredKey
 from server.domain.rules import Rules
 from server.domain.state_root import TellStateRoot
@@ -61,7 +62,10 @@ def check_batch(
     check_version(header, rows)
     assert rules.version == header.rules, "a block is checked by the version that its header names"
     _check_sizes(header, items)
-    _check_epoch(header, rows)
+    resolution = _find_resolution(works)
+    _check_epoch(header, rows, begins=resolution is not None)
+    if resolution is not None:
+        return _check_resolution(header, works, resolution, told)
     evidence, seals, roots, finals, timers, records = _split(works)
     _check_evidence(evidence, rows)
     _check_seal(seals, rows)
@@ -96,10 +100,32 @@ def _check_sizes(header: Header, items: Sequence[bytes]) -> None:
         raise BatchInvalid("the header is not of these items")
 
 
-def _check_epoch(header: Header, rows: Rows) -> None:
+def _check_epoch(header: Header, rows: Rows, *, begins: bool) -> None:
+    """A block is of the epoch in force, but that with a resolution: it is the first of the next one (D32)."""
     standing = rows.loaded.get(key(EpochInForce, IN_FORCE))
-    if header.epoch != (standing.number if isinstance(standing, EpochInForce) else 0):
+    if header.epoch != (standing.number if isinstance(standing, EpochInForce) else 0) + begins:
         raise BatchInvalid("it is not of the epoch in force")
+
+
+def _find_resolution(works: Sequence[Work]) -> DerivedWork | None:
+    found = [work for work in works if isinstance(work, DerivedWork) and isinstance(work.rule, ResolveFork)]
+    if len(found) > 1 or (found and works[0] is not found[0]):
+        raise BatchInvalid("a resolution is the first entry of its block, and one of its kind")
+    return found[0] if found else None
+
+
+def _check_resolution(header: Header, works: Sequence[Work], work: DerivedWork, told: Derived | None) -> None:
+    """It stands on the kept tip, and alone: timers and records wait for the next block, which the new members check."""
+    rule = work.rule
+    assert isinstance(rule, ResolveFork)
+    kept = rule.resolution.kept
+    if (header.prev, header.height) != (kept.block_id, kept.height + 1):
+        raise BatchInvalid("the resolution does not stand on the tip that was kept")
+    if (work.item.due_ms, work.item.key) != (0, str(header.epoch)):
+        raise BatchInvalid("the resolution is not named after the epoch that it begins")
+    if not all(isinstance(other, DerivedWork) and isinstance(other.rule, TellStateRoot) for other in works[1:]):
+        raise BatchInvalid("a block with a resolution holds nothing else but the state's root")
+    check_state_root(works, told)
 
 
 def _split(

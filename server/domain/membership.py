@@ -18,6 +18,7 @@ from server.ledger.genesis import MEMBERS_MAX, Genesis, Organisation, Policy
 from server.ledger.membership import (
     Change,
     ChangeRefusal,
+    Disputed,
     Epoch,
     OperatorSignature,
     SignedChange,
@@ -81,11 +82,15 @@ class EpochInForce(Row, frozen=True):
         return next((member.id for member in _members(self.members) if member not in after), "")
 
 
-def epoch_of_row(row: EpochBegun, first_size: int) -> Epoch:
-    """An epoch with the size of the tree when it began."""
-    return Epoch(
-        int(row.id), _members(row.members), _policy(row.policy), row.first_height, first_size, row.change_index
-    )
+def epoch_of_row(row: EpochBegun, size_before: int, disputed: Disputed | None = None) -> Epoch:
+    """An epoch; `size_before`: of the log when its first block was ordered.
+
+    Where its first entry is the resolution of a fork its members sign the trees that hold that; else also the tree
+    before, which retired keys never sign.
+    """
+    number, index = int(row.id), row.change_index
+    first_size = index + 1 if number and index >= size_before else size_before
+    return Epoch(number, _members(row.members), _policy(row.policy), row.first_height, first_size, index, disputed)
 
 
 def founding_rows(genesis: Genesis) -> list[Row]:
@@ -93,7 +98,7 @@ def founding_rows(genesis: Genesis) -> list[Row]:
     if not genesis.has_operators:
         return []
     epoch = founding_epoch(genesis)
-    members, policy = _texts(epoch.members), encode(epoch.policy).decode()
+    members, policy = texts_of(epoch.members), encode(epoch.policy).decode()
     return [
         EpochBegun("0", members, policy, epoch.first_height),
         EpochInForce(IN_FORCE, 0, members, policy, epoch.first_height, names_of(epoch.members)),
@@ -209,7 +214,7 @@ class BeginEpoch(DerivedKind, frozen=True):
         before = rows.get(EpochInForce, IN_FORCE)
         assert before is not None and before.pending, "an epoch begins by a change that waits"
         change = parse(Change, decode(before.pending.encode()))
-        members = _texts(change.members)
+        members = texts_of(change.members)
         policy = encode(change.policy).decode()
         used = tuple(sorted({*before.used, *names_of(change.members)}))
         first_height = place.height + 1
@@ -232,7 +237,8 @@ def _put_officers(rows: Rows, organisation: Organisation, context: Context) -> N
         rows.put(msgspec.structs.replace(known, devices=tuple(sorted({*known.devices, kid}))))
 
 
-def _texts(members: tuple[Organisation, ...]) -> tuple[str, ...]:
+def texts_of(members: tuple[Organisation, ...]) -> tuple[str, ...]:
+    """Members as rows hold them: as genesis spells them."""
     return tuple(encode(member).decode() for member in members)
 
 

@@ -69,6 +69,16 @@ class ChangeRefusal(enum.Enum):
     """Not exactly the members that must agree signed, or a signature does not hold."""
 
 
+class Disputed(msgspec.Struct, frozen=True):
+    """Sizes, from `first_size` to the end of the epoch before, of which there are two trees (DESIGN.md D32).
+
+    Only a checkpoint that bears the line of a member that held the kept branch is of the ledger.
+    """
+
+    first_size: int
+    held_by: tuple[str, ...]
+
+
 class Epoch(msgspec.Struct, frozen=True):
     """Members and policy, and since when: blocks from `first_height` on, and trees of `first_size` entries and more."""
 
@@ -78,7 +88,9 @@ class Epoch(msgspec.Struct, frozen=True):
     first_height: int = 1
     first_size: int = 0
     change_index: int = 0
-    """Where the change stands by which it began."""
+    """Where the change stands by which it began; inside the epoch where that was the resolution of a fork (D32)."""
+    disputed: Disputed | None = None
+    """Where the epoch before ended in a fork: which of its trees are of the ledger."""
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -97,12 +97,20 @@ class VerifiedCheckpoint(msgspec.Struct, frozen=True):
     grade: Grade | None
 
 
-def policy_text(genesis: Genesis, quorum: int) -> str:
-    """The policy file of a ledger (DESIGN.md 2.5). `quorum`: members that must have signed for `committed`."""
+def policy_text(genesis: Genesis, quorum: int, held_by: Sequence[str] = ()) -> str:
+    """The policy file of a ledger (DESIGN.md 2.5). `quorum`: members that must have signed for `committed`.
+
+    `held_by`: for sizes of which a fork made two trees, the members that held the kept branch; one of them must be
+    among those who signed (DESIGN.md D32).
+    """
     ids = " ".join(member.id for member in genesis.members)
     lines = [f"log {log_key(genesis, member.id).text()}" for member in genesis.members]
     lines += [f"witness {member.id} {cosign_key(genesis, member.id).text()}" for member in genesis.members]
-    lines += [f"group committed {quorum} {ids}", f"group sealed all {ids}", "quorum committed"]
+    committed = [f"group committed {quorum} {ids}"]
+    if held_by:
+        kept = f"group kept any {' '.join(held_by)}"
+        committed = [f"group quorate {quorum} {ids}", kept, "group committed 2 quorate kept"]
+    lines += [*committed, f"group sealed all {ids}", "quorum committed"]
     return "".join(line + "\n" for line in lines)
 
 

@@ -4,12 +4,15 @@ Each link holds two tlog-proofs. The first shows that the change was ordered, un
 stays as it is has signed; the operators' signatures are in it. The second shows the last entry of the epoch, signed by
 a quorum of the next one: it says for which sizes of the log each membership is good. It must not know where links are
 kept.
+
+Where an epoch ended in a fork (D32) the first proof shows the resolution, first entry of the next epoch, and the second
+the last entry of the kept branch right before it, both signed by a quorum of the next one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,6 +30,15 @@ from server.ledger.membership import (
 )
 from server.ledger.merkle import ProofError, leaf_hash, verify_inclusion
 from server.ledger.receipt import DerivedEntry, Entry, RecordEntry, parse_entry, parse_proof
+from server.ledger.resolution import (
+    RESOLUTION_KIND,
+    CulpritOf,
+    SignedResolution,
+    check_culprits,
+    check_resolution,
+    epoch_after,
+    refuse_resolution,
+)
 from server.record.canonical import Malformed, decode
 from server.record.envelope import parse_record
 from server.record.shape import parse
@@ -45,15 +57,33 @@ class SuccessionError(ProofError):
     """The links do not lead from genesis to another membership. The message says at which one and why."""
 
 
+class Ground(NamedTuple):
+    """What links are followed on: the ledger's names, how many of n members decide, and how guilt is proved."""
+
+    origin: str
+    cluster_id: bytes
+    estate: str
+    quorum_of: Callable[[int], int]
+    culprit_of: CulpritOf
+
+
 def follow_links(
-    genesis: Genesis, cluster_id: bytes, estate: str, links: Sequence[Link], quorum_of: Callable[[int], int]
+    genesis: Genesis,
+    cluster_id: bytes,
+    estate: str,
+    links: Sequence[Link],
+    quorum_of: Callable[[int], int],
+    culprit_of: CulpritOf,
 ) -> Membership:
     """All epochs that the links prove. `quorum_of`: how many of n members decide. Raises SuccessionError."""
+    ground = Ground(genesis.origin, cluster_id, estate, quorum_of, culprit_of)
     epochs = [founding_epoch(genesis)]
     used: set[str] = set(names_of(genesis.members))
     for link in links:
         try:
-            epoch = _next_epoch(genesis.origin, cluster_id, estate, epochs[-1], used, link, quorum_of)
+            entry = _entry_of(link.change)
+            is_change = isinstance(entry, RecordEntry)
+            epoch = (_after_change if is_change else _after_fork)(ground, epochs[-1], used, link)
         except (Malformed, ProofError) as error:
             raise SuccessionError(f"from epoch {epochs[-1].number}: {error}") from None
         used.update(names_of(epoch.members))
@@ -61,31 +91,65 @@ def follow_links(
     return Membership(tuple(epochs))
 
 
-def _next_epoch(
-    origin: str,
-    cluster_id: bytes,
-    estate: str,
-    before: Epoch,
-    used: Collection[str],
-    link: Link,
-    quorum_of: Callable[[int], int],
-) -> Epoch:
-    entry, checkpoint, signers = _open(link.change, origin, before)
-    change = _change_of(entry, estate)
-    refusal = refuse_change(before, used, cluster_id, change)
+def _after_change(ground: Ground, before: Epoch, used: Collection[str], link: Link) -> Epoch:
+    entry, checkpoint, signers = _open(link.change, ground.origin, before)
+    change = _change_of(entry, ground.estate)
+    refusal = refuse_change(before, used, ground.cluster_id, change)
     if refusal is not None:
         raise SuccessionError(f"the change cannot be: {refusal.value}")
     unsealed = {member.id for member in before.members if member in change.change.members} - signers
     if unsealed:
         raise SuccessionError(f"membership changed without {', '.join(sorted(unsealed))}'s signature")
     after = Epoch(before.number + 1, change.change.members, change.change.policy)
-    last, _, enders = _open(link.end, origin, after)
-    if len(enders) < quorum_of(len(after.members)):
-        raise SuccessionError(f"the end of the epoch is signed by {', '.join(sorted(enders)) or 'nobody'} only")
+    last, _ = _open_by_quorum(link.end, ground, after)
     height, size = _end_of(last, before)
     if size <= checkpoint.size:
         raise SuccessionError("the epoch ends before its change was sealed")
-    return msgspec.structs.replace(after, first_height=height + 1, first_size=size)
+    return msgspec.structs.replace(after, first_height=height + 1, first_size=size, change_index=entry.index)
+
+
+def _after_fork(ground: Ground, before: Epoch, used: Collection[str], link: Link) -> Epoch:
+    """The operators' signatures and the evidence are in the entry; the new members say that it stands in the log."""
+    signed = resolution_of(_entry_of(link.change), before)
+    refusal = refuse_resolution(before, used, ground.cluster_id, signed)
+    if refusal is not None:
+        raise SuccessionError(f"the resolution cannot be: {refusal.value}")
+    check_culprits(signed, before, ground.culprit_of)
+    after, kept = epoch_after(before, signed.resolution), signed.resolution.kept
+    entry, _ = _open_by_quorum(link.change, ground, after)
+    last, _ = _open_by_quorum(link.end, ground, after)
+    if (entry.index, entry.height) != (kept.size, kept.height + 1):
+        raise SuccessionError("the resolution does not stand behind the kept branch")
+    is_tip = isinstance(last, DerivedEntry) and last.system.body.get("block_id") == kept.block_id
+    if _end_of(last, before) != (kept.height, kept.size) or not is_tip:
+        raise SuccessionError("the block before the resolution is not the tip that was kept")
+    return after
+
+
+def resolution_of(entry: Entry, before: Epoch) -> SignedResolution:
+    """The resolution in an entry that ends this epoch, by its form alone. Raises Malformed."""
+    if not isinstance(entry, DerivedEntry) or entry.outcome != ACCEPTED or entry.system.kind != RESOLUTION_KIND:
+        raise Malformed("neither a change of members nor the resolution of a fork", "change")
+    if entry.system.key != str(before.number + 1):
+        raise Malformed("a resolution that begins another epoch", "change")
+    signed = parse(SignedResolution, entry.system.body)
+    check_resolution(signed)
+    return signed
+
+
+def _open_by_quorum(text: str, ground: Ground, after: Epoch) -> tuple[Entry, Checkpoint]:
+    entry, checkpoint, signers = _open(text, ground.origin, after)
+    if len(signers) < ground.quorum_of(len(after.members)):
+        raise SuccessionError(f"the end of the epoch is signed by {', '.join(sorted(signers)) or 'nobody'} only")
+    return entry, checkpoint
+
+
+def _entry_of(text: str) -> Entry:
+    """The entry that a proof is about; nothing is proved yet. Raises Malformed, ProofError."""
+    extra = decode(parse_proof(text).extra)
+    if not isinstance(extra, dict) or not isinstance(extra.get("entry"), str):
+        raise Malformed("a proof without its entry", "extra")
+    return parse_entry(extra["entry"].encode())
 
 
 def _open(text: str, origin: str, epoch: Epoch) -> tuple[Entry, Checkpoint, set[str]]:

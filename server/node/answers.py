@@ -139,8 +139,8 @@ class Answers:
         await self._parts.photos.await_named(photo.sha256 for work in works for photo in work.signed.body.photo_refs())
         self._changed(works, executed.outcomes)
         unfit = await self._follow(executed.changed)
-        ids = tuple(work.envelope.id for work in works)
-        stored = ev.Stored(effect.block.height, ids, ends_epoch=self._parts.has_epoch_ended)
+        ids, parts = tuple(work.envelope.id for work in works), self._parts
+        stored = ev.Stored(effect.block.height, ids, parts.has_epoch_ended or parts.has_come_to_kept_tip)
         return stored, self._parts.agenda, *map(ev.Rejected, unfit)
 
     async def _follow(self, changed: Iterable[Key]) -> list[str]:

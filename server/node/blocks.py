@@ -15,6 +15,7 @@ import structlog
 from server.consensus.block import Attachments, Block, fit_attachments
 from server.consensus.effects import Store
 from server.consensus.events import Verdict
+from server.consensus.guilt import culprit_finder
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.check import (
     BatchInvalid,
@@ -28,10 +29,12 @@ from server.domain.evidence import OrderEvidence
 from server.domain.execute import Executed, execute_block
 from server.domain.member import Nonce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_derived, parse_signed
+from server.domain.resolution import ResolveFork, refuse_work, resolution_item
 from server.domain.retirement import OrderRetiredKey
 from server.domain.rules import Rules, RulesUnknown
 from server.domain.tally import FINAL, FinalizeWithout, absent_from
 from server.ledger.block import Derived
+from server.ledger.resolution import SignedResolution
 from server.limits import BLOCK_TIMERS_MAX
 from server.node.attachments import AttachmentsMissing
 from server.node.checkpoints import Published
@@ -95,10 +98,13 @@ class Blocks:
         """The batch for the next block at `time_ms`: evidence, a seal, every due timer, records; empty when idle."""
         pool = self._parts.pool
         pool.drop_expired(time_ms)
+        if self._parts.resolution is not None:
+            return await self._build_resolution(self._parts.resolution)
         timers = await self._parts.ledger.rows.due_timers(time_ms, BLOCK_TIMERS_MAX)
         derived = tuple([encode(await self._derive(timer)) for timer in timers])
         picked = pool.pick()
-        evidence = tuple(encode(item) for item in self._parts.evidence.items(self._parts.agenda.named))
+        known = self._parts.evidence.items(self._parts.agenda.named, self._parts.membership.current)
+        evidence = tuple(encode(item) for item in known)
         seal = await self._seal(bool(picked or derived or evidence))
         finals = await self._finals(time_ms)
         told = await self._state_root(bool(picked or derived or evidence or seal or finals))
@@ -118,6 +124,14 @@ class Blocks:
         frame = fit_attachments(tuple(openings.items()))
         await self._parts.attachments.hold_rest(_records(works), dict(frame), time_ms)
         return Batch(items, frame, rules.version, tuple(stale))
+
+    async def _build_resolution(self, signed: SignedResolution) -> Batch:
+        """The first block of an epoch that begins after a fork: everything else waits for the next one."""
+        rules = self._parts.rules
+        items = (encode(resolution_item(signed)), *await self._state_root(other_content=True))
+        works, rows = await self._plan_items(items, rules)
+        self._built = Planned(items, works, rows, rules)
+        return Batch(items, (), rules.version)
 
     def _is_supported(self, work: RecordWork) -> bool:
         """Not any more, when a member fell silent while an activation waited: peers would not vote for it."""
@@ -229,6 +243,7 @@ class Blocks:
         check_batch(block.header, block.items, works, rows, timers, candidate.rules, told)
         for record in _records(works):
             self._parts.check_support(record)
+        self._check_resolution(works, rows)
         await self._check_derived(works, timers, rows)
         await self._check_signatures(works, rows)
         attachments, records, frame = self._parts.attachments, _records(works), dict(block.attachments)
@@ -248,6 +263,19 @@ class Blocks:
         for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):
             if encode(work.item) != encode(await self._derive(timer)):
                 raise BatchInvalid(f"the derived entry {timer.kind} {timer.key} is not what we compute")
+
+    def _check_resolution(self, works: Sequence[Work], rows: Rows) -> None:
+        """The resolution that begins this epoch is the one that the operator gave this node, and holds on its log."""
+        awaited, rule = self._parts.resolution, works[0].rule if isinstance(works[0], DerivedWork) else None
+        if awaited is None and not isinstance(rule, ResolveFork):
+            return
+        if not isinstance(rule, ResolveFork) or rule.signed != awaited:
+            raise BatchInvalid("it is not the resolution that this node was given")
+        tip, genesis = self._parts.ledger.tip, self._parts.genesis
+        culprit_of = culprit_finder(genesis.origin, self._parts.cluster_id)
+        refused = refuse_work(rule, rows, (tip.size, tip.root), self._parts.cluster_id, culprit_of)
+        if refused is not None:
+            raise BatchInvalid(f"the resolution does not hold: {refused}")
 
     def _check_evidence(self, item: Derived) -> None:
         known = self._parts.evidence.find(item)

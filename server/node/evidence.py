@@ -11,7 +11,7 @@ import structlog
 
 from server.consensus.certificates import Certifier
 from server.consensus.events import Accused
-from server.consensus.evidence import RETIRED_KEY, Branch, Evidence, accuse_of_split, unpack_evidence
+from server.consensus.evidence import RETIRED_KEY, Branch, Evidence, accuse_of_split, is_of_epoch, unpack_evidence
 from server.consensus.judgement import verify
 from server.consensus.keyring import Keyring
 from server.consensus.retirement import ending_of
@@ -19,6 +19,7 @@ from server.domain.evidence import evidence_item
 from server.domain.plan import DerivedWork
 from server.domain.retirement import retired_item
 from server.ledger.block import Derived
+from server.ledger.membership import Epoch
 from server.node.notes import lines_of
 from server.node.retirement import accuse_of_note
 from server.node.transport import CallFailed, Peers
@@ -82,13 +83,15 @@ class EvidenceDesk:
             self.report(Accused(packed))
         return evidence
 
-    def items(self, named: Collection[str]) -> list[Derived]:
+    def items(self, named: Collection[str], epoch: Epoch) -> list[Derived]:
         """What the next block has to say: one entry for each culprit, and each retired key, that no block names yet, by
-        the first evidence."""
+        the first evidence. Two statements of an earlier epoch accuse a key that signs no more, and nobody now."""
         first: dict[str, Evidence] = {}
         for evidence in self.all:
+            is_late = evidence.offence == RETIRED_KEY
             what = self.name_of(evidence)
-            if what is not None and what not in named:
+            is_said_now = is_late or is_of_epoch(evidence, epoch.number, epoch.first_size)
+            if is_said_now and what is not None and what not in named:
                 first.setdefault(what, evidence)
         return [self.item_of(evidence) for _, evidence in sorted(first.items())]
 

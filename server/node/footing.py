@@ -15,6 +15,7 @@ from server.domain.rules import Rulebook
 from server.domain.state_root import Schedule
 from server.ledger.genesis import Genesis, parse_genesis
 from server.node.driver import Durable
+from server.node.forks import ForkDesk, pins_of, read_given
 from server.node.instance import InstanceGuard
 from server.node.keyring import NodeKeyring, read_secret
 from server.node.room import check_room
@@ -58,11 +59,13 @@ class Footing:
 async def stand(stack: AsyncExitStack, founded: Founded) -> Footing:
     """Open everything durable, and accept the peers' connections."""
     config, data = founded.config, founded.data
-    database = await Database.open(config.database.url or f"sqlite://{data / 'node.db'}")
-    stack.push_async_callback(database.close)
     genesis, cluster_id = founded.genesis, founded.cluster_id
-    ledger = await open_ledger(database, genesis, cluster_id, founded.vault, founded.schedule, founded.rulebook)
-    standing = await read_standing(config, genesis, cluster_id, ledger)
+    ledger, given = await _open_ledger(stack, founded), read_given(data)
+    desk = ForkDesk(config.node.id, Path(config.node.keys), data, genesis, cluster_id, ledger)
+    if await desk.settle(given):
+        await stack.aclose()
+        ledger = await _open_ledger(stack, founded)
+    standing = await read_standing(config, genesis, cluster_id, ledger, given, pins_of(given))
     keyring = standing.keyring
     peers = make_peers(standing)
     stack.push_async_callback(peers.close)
@@ -70,6 +73,13 @@ async def stand(stack: AsyncExitStack, founded: Founded) -> Footing:
     durable = await _open_durable(stack, standing, keyring, ledger, data)
     await _listen(config, peers)
     return Footing(ledger, standing, keyring, peers, guard, durable)
+
+
+async def _open_ledger(stack: AsyncExitStack, founded: Founded) -> Ledger:
+    database = await Database.open(founded.config.database.url or f"sqlite://{founded.data / 'node.db'}")
+    stack.push_async_callback(database.close)
+    genesis, cluster_id = founded.genesis, founded.cluster_id
+    return await open_ledger(database, genesis, cluster_id, founded.vault, founded.schedule, founded.rulebook)
 
 
 def read_founded(config: Config, schedule: Schedule | None, rulebook: Rulebook) -> Founded:

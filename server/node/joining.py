@@ -19,6 +19,7 @@ import structlog
 from server.config import Config
 from server.consensus.certificates import Certifier, read_certificate
 from server.consensus.config import Config as ReplicaConfig
+from server.consensus.guilt import culprit_finder
 from server.consensus.messages import Commit
 from server.consensus.quorum import Quorum
 from server.domain.joining import (
@@ -104,7 +105,9 @@ class Ground:
         """All members that links prove. Raises JoinRefused."""
         genesis, cluster_id = self.genesis, self.cluster_id
         try:
-            membership = follow_links(genesis, cluster_id, self.estate, links, self.quorum_of)
+            membership = follow_links(
+                genesis, cluster_id, self.estate, links, self.quorum_of, culprit_finder(genesis.origin, cluster_id)
+            )
         except SuccessionError as error:
             raise JoinRefused(f"the members are not proven: {error}") from None
         keyring = NodeKeyring(self.keys, membership, genesis.origin, cluster_id, self.node)

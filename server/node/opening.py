@@ -36,6 +36,7 @@ from server.node.photo_desk import PhotoDesk
 from server.node.pool import Pool
 from server.node.private import Private, open_private
 from server.node.receipts import Receipts
+from server.node.resubmission import resubmit_abandoned
 from server.node.snapshot_desk import SnapshotDesk
 from server.node.standing import make_replica_config
 from server.node.upkeep import keep_up
@@ -122,6 +123,7 @@ async def _make_parts(
         mending=Mending(ledger, attachments, estate, rulebook, now_ms),
         snapshots=Snapshots(ledger, Path(config.node.data) / "snapshots", rulebook),
         rulebook=rulebook,
+        given=standing.given,
     )
     await parts.read_agenda()
     return parts
@@ -160,6 +162,8 @@ async def _start(stack: AsyncExitStack, node: Node, durable: Durable) -> None:
         beside["mending"] = parts.mending.run
     running = [tasks.create_task(driver.run(config.consensus.tick_ms, beside), name="driver")]
     running += [tasks.create_task(coroutine, name="peer") for coroutine in node.seek_peers()]
+    data = Path(config.node.data)
+    running.append(tasks.create_task(resubmit_abandoned(node, data), name="resubmission"))
     stack.callback(lambda: [task.cancel() for task in running])
 
 

@@ -16,6 +16,7 @@ from server.domain.retirement import RetiredKey
 from server.domain.rules import FIRST_VERSION, Rulebook, Rules
 from server.ledger.genesis import Genesis
 from server.ledger.membership import Membership
+from server.ledger.resolution import SignedResolution
 from server.node.attachments import AttachmentDesk
 from server.node.checkpoints import Checkpoints
 from server.node.derivations import Derivations
@@ -72,6 +73,10 @@ class Parts:
     """The stored state is of a later epoch than `membership`: all of this is to be made anew."""
     releases: dict[str, int] = field(default_factory=dict)
     """The highest version of the rules that each peer's release says that it knows."""
+    given: SignedResolution | None = None
+    """The resolution that begins this epoch, while this node must go on to the tip that it keeps, or order it."""
+    resolution: SignedResolution | None = None
+    """The same, while it is the next thing to order."""
     plan: Row | None = None
     """The row that says which version of the rules is in force from which height."""
 
@@ -104,6 +109,13 @@ class Parts:
         if lacking:
             raise RulesUnsupported(lacking)
 
+    @property
+    def has_come_to_kept_tip(self) -> bool:
+        """Whether the ledger has just come to the tip with which its epoch ends: the next one begins there."""
+        given, tip = self.given, self.ledger.tip
+        is_waiting = given is not None and given.resolution.epoch == self.membership.current.number
+        return is_waiting and given is not None and given.resolution.kept.block_id == tip.block_id
+
     async def read_agenda(self) -> None:
         """What the stored state waits for."""
         rows = self.ledger.rows
@@ -123,5 +135,9 @@ class Parts:
         self.plan = loaded[PLAN_KEY]
         due_ms, awaiting = await rows.next_due_ms(), await rows.awaiting_size()
         late = await rows.next_late()
+        begins = isinstance(standing, EpochInForce) and standing.number < self.membership.current.number
+        self.resolution = self.given if begins else None
+        if self.resolution is not None:
+            due_ms = self.ledger.tip.time_ms
         self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving, *late, signing)
         self.agenda_known = True

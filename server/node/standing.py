@@ -6,6 +6,7 @@ All of it follows from genesis, the ledger, the key folder and the settings; whe
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from server.consensus.config import Ending, Timeouts
 from server.domain.rules import Rulebook
 from server.ledger.genesis import Genesis
 from server.ledger.membership import Membership, genesis_of_epoch, retired_with
+from server.ledger.resolution import SignedResolution, epoch_after
 from server.node.keyring import KeyFault, Keys, NodeKeyring, read_keys, read_observer_keys
 from server.node.transport import Peers, tls_context
 from server.record.canonical import b64u_decode
@@ -39,6 +41,15 @@ class Standing:
     membership: Membership
     cluster_id: bytes
     keys: Keys
+    given: SignedResolution | None = None
+    """The resolution of a fork that ends the epoch before the one in force, or, until the ledger has come to the tip
+    that it keeps, the one in force itself: then this node only follows."""
+    pinned: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def only_follows(self) -> bool:
+        """Whether the epoch in force is over for its operators: nothing is voted for or signed in it any more."""
+        return self.given is not None and self.given.resolution.epoch == self.membership.current.number
 
     @property
     def keyring(self) -> NodeKeyring:
@@ -46,14 +57,29 @@ class Standing:
         return NodeKeyring(self.keys, self.membership, self.genesis.origin, self.cluster_id, self.config.node.id)
 
 
-async def read_standing(config: Config, founding: Genesis, cluster_id: bytes, ledger: Ledger) -> Standing:
-    """Where this node stands after the last stored block. Raises StartRefused and KeyFault."""
+async def read_standing(
+    config: Config,
+    founding: Genesis,
+    cluster_id: bytes,
+    ledger: Ledger,
+    given: Mapping[int, SignedResolution] | None = None,
+    pinned: tuple[tuple[int, str], ...] = (),
+) -> Standing:
+    """Where this node stands after the last stored block. Raises StartRefused and KeyFault.
+
+    `given`: resolutions of forks, checked, by the epoch that each ends; `pinned`: the blocks that they decide for.
+    """
     membership = await read_membership(ledger, founding)
+    signed = (given or {}).get(membership.current.number)
+    if signed is not None and signed.resolution.kept.block_id == ledger.tip.block_id:
+        membership = Membership((*membership.epochs, epoch_after(membership.current, signed.resolution)))
     genesis = genesis_of_epoch(founding, membership.current)
-    return Standing(config, genesis, membership, cluster_id, _read_keys(config, genesis, membership))
+    only_follows = config.node.observes or (signed is not None and signed.resolution.epoch == membership.current.number)
+    keys = _read_keys(config, genesis, membership, only_follows=only_follows)
+    return Standing(config, genesis, membership, cluster_id, keys, signed, pinned)
 
 
-def _read_keys(config: Config, genesis: Genesis, membership: Membership) -> Keys:
+def _read_keys(config: Config, genesis: Genesis, membership: Membership, *, only_follows: bool) -> Keys:
     """The keys that the epoch in force names; any, of a node that is told to follow only."""
     me, folder = config.node.id, Path(config.node.keys)
     if genesis.member(me) is None and me in membership.known_certificates:
@@ -65,7 +91,7 @@ def _read_keys(config: Config, genesis: Genesis, membership: Membership) -> Keys
     try:
         return read_keys(folder, genesis, me)
     except KeyFault:
-        if not config.node.observes:
+        if not only_follows:
             raise
         log.warning("follows_only", node=me, epoch=membership.current.number)
         return read_observer_keys(folder)
@@ -110,7 +136,8 @@ async def make_replica_config(
         base_block=base.block_id if base is not None else "",
         first_size=epoch.first_size,
         endings=await _read_endings(standing.membership, ledger),
-        observes=not keyring.is_member,
+        pinned=standing.pinned,
+        observes=not keyring.is_member or standing.only_follows,
         mode=standing.genesis.mode,
         timeouts=Timeouts(suspicion_ms=timing.suspect_ms, status_ms=timing.status_ms),
     )
@@ -120,8 +147,10 @@ async def _read_endings(membership: Membership, ledger: Ledger) -> tuple[Ending,
     """Where each earlier epoch ended, as the own log has it."""
     endings = []
     for before, after in zip(membership.epochs, membership.epochs[1:], strict=False):
-        block, entry = await ledger.block(after.first_height - 1), await ledger.entry(after.first_size - 1)
-        assert block is not None and entry is not None, "an epoch stands on a stored block"
-        place = (before.number, after.first_height - 1, after.first_size, block.block_id, entry.content)
+        block = await ledger.block(after.first_height - 1)
+        assert block is not None, "an epoch stands on a stored block"
+        entry = await ledger.entry(block.size - 1)
+        assert entry is not None, "a stored block ends with its leaf"
+        place = (before.number, block.header.height, block.size, block.block_id, entry.content)
         endings.append(Ending(*place, retired_with(before, after, "consensus"), retired_with(before, after, "cosign")))
     return tuple(endings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from server.limits import INTEGER_MAX
 from server.storage.database import Database
 from server.storage.ledger_tables import COSIGNATURE
 from server.storage.statements import Batch, fetch, find_rows
@@ -53,11 +54,12 @@ class CosignatureStore:
         """The lines of a size that came since the start, without a query: enough for the newest checkpoints."""
         return [line for _, line in sorted(self._recent.get(size, {}).items())]
 
-    async def newest_size(self, members: int) -> int:
+    async def newest_size(self, members: int, up_to: int = INTEGER_MAX) -> int:
         """The largest size that at least `members` members have signed; 0 when there is none. Flushes first."""
         await self.flush()
-        sql = 'SELECT "size" FROM "cosignature" GROUP BY "size" HAVING COUNT(*) >= ? ORDER BY "size" DESC LIMIT 1'
-        found = await self._database.read(lambda connection: fetch(connection, sql, members))
+        sql = """SELECT "size" FROM "cosignature" WHERE "size" <= ? GROUP BY "size" HAVING COUNT(*) >= ?
+                 ORDER BY "size" DESC LIMIT 1"""
+        found = await self._database.read(lambda connection: fetch(connection, sql, up_to, members))
         return int(found[0][0]) if found else 0
 
     async def flush(self) -> None:

@@ -163,6 +163,11 @@ class Journal:
             raise
         return cls(path, descriptor, entries, next_lsn)
 
+    @staticmethod
+    def begin_anew(path: Path) -> None:
+        """Put an empty journal in the place of the one that is there: for new keys, which have voted for nothing."""
+        replace_file(path, encode_file(0, ()))
+
     def append(self, entries: Sequence[JournalEntry]) -> None:
         """Append entries as one record and make them durable. An OSError leaves the end undefined: stop the node."""
         _write_all(self._descriptor, encode_record(self._lsn, entries))

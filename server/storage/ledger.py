@@ -185,6 +185,15 @@ class Ledger:
         found = await self.database.read(lambda connection: find_rows(connection, ENTRY, indexes))
         return await self._checked(sorted((entry_of(row) for row in found), key=lambda entry: entry.index))
 
+    async def newest_of_kind(self, kind: str, end: int) -> StoredEntry | None:
+        """The last derived entry of this kind below index `end`."""
+        columns = ",".join(f'"{name}"' for name in ENTRY.columns)
+        sql = f"""SELECT {columns} FROM "entry" WHERE "author" = '' AND "index" < ? AND "kind" = ?
+                  ORDER BY "index" DESC LIMIT 1"""  # noqa: S608 - ours
+        found = await self.database.read(lambda connection: fetch(connection, sql, end, kind))
+        checked = await self._checked([entry_of(row) for row in found])
+        return checked[0] if checked else None
+
     async def entry_of_record(self, record: str) -> StoredEntry | None:
         """Where a record, or a derived entry, stands by its id: the first place, should a faulty primary repeat it."""
         return (await self.entries_of_records([record])).get(record)

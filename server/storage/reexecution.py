@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from server.consensus.guilt import culprit_finder
 from server.domain import RULEBOOK
 from server.domain.agenda import Seal, SealWait, Timer
 from server.domain.check import BatchInvalid, SignatureCheck, check_batch, signature_checks
@@ -23,6 +24,7 @@ from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.membership import IN_FORCE, EpochInForce
 from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_items
+from server.domain.resolution import ResolveFork, refuse_work
 from server.domain.rules import Rulebook, Rules, RulesUnknown
 from server.domain.state_root import After, Manifest, Schedule, TellStateRoot, manifest_of
 from server.ledger.block import LEAF_KIND, Derived, Header, block_id, entries_root, genesis_digest, genesis_tip
@@ -171,6 +173,7 @@ class Reexecution:
         """The newest state whose root the log tells, or will tell."""
         self._genesis, self._cluster_id, self._threads = genesis, cluster_id, threads
         self._estate, self._trust = estate_of(genesis, cluster_id), trust_of(genesis, cluster_id)
+        self._culprit_of = culprit_finder(genesis.origin, cluster_id)
         self._tree = Frontier()
         self.rows = MemoryRows()
         self.rows.take({Key(row.table, row.id): row for row in genesis_rows(genesis)}, genesis.created_ms)
@@ -194,6 +197,7 @@ class Reexecution:
             works, rows = self.rows.plan(items, self._estate, rules)
             self._check_state(told, works)
             check_batch(header, items, works, rows, self.rows.due(header.time_ms), rules, self._told(told.height))
+            self._check_resolution(told, works, rows)
             running = self._verify(signature_checks(_records(works), rows))
         except (Malformed, BatchInvalid, RulesUnknown) as error:
             raise LogDiffers(told.height, told.first_index, str(error)) from None
@@ -220,6 +224,14 @@ class Reexecution:
             if work.item != mine:
                 said, gives = encode(work.item.body).decode(), encode(mine.body).decode()
                 raise LogDiffers(told.height, index, f"the log tells the state {said}, executing gives {gives}")
+
+    def _check_resolution(self, told: BlockTold, works: Sequence[Work], rows: Rows) -> None:
+        rule = works[0].rule if works and isinstance(works[0], DerivedWork) else None
+        if isinstance(rule, ResolveFork):
+            end = (self.end.size, self.end.root)
+            refused = refuse_work(rule, rows, end, self._cluster_id, self._culprit_of)
+            if refused is not None:
+                raise LogDiffers(told.height, told.first_index, f"the resolution does not hold: {refused}")
 
     def _header(self, told: BlockTold) -> tuple[Header, list[bytes]]:
         items = []

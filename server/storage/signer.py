@@ -59,6 +59,11 @@ class SignerFile:
             raise SignerRefused(f"the signer's file {path} cannot be read: {error}") from None
         return cls(path, mark if mark.size else None)
 
+    @staticmethod
+    def begin_anew(path: Path) -> None:
+        """Put a file in the place of the one that is there which says that nothing was signed: for a new key."""
+        replace_file(path, _encode(_NOTHING))
+
     def advance(self, mark: SignerMark) -> None:
         """Make `mark` durable. Raises SignerRefused when it is below the last one, or another root at the same size."""
         check_advance(self.mark, mark)

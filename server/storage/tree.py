@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from server.ledger.merkle import consistency_proof, fold, inclusion_nodes
 from server.storage.database import Database
 from server.storage.ledger_tables import TILE
-from server.storage.statements import Connection, find_rows
+from server.storage.statements import Connection, change, find_rows
 
 _HASH_BYTES = 32
 _HEIGHT = 4
@@ -126,3 +126,25 @@ class TreeStore:
 
 async def _read_tiles(connection: Connection, wanted: Iterable[int]) -> dict[int, bytes]:
     return {tile: bytes(page) for tile, page in await find_rows(connection, TILE, sorted(wanted))}
+
+
+async def cut_tiles(connection: Connection, size: int) -> list[tuple[int, bytes]]:
+    """Delete what a tree of `size` leaves does not hold; returns the tiles of its edge as they are to be put."""
+    kept: list[tuple[int, bytes]] = []
+    for tier in range(_TIERS):
+        first = (tier << _TIER_SHIFT) + (size >> (_HEIGHT * (tier + 1)))
+        for _, page in await find_rows(connection, TILE, [first]):
+            cut = _cut_page(bytes(page), tier, size)
+            kept += [(first, cut)] if cut != _EMPTY else []
+        await change(connection, 'DELETE FROM "tile" WHERE "id" >= ? AND "id" < ?', first, (tier + 1) << _TIER_SHIFT)
+    return kept
+
+
+def _cut_page(page: bytes, tier: int, size: int) -> bytes:
+    """The tile on the edge of a tree, without the nodes that are not whole there."""
+    cut, number = bytearray(page), size >> (_HEIGHT * (tier + 1))
+    for above, begin in enumerate(_LEVEL_BEGIN):
+        held = (size >> (tier * _HEIGHT + above)) - (number << (_HEIGHT - above))
+        end = begin + (_WIDTH >> above)
+        cut[(begin + held) * _HASH_BYTES : end * _HASH_BYTES] = bytes((end - begin - held) * _HASH_BYTES)
+    return bytes(cut)

@@ -19,6 +19,7 @@ import members
 from cluster import PEER_PORTS_ABOVE, Cluster, NodePlace, config_text, find_port_base
 from export import export
 from replay import replay_data
+from server.consensus.guilt import culprit_finder
 from server.consensus.quorum import Quorum
 from server.ledger.genesis import parse_genesis
 from server.ledger.succession import Link, follow_links
@@ -102,7 +103,8 @@ async def links_of(town: Town, node: NodePlace) -> tuple[Any, ...]:
     genesis, cluster_id = parse_genesis((town.cluster.data / "genesis.json").read_bytes())
     _, shown = await town.ask(node, "/succession.json")
     links = [Link(**link) for link in shown["links"]]
-    return genesis, cluster_id, town.voters.estate, links, lambda n: Quorum(n, genesis.mode).quorum
+    culprit_of = culprit_finder(genesis.origin, cluster_id)
+    return genesis, cluster_id, town.voters.estate, links, lambda n: Quorum(n, genesis.mode).quorum, culprit_of
 
 
 async def check_receipt(town: Town, node: NodePlace, receipt: str) -> bool:

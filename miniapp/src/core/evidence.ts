@@ -25,7 +25,7 @@ export interface ConsensusKeys {
   readonly keyOf: (epoch: number, member: string) => string | undefined
 }
 
-interface Statement {
+export interface Statement {
   readonly type: string
   readonly raw: Uint8Array
   readonly signature: Uint8Array

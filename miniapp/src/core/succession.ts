@@ -7,13 +7,14 @@
 import { decodeBase64Url, encodeBase64, encodeBase64Url } from './base64'
 import { concat } from './bytes'
 import { canonicalBytes, canonicalText, isJsonObject, parseCanonicalBytes, type Json, type JsonObject } from './canonical'
-import { isMemberSignature, verifyCosigned } from './checkpoint'
+import { isMemberSignature, parseCheckpoint, verifyCosigned } from './checkpoint'
 import { sha256 } from './digest'
 import type { ConsensusKeys } from './evidence'
 import { encodeHex } from './hex'
 import { keyId, parsePolicy, TYPE_COSIGNATURE, TYPE_ED25519, type Policy } from './policy'
 import { openProof } from './receipt'
 import { parseRecord } from './record'
+import { readResolution, type Resolution } from './resolution'
 import { encodeUtf8 } from './utf8'
 
 export class SuccessionError extends Error {}
@@ -31,6 +32,8 @@ export interface Era {
   readonly end?: string
   /** The keys with which the members vote, by their ids. */
   readonly voters?: Readonly<Record<string, string>>
+  /** Of sizes of which a fork made two trees: the policy of those who signed the abandoned one there (D32). */
+  readonly lost?: string
 }
 
 interface Standing {
@@ -38,6 +41,8 @@ interface Standing {
   readonly members: readonly JsonObject[]
   readonly numbers: Json
   readonly era: Era
+  /** Where the epoch before ended in a fork: its sizes of which there were two trees. */
+  readonly disputed?: Era
 }
 
 interface Founding {
@@ -65,6 +70,7 @@ export function followLinks(genesisBytes: Uint8Array, links: readonly Link[]): r
   for (const link of links) {
     now = attempt(now.number, () => nextOf(founding, now, used, link))
     now.members.flatMap(namesOf).forEach((name) => used.add(name))
+    if (now.disputed) eras.push(now.disputed)
     eras.push(now.era)
   }
   return eras
@@ -84,6 +90,7 @@ export function eraAt(eras: readonly Era[], size: number): Era {
 function nextOf(founding: Founding, before: Standing, used: ReadonlySet<string>, link: Link): Standing {
   const policy = parsePolicy(before.era.policy)
   const { entry, note, index } = openProof(link.change)
+  if ('system' in entry) return afterFork(founding, before, used, link)
   const sealed = verifyCosigned(note, policy)
   if (!('record' in entry) || entry.outcome !== 'accepted') throw new SuccessionError('the change took no effect')
   const { payload } = parseRecord(entry.record)
@@ -99,6 +106,51 @@ function nextOf(founding: Founding, before: Standing, used: ReadonlySet<string>,
   const { end, firstSize } = endOf(founding, before, members, link.end, sealed.size)
   const era = { ...eraOf(founding, members, firstSize), end }
   return { number: before.number + 1, members, numbers: change['policy']!, era }
+}
+
+/** The next epoch begins with the resolution itself, right behind the tip that was kept (DESIGN.md D32). */
+function afterFork(founding: Founding, before: Standing, used: ReadonlySet<string>, link: Link): Standing {
+  const { members, number, numbers } = before
+  const among = { clusterId: founding.clusterId, epoch: number, members, policy: parsePolicy(before.era.policy) }
+  const { entry } = openProof(link.change)
+  const said = readResolution(entry, among, numbers, used)
+  const era = { ...eraOf(founding, said.members, said.keptSize + 1), end: openProof(link.end).data }
+  const policy = parsePolicy(era.policy)
+  const [begin, end] = [link.change, link.end].map((text) => {
+    const proof = openProof(text)
+    const { cosigned } = verifyCosigned(proof.note, policy)
+    if (cosigned.size < quorumOf(said.members.length, founding.mode)) throw new SuccessionError('the end is not signed')
+    return proof
+  })
+  const isBehind = begin!.index === said.keptSize && begin!.entry.height === said.keptHeight + 1
+  const last = end!.entry
+  const isTip =
+    'system' in last &&
+    last.system.kind === 'block.leaf' &&
+    last.system.body['epoch'] === number &&
+    last.system.body['block_id'] === said.keptBlock
+  const isAtTip = end!.index === said.keptSize - 1 && last.height === said.keptHeight
+  if (!isBehind || !isTip || !isAtTip) throw new SuccessionError('the resolution does not stand behind the kept tip')
+  const disputed = disputedEra(founding, members, said)
+  return { number: number + 1, members: said.members, numbers, era, disputed }
+}
+
+/** Of these sizes there are two trees: one of those who held the kept branch must have signed. */
+function disputedEra(founding: Founding, members: readonly JsonObject[], said: Resolution): Era {
+  const firstSize = said.forkSize + 1
+  const lost = members.filter((member) => said.lostBy.includes(idOf(member)))
+  return {
+    ...eraOf(founding, members, firstSize, said.heldBy),
+    ...(lost.length > 0 ? { lost: eraOf(founding, lost, firstSize).policy } : {}),
+  }
+}
+
+/** Who signed this checkpoint on a branch that operators have abandoned; nobody, for one of the ledger. */
+export function abandonedBy(eras: readonly Era[], note: string): readonly string[] {
+  return eras.flatMap(({ lost, firstSize }) => {
+    if (lost === undefined || parseCheckpoint(note).size < firstSize) return []
+    return [...verifyCosigned(note, parsePolicy(lost)).cosigned.keys()]
+  })
 }
 
 /** The last entry of the epoch, and the size of the log with it, which a quorum of the next members has signed. */
@@ -164,7 +216,12 @@ function checkOperators(founding: Founding, before: Standing, change: JsonObject
 }
 
 /** The policy file of these members, letter for letter as their nodes show it (DESIGN.md 2.5). */
-function eraOf({ origin, mode }: Founding, members: readonly JsonObject[], firstSize: number): Era {
+function eraOf(
+  { origin, mode }: Founding,
+  members: readonly JsonObject[],
+  firstSize: number,
+  heldBy: readonly string[] = [],
+): Era {
   const ids = members.map(idOf).join(' ')
   const lines = [
     ...members.map((member) => `log ${vkeyOf(origin, TYPE_ED25519, member['log_key'])}`),
@@ -172,7 +229,13 @@ function eraOf({ origin, mode }: Founding, members: readonly JsonObject[], first
       (member) =>
         `witness ${idOf(member)} ${vkeyOf(`${origin}/${idOf(member)}`, TYPE_COSIGNATURE, member['cosign_key'])}`,
     ),
-    `group committed ${quorumOf(members.length, mode)} ${ids}`,
+    ...(heldBy.length === 0
+      ? [`group committed ${quorumOf(members.length, mode)} ${ids}`]
+      : [
+          `group quorate ${quorumOf(members.length, mode)} ${ids}`,
+          `group kept any ${heldBy.join(' ')}`,
+          'group committed 2 quorate kept',
+        ]),
     `group sealed all ${ids}`,
     'quorum committed',
   ]

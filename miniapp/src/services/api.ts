@@ -22,7 +22,7 @@ import type {
   TicketSummary,
   UploadedPhoto,
 } from './api-types'
-import type { CounterCodeGiven, EvidenceList, Waiting } from './generated'
+import type { CounterCodeGiven, EvidenceList, Forks, Waiting } from './generated'
 import type { PublicJwk } from '../core/device-key'
 import { decodeBase64Url } from '../core/base64'
 import type { Split } from '../core/split'
@@ -58,6 +58,7 @@ export const api = {
   evidence: (node: NodeAddress, split: Split) => askNode(node, '/evidence', { method: 'POST', data: split }),
   knownEvidence: async (node: NodeAddress) =>
     parseAnswer<EvidenceList>(await askNode(node, '/evidence', { timeoutMs: 10_000 })),
+  forks: async (node: NodeAddress) => parseAnswer<Forks>(await askNode(node, '/forks', { timeoutMs: 10_000 })),
   cluster: async () => parseAnswer<Cluster>(await askAny('/cluster')),
   consistency: async (node: NodeAddress, from: number, to: number) =>
     parseAnswer<{ proof: readonly string[] }>(await askNode(node, `/consistency?from=${from}&to=${to}`)),

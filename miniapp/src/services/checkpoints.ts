@@ -10,12 +10,13 @@ import { CheckpointError, verifyCheckpoint, type VerifiedCheckpoint } from '../c
 import { encodeHex } from '../core/hex'
 import { verifyConsistency } from '../core/merkle'
 import { isBetter, type Grade } from '../core/policy'
+import { abandonedBy } from '../core/succession'
 import { api, type ToldCheckpoint } from './api'
 import type { NodeAddress } from './api-types'
 import { nodesInOrder } from './nodes'
 import { findSplit, keepSplit, sendSplits } from './splits'
 import { store } from './store'
-import { estate, knownEstate, raiseAlarm, trustedPolicies, TrustAlarm } from './trust'
+import { estate, knownEstate, provenSoFar, raiseAlarm, trustedPolicies, TrustAlarm } from './trust'
 
 export interface SeenCheckpoint {
   readonly size: number
@@ -66,6 +67,8 @@ async function judge({ note, proof }: ToldCheckpoint, node: string): Promise<Fin
   if (!told?.grade) return 'unproven'
   const seen = seenCheckpoint()
   if (!seen) return keep(told, told.grade)
+  // What this phone saw was of a branch that operators have abandoned: it is not to be continued.
+  if (abandonedBy(provenSoFar(), seen.note).length > 0) return keep(told, told.grade)
   const before = verifyCheckpoint(seen.note, policy)
   if (await isContinued(before, told, proof)) return settle(seen, told, told.grade)
   const split = await findSplit(before, told, policy)

@@ -83,6 +83,12 @@ export interface Branch {
   readonly proof: readonly string[]
 }
 
+/** What became of the abandoned records that this node holds: how many were accepted, and the others, with the reason why they took no effect or could not be ordered any more. */
+export interface BroughtAgain {
+  readonly accepted: number
+  readonly others: readonly Resubmitted[]
+}
+
 /** Two checkpoints with cosignatures of one member, or one with a cosignature by a key that was retired before. */
 export interface BroughtEvidence {
   readonly notes: readonly string[]
@@ -258,6 +264,28 @@ export interface EvidenceList {
   readonly barred: readonly string[]
 }
 
+/** A fork, and the resolution that ended it with entry `index`. */
+export interface Fork {
+  readonly epoch: number
+  readonly index: number
+  readonly time_ms: number
+  readonly fork_height: number
+  readonly fork_size: number
+  readonly kept_height: number
+  readonly kept_size: number
+  readonly kept_by: readonly NamedMember[]
+  readonly culprits: readonly NamedMember[]
+  readonly abandoned: readonly string[]
+  readonly records: number
+  readonly is_archived: boolean
+  readonly brought_again: BroughtAgain | null
+}
+
+/** Every fork that was resolved, oldest first. */
+export interface Forks {
+  readonly forks: readonly Fork[]
+}
+
 /** Staff or the committee grants points for an activity, once a member. */
 export interface GrantPoints {
   readonly activity: string
@@ -396,6 +424,12 @@ export interface MyBallot {
   readonly ballot: string
   readonly choice: string
   readonly by_me: boolean
+}
+
+/** A member organisation, also one that is none any more. */
+export interface NamedMember {
+  readonly id: string
+  readonly name: string
 }
 
 /** A member organisation and where its node is reached; empty where this node was not told. */
@@ -739,6 +773,14 @@ export interface ReportTicket {
   readonly photos: readonly PhotoRef[]
   readonly place: string
   readonly text: string
+}
+
+/** What became of one abandoned record. `ordered`: it stands in the log, with this outcome; else `outcome` is why it cannot be ordered any more. */
+export interface Resubmitted {
+  readonly id: string
+  readonly kind: string
+  readonly state: "not_ordered" | "ordered"
+  readonly outcome: string
 }
 
 /** A member ends a device of his own: a lost phone, an old tablet. */
@@ -1229,6 +1271,8 @@ export interface Endpoints {
   readonly "GET /tile/{level}/{place}": { path: { level: number; place: string }; answer: string }
   readonly "GET /api/v1/evidence": { answer: EvidenceList }
   readonly "POST /api/v1/evidence": { body: BroughtEvidence; answer: TakenEvidence }
+  readonly "GET /api/v1/forks": { answer: Forks }
+  readonly "GET /api/v1/forks/{epoch}/{file}": { path: { epoch: number; file: "blocks.jsonl" | "checkpoint" | "entries.jsonl" | "genesis.json" | "policy.txt" | "succession.json" }; answer: string }
   readonly "GET /api/v1/cluster": { answer: ClusterState }
   readonly "GET /api/v1/members": { answer: MembersState }
   readonly "GET /healthz": { answer: Alive }

@@ -7,12 +7,14 @@ import { equal } from '../core/bytes'
 import type { PolicySource, VerifiedCheckpoint } from '../core/checkpoint'
 import { readBranch } from '../core/receipt'
 import { branchText, verifySplit, type Split } from '../core/split'
+import { abandonedBy } from '../core/succession'
 import { firstDifference, TileTree, type TreeBranch } from '../core/tiles'
 import { api } from './api'
 import { ApiProblem, fetchBytes } from './http'
 import { call } from './platform'
 import { store } from './store'
-import { knownAddresses } from './trust'
+import type { Fork } from './generated'
+import { knownAddresses, liftForkAlarm, provenSoFar } from './trust'
 
 export interface KeptSplit extends Split {
   readonly foundMs: number
@@ -117,6 +119,24 @@ export async function sendSplits(): Promise<void> {
       if (taken) markSent(notes, node.id)
     }
   }
+}
+
+/** Asks whether operators have resolved the fork that was found here; then the phone goes on with what they kept. */
+export function settleFork(): Promise<boolean> {
+  return liftForkAlarm((eras) => splits().some(({ notes }) => notes.some((note) => abandonedBy(eras, note).length > 0)))
+}
+
+/** Whether what was found here is the fork that operators have resolved: nobody needs to stop for it any more. */
+export const isSettled = (): boolean =>
+  splits().every(({ notes }) => notes.some((note) => abandonedBy(provenSoFar(), note).length > 0))
+
+/** Forks that were resolved, as the first node tells that answers; none when nobody does. */
+export async function resolvedForks(): Promise<readonly Fork[]> {
+  for (const node of knownAddresses()) {
+    const told = await quiet(() => api.forks(node))
+    if (told) return told.forks
+  }
+  return []
 }
 
 function markSent(notes: Split['notes'], node: string): void {

@@ -176,6 +176,25 @@ export async function refreshEstate(): Promise<Estate> {
   return fresh
 }
 
+/**
+ * Operators may have resolved the fork that stopped this phone: then what they kept is proven from genesis, and the alarm
+ * ends. `explains` says whether the fork that was found here is the one that was resolved. Returns whether it has ended.
+ */
+export async function liftForkAlarm(explains: (eras: readonly Era[]) => boolean): Promise<boolean> {
+  const known = store.read('trust')
+  if (known?.alarm !== 'fork') return false
+  const fresh = await askFirst(known.estate.nodes)
+  if (fresh.genesis_sha256 !== known.estate.genesis_sha256) return false
+  const eras = await provenEras(fresh, known.estate)
+  if (!eras || !explains(eras)) return false
+  const { alarm: _lifted, ...rest } = store.read('trust') ?? known
+  store.write('trust', { ...rest, estate: fresh, eras })
+  return true
+}
+
+/** All eras that were proven, oldest first; none while the members are those of genesis. */
+export const provenSoFar = (): readonly Era[] => store.read('trust')?.eras ?? []
+
 /** Whether a node tells what is trusted, now or at an earlier time. */
 function agrees(told: Deciding, known: Deciding, eras: readonly Era[] | undefined): boolean {
   if (isSameTrust(told, known)) return true

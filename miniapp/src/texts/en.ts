@@ -526,6 +526,15 @@ export const en: Texts = {
     export: 'Share the evidence file',
     send: 'Send again',
     none: 'There is no such evidence in this phone: the ledger agrees.',
+    forkTitle: 'The fork is resolved',
+    forkText:
+      'From block {height} on there were two versions of the ledger. The organisations agreed ({time}): the version ' +
+      'of {kept} is kept, the other one is void and archived, and may be looked at.',
+    forkCulprits: 'Signed both versions: {names}. What its old keys sign counts no longer.',
+    forkRecords:
+      '{n} records stood in the void version only and were brought again unchanged. Their old receipts are void: open ' +
+      'the record to get a new one.',
+    forkCalm: 'There is nothing for you to do. A record that took no effect again says why.',
   },
   notice: {
     title: 'Ledger notice',

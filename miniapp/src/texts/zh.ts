@@ -522,6 +522,11 @@ export const zh = {
     export: '分享证据文件',
     send: '再送一次',
     none: '这部手机里没有这样的证据，账本是一致的。',
+    forkTitle: '分歧已处理',
+    forkText: '从第 {height} 个区块起，账本曾有两个版本。各单位商定（{time}）：留下{kept}的版本，另一个作废并存档，可以查。',
+    forkCulprits: '在两个版本上都签了字的单位：{names}。它的旧签字不再算数。',
+    forkRecords: '有 {n} 条记录只写在作废的版本里，已原样重新提交。旧凭证作废，打开那条记录就能领新凭证。',
+    forkCalm: '您不用做什么。没有重新生效的记录会写明原因。',
   },
   notice: {
     title: '账本公示单',

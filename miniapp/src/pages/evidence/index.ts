@@ -5,19 +5,40 @@ import { verifySplit } from '../../core/split'
 import { parsePolicy } from '../../core/policy'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
-import { exportSplits, sendSplits, splitCode, splits, type KeptSplit } from '../../services/splits'
+import {
+  exportSplits,
+  isSettled,
+  resolvedForks,
+  sendSplits,
+  settleFork,
+  splitCode,
+  splits,
+  type KeptSplit,
+} from '../../services/splits'
+import type { Fork } from '../../services/generated'
 import { knownEstate } from '../../services/trust'
 import { fill, type Texts } from '../../texts'
 import { formatTime } from '../../texts/format'
 import { definePage } from '../../page'
 
+/** A fork that was resolved, in words. */
+interface ForkCard {
+  readonly id: string
+  readonly lines: readonly string[]
+}
+
 definePage({
   title: (texts) => texts.evidence.title,
   sections: ['evidence'],
-  data: { isFound: false, kept: '', signers: '', sent: '', isSent: false, qr: '' },
+  data: { isFound: false, kept: '', signers: '', sent: '', isSent: false, qr: '', isCalm: true, forks: [] as ForkCard[] },
 
   load() {
     this.list()
+    // Operators may have kept one of the two histories meanwhile.
+    void settleFork()
+      .then(() => this.list())
+      .catch(() => undefined)
+    void resolvedForks().then((found) => this.setData({ forks: found.map((one) => cardOf(one, this.texts)) }))
     // What was away when it was found may be there now.
     void sendSplits()
       .then(() => this.list())
@@ -26,7 +47,8 @@ definePage({
 
   list() {
     const newest = splits()[splits().length - 1]
-    this.setData(newest ? { isFound: true, ...describe(newest, this.texts) } : { isFound: false })
+    const isCalm = isSettled()
+    this.setData(newest ? { isFound: true, isCalm, ...describe(newest, this.texts) } : { isFound: false, isCalm })
   },
 
   send() {
@@ -60,5 +82,15 @@ function describe(split: KeptSplit, texts: Texts) {
     sent: [received, waiting].filter((text) => text !== '').join(' '),
     isSent: left.length === 0,
     qr: qrDataUrl(splitCode(split)),
+  }
+}
+
+function cardOf(fork: Fork, { evidence }: Texts): ForkCard {
+  const list = (members: Fork['culprits']) => members.map((one) => one.name).join(evidence.and)
+  const time = formatTime(settings().language, fork.time_ms, serverNow())
+  const values = { n: fork.records, height: fork.fork_height, kept: list(fork.kept_by), names: list(fork.culprits), time }
+  return {
+    id: String(fork.epoch),
+    lines: [evidence.forkText, evidence.forkCulprits, evidence.forkRecords].map((text) => fill(text, values)),
   }
 }
