@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -181,6 +182,7 @@ async def _look(stage: Rehearsal, cast: Cast, told: Histories) -> None:
         ("of the abandoned branch", told.abandoned[-1], False),
     ):
         await _check_receipt(stage, name, str(answer.get("receipt")), is_good=is_good)
+    await _ask_phone(stage, folder, [told.before, told.kept[-1], new, fresh], told.abandoned)
     await export(cast.kept.url, folder / "export", _officer(cast.kept))
     for place in (folder / "export", cast.lost.folder / "data" / "abandoned" / "1"):
         done = await asyncio.to_thread(verify, folder, "log", str(place), "--only", LOG_ONLY)
@@ -223,6 +225,31 @@ async def _check_receipt(stage: Rehearsal, name: str, receipt: str, *, is_good: 
         stage.faults.append(f"the receipt {name} is told as: {said}")
     else:
         stage.print(f"   receipt {name}: {'verifies from genesis' if is_good else said.strip().splitlines()[-1]}")
+
+
+async def _ask_phone(
+    stage: Rehearsal, folder: Path, good: list[dict[str, Any]], abandoned: list[dict[str, Any]]
+) -> None:
+    """The same receipts by the program of the phone, where Node.js and its libraries are there."""
+    node = shutil.which("node")
+    if node is None or not (ROOT / "miniapp" / "node_modules").exists():
+        stage.print("   the phone's own verifier: NOT CHECKED, for node or miniapp/node_modules are not here")
+        return
+    paths = []
+    for number, answer in enumerate([*good, *abandoned]):
+        paths.append(folder / f"receipt-{number}.txt")
+        paths[-1].write_text(str(answer["receipt"]), "utf-8")
+    words = [node, "tests/verify-receipts.mjs", str(folder / "genesis.json"), str(folder / "succession.json")]
+    done = await asyncio.to_thread(
+        subprocess.run, [*words, *map(str, paths)], cwd=ROOT / "miniapp", capture_output=True, text=True, check=False
+    )
+    told = json.loads(done.stdout) if done.returncode == 0 else []
+    is_good = [one.get("grade") in ("committed", "sealed") and not one["abandoned"] for one in told]
+    is_lost = [bool(one["abandoned"]) for one in told]
+    if is_good[: len(good)] != [True] * len(good) or is_lost[len(good) :] != [True] * len(abandoned):
+        stage.faults.append(f"the phone's verifier says: {done.stdout}{done.stderr}")
+    else:
+        stage.print(f"   the phone's own verifier says the same of all {len(told)} receipts")
 
 
 def verify(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,7 @@ class PublicKeyring:
 
     def sign(self, type: str, body: bytes) -> bytes:
         """Nobody's key is here."""
-        raise NotImplementedError("public keys sign nothing")
+        raise TypeError("public keys sign nothing")
 
     def verify(self, member: str, epoch: int, type: str, body: bytes, signature: bytes) -> bool:
         """Whether `member` signed that in this epoch (DESIGN.md 2.6)."""
@@ -39,7 +39,7 @@ class PublicKeyring:
 
     def cosign(self, size: int, root: bytes, time_s: int) -> str:
         """Nobody's key is here."""
-        raise NotImplementedError("public keys sign nothing")
+        raise TypeError("public keys sign nothing")
 
     def verify_cosignature(self, member: str, size: int, root: bytes, line: str) -> bool:
         """Whether `line` is `member`'s cosignature with the key that it has in this epoch."""

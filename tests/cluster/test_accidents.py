@@ -51,6 +51,21 @@ async def test_a_node_does_not_vote_on_data_that_has_forgotten_its_votes(tmp_pat
     assert "All nodes hold the same log, signed by all" in screen
 
 
+async def test_a_fork_of_what_was_committed_is_resolved_and_every_record_stands_once(tmp_path: Path) -> None:
+    screen = await show("fork", tmp_path)
+    assert "two histories" in screen or "both give receipts that verify" in screen
+    assert screen.count("stopped: fork: block") >= 2, "both honest nodes have stopped"
+    assert "keys_not_renewed" in screen, "the honest member must not come back with its old keys"
+    assert "this is the operator key of none of owners, street" in screen, "the culprit's operator is not asked"
+    assert "3 records stand on abandoned branches only" in screen
+    assert "receipt before the fork: verifies from genesis" in screen
+    assert "receipt new: verifies from genesis" in screen
+    assert "receipt given anew for an abandoned record: verifies from genesis" in screen
+    assert "receipt of the abandoned branch: FAILED: abandoned" in screen
+    assert "the phone's own verifier says the same of all" in screen
+    assert "The log verifies, and so does the archive of the abandoned branch" in screen
+
+
 async def test_a_drill_on_a_given_cluster_leaves_it_as_it_is(tmp_path: Path) -> None:
     given = tmp_path / "given"
     init_cluster(given, port_base=find_port_base())

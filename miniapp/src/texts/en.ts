@@ -528,7 +528,7 @@ export const en: Texts = {
     none: 'There is no such evidence in this phone: the ledger agrees.',
     forkTitle: 'The fork is resolved',
     forkText:
-      'From block {height} on there were two versions of the ledger. The organisations agreed ({time}): the version ' +
+      'From entry {first} on there were two versions of the ledger. The organisations agreed ({time}): the version ' +
       'of {kept} is kept, the other one is void and archived, and may be looked at.',
     forkCulprits: 'Signed both versions: {names}. What its old keys sign counts no longer.',
     forkRecords:

@@ -88,7 +88,7 @@ function describe(split: KeptSplit, texts: Texts) {
 function cardOf(fork: Fork, { evidence }: Texts): ForkCard {
   const list = (members: Fork['culprits']) => members.map((one) => one.name).join(evidence.and)
   const time = formatTime(settings().language, fork.time_ms, serverNow())
-  const values = { n: fork.records, height: fork.fork_height, kept: list(fork.kept_by), names: list(fork.culprits), time }
+  const values = { n: fork.records, first: fork.fork_size + 1, kept: list(fork.kept_by), names: list(fork.culprits), time }
   return {
     id: String(fork.epoch),
     lines: [evidence.forkText, evidence.forkCulprits, evidence.forkRecords].map((text) => fill(text, values)),
