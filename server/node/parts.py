@@ -123,5 +123,5 @@ class Parts:
         self.plan = loaded[PLAN_KEY]
         due_ms, awaiting = await rows.next_due_ms(), await rows.awaiting_size()
         late = await rows.next_late()
-        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving, *late, signing)
+        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving, *late, retired=signing)
         self.agenda_known = True

@@ -109,7 +109,8 @@ class DomainLedger:
         due_ms = min((timer.due_ms for timer in self.timers()), default=None)
         awaiting = waits[0].index + 1 if waits else None
         late = min(((wait.without_ms, wait.index) for wait in waits if wait.without_ms), default=(None, 0))
-        return Agenda(due_ms, awaiting, self.sealed_size, self.barred, self.rules, *self.leaving, *late, self.retired)
+        told = (due_ms, awaiting, self.sealed_size, self.barred, self.rules)
+        return Agenda(*told, *self.leaving, *late, retired=self.retired)
 
     def remembered(self) -> Tables:
         """The rows that every node has at this height: nonces are forgotten by each node when it likes (D8)."""
