@@ -38,6 +38,11 @@ class Era:
     """The last entry of the epoch before, as the log has it; empty for the first one."""
 
     @property
+    def ended_knowingly(self) -> bool:
+        """Whether the change was in the log before the epoch before ended: else honest members may have signed on."""
+        return bool(self.end) and self.change_index < self.first_size
+
+    @property
     def policy(self) -> Policy:
         """Whose signatures count in it."""
         return self.genesis.policy

@@ -292,6 +292,14 @@ def test_keys_of_whoever_leaves_end_with_the_epoch_and_of_whoever_rotates_those_
     assert retired(START, joined) == ((), ())
 
 
+def test_no_key_counts_as_retired_at_an_end_that_was_decided_afterwards() -> None:
+    """Where the change stands behind the end, honest members had signed that end before anybody could know of it."""
+    gone = begun(START, removing(START, "street"), 10, 100).current
+    for change_index, knew in ((99, ("street",)), (100, ()), (104, ())):
+        after = msgspec.structs.replace(gone, change_index=change_index)
+        assert retired_with(START.current, after, "consensus") == knew
+
+
 # ---------------------------------------------------------------- reading
 
 

@@ -26,7 +26,10 @@ export interface Link {
 export interface Era {
   readonly policy: string
   readonly firstSize: number
-  /** The last entry of the era before, as the log has it. Not there in what an earlier version of this app kept. */
+  /**
+   * The last entry of the era before, as the log has it, where the change stood in the log by then: honest members knew
+   * of no end that was decided afterwards. Not there in what an earlier version of this app kept.
+   */
   readonly end?: string
   /** The keys with which the members vote, by their ids. */
   readonly voters?: Readonly<Record<string, string>>
