@@ -40,10 +40,6 @@ EPOCH_MS = 1_700_000_000_000
 """Where virtual time 0 lies: records and blocks carry real-looking times."""
 
 
-class Crashed(Exception):
-    """The node has crashed in the middle of its effects."""
-
-
 class Node:
     """Mutable. One running copy of a member; twins are two nodes of one member."""
 
