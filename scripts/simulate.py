@@ -8,6 +8,8 @@
     python3 scripts/simulate.py --nodes 3 --seeds 1..50 --rules      the platform's own rules, and phones that use them
     python3 scripts/simulate.py --rules --upgrades                   a later release in turn, and its rules begin
     python3 scripts/simulate.py --nodes 3 --seeds 1..50 --rules --changes 4    members join, leave and take new keys
+    python3 scripts/simulate.py --rules --upgrades --changes 10      both at once
+    python3 scripts/simulate.py --rules --changes 12 --liar keeps-old-keys     a retired key signs on: is it found?
     python3 scripts/simulate.py --mixed                              2,000 seeds of every kind, with progress
     python3 scripts/simulate.py --nightly                            50,000 of them
     python3 scripts/simulate.py --mutants                            what the oracles are worth: broken rules they catch

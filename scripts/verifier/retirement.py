@@ -63,7 +63,7 @@ def check_retired(packed: bytes, cluster_id: bytes, eras: list[Era]) -> tuple[st
     if len(parts) not in (8, 9) or parts[0] != OFFENCE.encode() or (parts[5], parts[7]) != (b"ENTRY", b""):
         raise Rejected(FAULT, "not evidence of a retired key")
     culprit, kind = parts[1].decode("ascii", "replace"), parts[2].decode("ascii", "replace")
-    number = next((number for number, era in enumerate(eras) if era.end and era.end == parts[6]), 0)
+    number = next((number for number, era in enumerate(eras) if era.end == parts[6] and era.ended_knowingly), 0)
     if not number:
         raise Rejected(FAULT, "no epoch ended with this entry")
     end, before, after = parse_entry(parts[6]), eras[number - 1], eras[number]

@@ -41,6 +41,11 @@ class Era:
     """Where the epoch before ended in a fork: which of its trees are of the ledger."""
 
     @property
+    def ended_knowingly(self) -> bool:
+        """Whether members knew that the epoch before ended: where it was a fork, honest ones may have signed on."""
+        return bool(self.end) and self.disputed is None
+
+    @property
     def policy(self) -> Policy:
         """Whose signatures count in it."""
         return self.genesis.policy

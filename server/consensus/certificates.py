@@ -71,8 +71,8 @@ class Certifier:
         return self._holds(found, lambda body: (body.view, body.height, body.block_id) == (view, height, block_id))
 
     def suspected(self, data: bytes, view: int) -> bool:
-        """Whether a quorum of distinct members signed SUSPECT for this view."""
-        return self._holds(self._read(Suspect, data), lambda body: body.view == view)
+        """Whether a quorum of distinct members signed SUSPECT for this view or a later one."""
+        return self._holds(self._read(Suspect, data), lambda body: body.view >= view)
 
     def _holds(self, statements: list[Signed[B]], fits: Callable[[B], bool]) -> bool:
         senders = dict.fromkeys(statement.body.sender for statement in statements)

@@ -58,9 +58,10 @@ def on_suspect(state: State, message: Signed[Suspect]) -> None:
 
 
 def leave_if_suspected(state: State) -> None:
-    """A quorum of SUSPECTs of one view, the own or a later one, is the certificate to leave it.
+    """A quorum of SUSPECTs of a view is the certificate to leave it; who suspects a later view suspects this one, too.
 
-    A VIEW-CHANGE for a later view carries one, and is joined, however far ahead.
+    Otherwise members that stand in different views, each one short of a quorum, would wait for each other for ever. A
+    VIEW-CHANGE for a later view carries a certificate, and is joined, however far ahead.
     """
     if state.phase == "stopped" or not state.may_sign:
         return
@@ -68,10 +69,10 @@ def leave_if_suspected(state: State) -> None:
     if later:
         furthest = max(later, key=lambda message: message.change.body.view)
         enter(state, furthest.change.body.view, furthest.suspects)
-    for view in sorted({message.body.view: None for message in state.suspects.values()}, reverse=True):
-        backing = [message for message in state.suspects.values() if message.body.view == view]
-        if view >= state.view and len(backing) >= state.config.quorum:
-            return enter(state, view + 1, pack_certificate(backing))
+    latest = sorted(state.suspects.values(), key=lambda message: message.body.view, reverse=True)
+    backing = latest[: state.config.quorum]
+    if len(backing) == state.config.quorum and backing[-1].body.view >= state.view:
+        enter(state, backing[-1].body.view + 1, pack_certificate(backing))
 
 
 def enter(state: State, view: int, suspects: bytes) -> None:

@@ -235,7 +235,13 @@ def unsigned_by(before: Epoch, cluster_id: bytes, signed: SignedChange) -> tuple
 
 
 def retired_with(before: Epoch, after: Epoch, role: str) -> tuple[str, ...]:
-    """Members whose key of this role (`consensus`, `cosign`) ends with the epoch `before`."""
+    """Members whose key of this role (`consensus`, `cosign`) ends with the epoch `before`, and who can know it there.
+
+    Nobody where the end was a fork (DESIGN.md D32): it was decided afterwards where the epoch had ended, and honest
+    members had signed that end, and what followed it, with keys that were good.
+    """
+    if after.disputed is not None:
+        return ()
     name = role + "_key"
     kept = {member.id: getattr(member, name) for member in after.members}
     return tuple(member.id for member in before.members if kept.get(member.id) != getattr(member, name))

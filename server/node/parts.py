@@ -139,5 +139,5 @@ class Parts:
         self.resolution = self.given if begins else None
         if self.resolution is not None:
             due_ms = self.ledger.tip.time_ms
-        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving, *late, signing)
+        self.agenda = Agenda(due_ms, awaiting, size, named, self.next_rules, *leaving, *late, retired=signing)
         self.agenda_known = True

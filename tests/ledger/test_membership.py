@@ -15,6 +15,7 @@ from server.ledger.membership import (
     Change,
     ChangeKind,
     ChangeRefusal,
+    Disputed,
     Epoch,
     Membership,
     SignedChange,
@@ -290,6 +291,14 @@ def test_keys_of_whoever_leaves_end_with_the_epoch_and_of_whoever_rotates_those_
     assert retired(rotated, again) == ((), ("street",))
     joined = begun(START, adding(START, "tenants"), 10, 100)
     assert retired(START, joined) == ((), ())
+
+
+def test_no_key_counts_as_retired_at_an_end_that_was_a_fork() -> None:
+    """It was decided afterwards where the epoch had ended: honest members had signed that end before, and more."""
+    gone = begun(START, removing(START, "street"), 10, 100).current
+    assert retired_with(START.current, gone, "consensus") == ("street",)
+    after_fork = msgspec.structs.replace(gone, disputed=Disputed(90, ("property", "owners")))
+    assert retired_with(START.current, after_fork, "consensus") == ()
 
 
 # ---------------------------------------------------------------- reading

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -22,81 +21,15 @@ from server.domain.ticket import Ticket
 from server.record.rows import Row
 from tests.simulation.entries import Entry, Key, Tables, differences, rows_of
 from tests.simulation.estate import Neighbourhood, organisation_key
+from tests.simulation.laws import SIGNED_BY, STEPS, Code, Job, Person
 from tests.simulation.members import Members
 from tests.simulation.polls import Polls
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
-SIGNED_BY: Mapping[str, frozenset[str]] = {
-    "ballot.cast": frozenset({"resident"}),
-    "members.change": frozenset({"officer"}),
-    "motion.open": frozenset({"committee"}),
-    "offer.make": frozenset({"merchant"}),
-    "points.grant": frozenset({"staff", "committee"}),
-    "points.redeem": frozenset({"resident"}),
-    "redemption.undo": frozenset({"merchant"}),
-    "role.grant": frozenset({"officer"}),
-    "role.revoke": frozenset({"officer"}),
-    "roll.confirm": frozenset({"officer"}),
-    "roll.publish": frozenset({"officer"}),
-    "rules.activate": frozenset({"officer"}),
-    "ticket.assign": frozenset({"staff", "committee"}),
-    "ticket.complete": frozenset({"staff", "committee"}),
-    "ticket.progress": frozenset({"staff", "committee"}),
-}
-"""Kinds that take a role; the others every member may sign."""
-STEPS = frozenset(
-    {
-        ("submitted", "ticket.assign", "assigned"),
-        ("assigned", "ticket.assign", "assigned"),
-        ("assigned", "ticket.progress", "in_progress"),
-        ("assigned", "ticket.complete", "done"),
-        ("in_progress", "ticket.assign", "assigned"),
-        ("in_progress", "ticket.progress", "in_progress"),
-        ("in_progress", "ticket.complete", "done"),
-        ("done", "ticket.confirm", "confirmed"),
-        ("done", "ticket.autoconfirm", "confirmed"),
-        ("done", "ticket.reopen", "reopened"),
-        ("confirmed", "ticket.reopen", "reopened"),
-        ("reopened", "ticket.assign", "assigned"),
-    }
-)
-"""Every step that a ticket may take (product 2.3)."""
 
 
 class Wrong(Exception):
     """The log or the rows break a law of the books."""
-
-
-@dataclass(slots=True)
-class Person:
-    """Mutable. A member's roles and active keys."""
-
-    roles: set[str] = field(default_factory=set)
-    keys: set[str] = field(default_factory=set)
-    had_key: bool = False
-
-
-@dataclass(slots=True)
-class Job:
-    """Mutable. A ticket."""
-
-    reporter: str
-    state: str = "submitted"
-    handler: str = ""
-    completion: str = ""
-    completed_ms: int = 0
-
-
-@dataclass(slots=True)
-class Code:
-    """Mutable. An offer."""
-
-    shop: str
-    amount: int
-    due_ms: int
-    state: str = "open"
-    payer: str = ""
-    redeemed_ms: int = 0
 
 
 def audit(

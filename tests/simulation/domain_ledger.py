@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.consensus.events import Agenda
 from server.domain.activation import PLAN_KEY, version_at
@@ -109,7 +109,8 @@ class DomainLedger:
         due_ms = min((timer.due_ms for timer in self.timers()), default=None)
         awaiting = waits[0].index + 1 if waits else None
         late = min(((wait.without_ms, wait.index) for wait in waits if wait.without_ms), default=(None, 0))
-        return Agenda(due_ms, awaiting, self.sealed_size, self.barred, self.rules, *self.leaving, *late)
+        told = Agenda(due_ms, awaiting, self.sealed_size, self.barred, self.rules, *self.leaving, *late)
+        return replace(told, retired=self.retired)
 
     def remembered(self) -> Tables:
         """The rows that every node has at this height: nonces are forgotten by each node when it likes (D8)."""

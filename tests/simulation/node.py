@@ -7,26 +7,24 @@ may come between any two effects.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from msgspec import structs
-
 from server.consensus import effects, events
-from server.consensus.block import Attachments, Block, make_block
+from server.consensus.block import Attachments
 from server.consensus.config import FIRST_RULES, Config, Timeouts
 from server.consensus.effects import JournalEntry
-from server.consensus.events import Verdict
 from server.consensus.frames import decode_frame
 from server.consensus.replica import Replica
-from server.consensus.restored import Boundary, Restored, Tip, restored_genesis
+from server.consensus.restored import Restored, Tip, restored_genesis
 from server.consensus.state import State
 from server.record.canonical import Malformed
 from server.storage.journal import JournalCorrupt
 from tests.simulation.annals import Seen
-from tests.simulation.application import Application, LedgerState, OpeningsMissing, SignedCheckpoints
+from tests.simulation.application import Application
+from tests.simulation.desk import Desk
 from tests.simulation.disk import Disk, DiskFault
-from tests.simulation.endings import endings_of, prove
+from tests.simulation.endings import endings_of
 from tests.simulation.joining import Joining
 from tests.simulation.keyring import HashKeyring
 from tests.simulation.transcript import describe
@@ -40,10 +38,6 @@ TIMEOUTS = Timeouts(suspicion_ms=1_000, status_ms=400, retry_ms=400)
 TICK_MS = 100
 EPOCH_MS = 1_700_000_000_000
 """Where virtual time 0 lies: records and blocks carry real-looking times."""
-
-
-class Crashed(Exception):
-    """The node has crashed in the middle of its effects."""
 
 
 class Node:
@@ -75,7 +69,7 @@ class Node:
         """The newest checkpoint that a quorum signed, as it is shown."""
         self.pool: dict[str, tuple[bytes, Attachments]] = {}
         self.seal: effects.PublishCheckpoint | None = None
-        self._results: dict[str, tuple[LedgerState, list[str]]] = {}
+        self.desk = Desk(self)
         self._queue: deque[effects.Effect] = deque()
         self._blocked = False
 
@@ -121,7 +115,7 @@ class Node:
             return self.world.at(TICK_MS, self.boot)
         self.incarnation += 1
         self._queue.clear()
-        self._results.clear()
+        self.desk.clear()
         self.pool.clear()
         self._blocked, self.seal, self.signed = False, None, None
         self.application = self.world.scene.application(self.address, self.disk.held)
@@ -152,7 +146,7 @@ class Node:
             self.replica.state.__class__ = Shameless
         self.step(events.Start())
         self.step(self.application.ledger.agenda())
-        self._later(self.world.random.randint(1, TICK_MS), self._tick)
+        self.later(self.world.random.randint(1, TICK_MS), self._tick)
 
     def _enter_epoch(self) -> bool:
         """Be what the stored blocks say that it is. False: it is no member any more."""
@@ -231,9 +225,9 @@ class Node:
         self.step(events.Tick())
         for lie in self.liar.say() if self.liar is not None and self.replica is not None else ():
             self.world.transmit(self, lie)
-        self._later(TICK_MS, self._tick)
+        self.later(TICK_MS, self._tick)
 
-    def _later(self, delay: int, act: Callable[[], None]) -> None:
+    def later(self, delay: int, act: Callable[[], None]) -> None:
         """Do something later, unless this incarnation has ended; a paused node does it when it wakes."""
         incarnation = self.incarnation
 
@@ -269,7 +263,8 @@ class Node:
             if incarnation != self.incarnation:
                 return
 
-    def _work_ms(self) -> int:
+    def work_ms(self) -> int:
+        """How long the next piece of work takes."""
         return int(self.world.random.expovariate(1 / self.world.options.work_ms))
 
     def _barrier(self, act: Callable[[], None]) -> None:
@@ -286,7 +281,7 @@ class Node:
         sync_ms = self.world.options.sync_ms
         if sync_ms:
             wait_ms = int(self.world.random.expovariate(1 / sync_ms)) + self.world.faults.stall_ms()
-            self._later(wait_ms, synced)
+            self.later(wait_ms, synced)
         else:
             synced()
 
@@ -324,19 +319,6 @@ class Node:
             self.world.transmit(self, lie)
         return None
 
-    def _admit(self, effect: effects.Admit) -> None:
-        def judge() -> None:
-            record = effect.record
-            good = self.application.record_id(record) == effect.record_id
-            if good and self.application.admits(record, effect.attachments, self.clock()):
-                self._keep(effect.record_id, record, effect.attachments)
-                answer = (effect.record_id, record, effect.attachments, self.application.expires_ms(record))
-                self.step(events.Admitted(*answer))
-            else:
-                self.step(events.Rejected(effect.record_id))
-
-        self._later(self._work_ms(), judge)
-
     def submit(self, record: bytes, attachments: Attachments) -> bool:
         """A client brings a record. False when this node is down."""
         record_id = self.application.record_id(record)
@@ -345,124 +327,9 @@ class Node:
         if self.config.observes:
             return False
         if self.application.admits(record, attachments, self.clock()):
-            self._keep(record_id, record, attachments)
+            self.desk.keep(record_id, record, attachments)
             self.step(events.Submitted(record_id, record, attachments, self.application.expires_ms(record)))
         return True
-
-    def _keep(self, record_id: str, record: bytes, attachments: Attachments) -> None:
-        self.pool[record_id] = (record, attachments)
-        self.disk.held.update(attachments)
-
-    def _build(self, effect: effects.Build) -> None:
-        def build() -> None:
-            items: list[bytes] = []
-            if effect.height == self.height + 1:
-                pending = [record for record, _ in self.pool.values() if not self._lacks(record)]
-                try:
-                    items = self.application.build(effect.time_ms, pending, SignedCheckpoints(self.seal, self.signed))
-                except OpeningsMissing as missing:
-                    self._fetch(missing.names)
-            ids = [self.application.record_id(item) for item in items]
-            held = {name: data for key in ids if key in self.pool for name, data in self.pool[key][1]}
-            attachments = tuple(sorted(held.items()))
-            rules = self.application.ledger.agenda().rules
-            self.step(events.Built(effect.height, effect.time_ms, rules, tuple(items), attachments))
-
-        self._later(self._work_ms(), build)
-
-    def _lacks(self, record: bytes) -> list[str]:
-        return [name for name in self.application.attachments(record) if name not in self.disk.held]
-
-    def _check(self, effect: effects.Check) -> None:
-        self._later(self._work_ms(), lambda: self._judge(effect.block, last=False))
-
-    def _judge(self, block: Block, *, last: bool) -> None:
-        """Check a proposal; what it lacks is fetched once."""
-        if block.height != self.height + 1:
-            return
-        self.disk.held.update(block.attachments)
-        lacking = [name for item in block.items for name in self._lacks(item)]
-        try:
-            good = self.application.check(block.header, block.items)
-        except OpeningsMissing as missing:
-            good, lacking = True, [*lacking, *missing.names]
-        if not good:
-            self.step(events.Checked(block.block_id, Verdict.BAD))
-        elif lacking and not last:
-            self._later(self.world.random.randint(20, 600), lambda: self._look_again(block, lacking))
-        else:
-            self.step(events.Checked(block.block_id, Verdict.ATTACHMENTS_MISSING if lacking else Verdict.OK))
-
-    def _look_again(self, block: Block, lacking: Sequence[str]) -> None:
-        self._fetch(lacking)
-        self._judge(block, last=True)
-
-    def _fetch(self, names: Sequence[str]) -> None:
-        """Get attachments, and evidence that a proposal names, from any node within reach that has them."""
-        for name in names:
-            for other in self.world.nodes:
-                if other.replica is None or not self.world.reach(other, self):
-                    continue
-                if name in other.disk.held:
-                    self.disk.held[name] = other.disk.held[name]
-                elif name in other.disk.evidence:
-                    self.step(events.Accused(other.disk.evidence[name].packed))
-
-    def _execute(self, effect: effects.Execute) -> None:
-        def execute() -> None:
-            block = effect.block
-            if block.height == self.height + 1:
-                ledger, ids = self.application.execute(block)
-                self._results[block.block_id] = (ledger, ids)
-                frontier = ledger.frontier
-                self.step(events.Executed(block.block_id, frontier.size, frontier.root(), ledger.digest))
-
-        self._later(self._work_ms(), execute)
-
-    def _store(self, effect: effects.Store) -> None:
-        def stored() -> None:
-            block = effect.block
-            ledger, ids = self._results[block.block_id]
-            frontier = ledger.frontier
-            boundary = Boundary(block.height, block.block_id, frontier.size, frontier.root())
-            self.disk.store(effect, boundary, ledger.digest)
-            self.disk.held.update(block.attachments)
-            self.application.keep(ledger)
-            self._results.clear()
-            self.world.watch.admitted(self, block)
-            self.world.watch.stored(self, block, boundary, ledger, ids)
-            if self.world.upgrades is not None:
-                self.world.upgrades.stored(self, ledger)
-            for record_id in ids:
-                self.pool.pop(record_id, None)
-            ends_epoch = ledger.epoch is not None and ledger.epoch.number > self.config.epoch
-            if ledger.epoch is not None and ends_epoch:
-                self.world.watch.began(self, ledger.epoch)
-            self.step(events.Stored(block.height, tuple(ids), ends_epoch))
-            self.step(ledger.agenda())
-            self.world.faults.after_store(self)
-
-        self._later(self._work_ms(), stored)
-
-    def _read_blocks(self, effect: effects.ReadBlocks) -> None:
-        def answer() -> None:
-            found: list[tuple[Block, bytes]] = []
-            room = effect.bytes_max
-            for stored in self.disk.blocks[effect.from_height - 1 :][: effect.blocks_max]:
-                room -= stored.block.header.entries_bytes
-                if room < 0 and found:
-                    break
-                found.append((self._read(stored.block), stored.certificate))
-            self.step(events.BlocksRead(effect.to, tuple(found)))
-
-        self._later(self._work_ms(), answer)
-
-    def _read(self, block: Block) -> Block:
-        """A block from the disk, now and then with a flipped bit."""
-        if not self.world.faults.rots_now():
-            return block
-        header = structs.replace(block.header, time_ms=block.header.time_ms ^ 1)
-        return make_block(CLUSTER_ID, header, block.items, block.attachments)
 
     def _publish(self, effect: effects.PublishCheckpoint) -> None:
         self.world.watch.published(self, effect)
@@ -475,7 +342,7 @@ class Node:
 
     def _stop(self, effect: effects.Stop) -> None:
         if effect.reason == "epoch":
-            return self._later(self.world.random.randint(1, 300), self._reopen)
+            return self.later(self.world.random.randint(1, 300), self._reopen)
         self.stopped = f"{effect.reason}: {effect.detail}"
         self.world.watch.stopped(self, effect)
         return None
@@ -490,12 +357,6 @@ class Node:
         self.disk.evidence[effect.evidence.id] = effect.evidence
         self.application.accuse(effect.evidence)
         self.world.watch.accused(self, effect.evidence)
-
-    def _prove_retired(self, effect: effects.ProveRetired) -> None:
-        def proved() -> None:
-            self.step(events.Accused(prove(self, effect.ending, effect.line).packed))
-
-        self._later(self._work_ms(), proved)
 
     def _note_release(self, effect: effects.NoteRelease) -> None:
         self.application.note_release(effect.member, effect.rules)
@@ -520,17 +381,17 @@ _PERFORM: dict[type, Callable[..., None]] = {
     effects.PersistSigner: Node._persist_signer,
     effects.Truncate: Node._truncate,
     effects.Send: Node._send,
-    effects.Admit: Node._admit,
-    effects.Build: Node._build,
-    effects.Check: Node._check,
-    effects.Execute: Node._execute,
-    effects.Store: Node._store,
-    effects.ReadBlocks: Node._read_blocks,
+    effects.Admit: lambda node, effect: node.desk.admit(effect),
+    effects.Build: lambda node, effect: node.desk.build(effect),
+    effects.Check: lambda node, effect: node.desk.check(effect),
+    effects.Execute: lambda node, effect: node.desk.execute(effect),
+    effects.Store: lambda node, effect: node.desk.store(effect),
+    effects.ReadBlocks: lambda node, effect: node.desk.read_blocks(effect),
     effects.PublishCheckpoint: Node._publish,
     effects.Stop: Node._stop,
     effects.KeepTranscript: Node._ignore,
     effects.KeepEvidence: Node._keep_evidence,
-    effects.ProveRetired: Node._prove_retired,
+    effects.ProveRetired: lambda node, effect: node.desk.prove_retired(effect),
     effects.NoteRelease: Node._note_release,
     effects.Refused: Node._ignore,
 }

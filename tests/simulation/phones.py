@@ -8,25 +8,20 @@ work; the others are brought as they are. Some people are rivals, some come late
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
-from itertools import count
 from random import Random
 from typing import Any, get_type_hints
 
 import msgspec
 
 from server.domain import KINDS, ROWS, RULEBOOK
-from server.domain.ballot import Ballot
 from server.domain.execute import execute_record
-from server.domain.member import BindDevice, Device, Member
-from server.domain.motion import Motion, OpenMotion, questions_of
-from server.domain.offer import Offer
+from server.domain.member import Device, Member
 from server.domain.plan import RecordWork, common_keys, parse_signed
-from server.domain.roll import PublishRoll, RollHead
 from server.ledger.block import ACCEPTED
-from server.limits import HOUR_MS, RECORD_LIFE_MS_MAX, SECOND_MS
+from server.limits import RECORD_LIFE_MS_MAX, SECOND_MS
 from server.record.canonical import b64u_decode, b64u_encode, decode, encode
 from server.record.envelope import Envelope, Payload, header_bytes, sign_record
 from server.record.kind import Place, RecordKind, Signed, private_fields_of
@@ -36,7 +31,8 @@ from server.record.shape import SALT_BYTES, parse, seal
 from server.record.signature import DeviceKey, DeviceSigner
 from tests.simulation.application import Brought, Errand, LedgerState
 from tests.simulation.domain_ledger import DomainLedger
-from tests.simulation.estate import HEADS, OFFICES, Neighbourhood, bind_body, device, roll_body
+from tests.simulation.drafts import Draft, Fields
+from tests.simulation.estate import HEADS, OFFICES, Neighbourhood, device
 
 OFTEN = {
     "rules.activate": 0,
@@ -60,31 +56,14 @@ SAMPLES = 16
 """Samples of each kind: what people leave open does not matter much."""
 KINDS_TRIED = 3
 DRAFTS_MAX = 8
-STRANGER = "nowhere"
-"""An organisation that is no member."""
 NEWEST = 3
 """Rows at the top of a list on a phone."""
 SHOWN = 0.75
 """How often a person does what an app would offer."""
 RIVALS = {"ballot.cast": 0.4, "points.redeem": 0.6, "redemption.undo": 0.4}
 """How often somebody else, or the same person at another place, does the same at the same time; elsewhere 0.15."""
-CLOSES_MS = (-1, 30_000, 61_500, 70_000, 10 * 60_000, 3 * HOUR_MS)
-DUE_MS = (-1, 5_000, 60_000, 14 * 60_000, HOUR_MS)
 NAMES = {"handler": "member", "revoked": "device", "shop": "member"}
 """Fields that name a row of a table by another name than the table's."""
-CHOICES = [{"id": name, "text": name} for name in ("for", "against", "abstain")]
-
-
-@dataclass(slots=True)
-class Draft:
-    """Mutable. A record in the making: who signs, what it says, what the phone sees."""
-
-    kind: type[RecordKind]
-    author: str
-    signer: DeviceSigner
-    ledger: DomainLedger
-    now_ms: int
-    fixed: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +112,7 @@ class Phones:
         names += [f"officer-{name}" for name in home.organisations]
         self._signers: dict[str, DeviceSigner] = {device(name).kid: device(name) for name in names}
         self._new_keys = 0
-        self._organisations_named = count(1)
+        self._fields = Fields(home, random)
         self._past: list[Made] = []
         self.forged: list[bytes] = []
         """What no honest node may order."""
@@ -220,12 +199,7 @@ class Phones:
         named = self._point_at_rows(draft)
         if named and not kind.binds_device and self._random.random() < 0.7:
             draft.author, draft.signer = self._person(kind, ledger, named)
-        for name, fill in _FILL.items():
-            if name in kind.__struct_fields__:
-                draft.fixed[name] = fill(self, draft)
-        special = _SPECIAL.get(kind)
-        if special is not None:
-            special(self, draft)
+        self._fields.fill(draft)
         return draft
 
     def _person(
@@ -360,100 +334,3 @@ class Phones:
     def _resign(self, kid: str, payload: Mapping[str, Any]) -> str:
         signing_input = f"{b64u_encode(header_bytes(kid))}.{b64u_encode(encode(payload))}"
         return f"{signing_input}.{b64u_encode(self._signers[kid].sign(signing_input.encode()))}"
-
-    # -- fields that are no rows
-
-    def _fill_position(self, draft: Draft) -> int:
-        heads = [row for row in draft.ledger.all(RollHead) if isinstance(row, RollHead)]
-        own = [head.position for head in heads if draft.author in head.members]
-        return self._random.choice(own if own and self._random.random() < 0.9 else [head.position for head in heads])
-
-    def _fill_question(self, draft: Draft) -> str:
-        motions = [row for row in draft.ledger.all(Motion) if isinstance(row, Motion)]
-        asked = [one.id for row in motions if row.id == draft.fixed.get("motion") for one in questions_of(row)]
-        return self._random.choice(asked or ["q0"])
-
-    def _fill_replaces(self, draft: Draft) -> str:
-        counted = [
-            row.record
-            for row in draft.ledger.all(Ballot)
-            if isinstance(row, Ballot) and row.motion == draft.fixed.get("motion")
-            and (row.question, row.position) == (draft.fixed.get("question"), draft.fixed.get("position"))
-        ]  # fmt: skip
-        return counted[0] if counted and self._random.random() < 0.8 else ""
-
-    def _fill_choice(self, draft: Draft) -> str:
-        return self._random.choice(["for", "for", "against", "abstain", "void"])
-
-    def _fill_close_ms(self, draft: Draft) -> int:
-        return draft.now_ms + self._random.choice(CLOSES_MS)
-
-    def _fill_due_ms(self, draft: Draft) -> int:
-        return draft.now_ms + self._random.choice(DUE_MS)
-
-    def _fill_amount(self, draft: Draft) -> int:
-        given = draft.fixed.get("amount")
-        return (
-            given if isinstance(given, int) and self._random.random() < 0.95 else self._random.choice((1, 20, 40, 90))
-        )
-
-    def _fill_member(self, draft: Draft) -> str:
-        offer = draft.ledger.tables.get(Offer.table, {}).get(draft.fixed.get("offer", ""))
-        if isinstance(offer, Offer) and self._random.random() < 0.9:
-            return offer.redeemed_by or draft.author
-        return str(draft.fixed.get("member", draft.author))
-
-    def _fill_activity(self, draft: Draft) -> str:
-        return self._random.choice(("cleaning-day", "moved-in", "watch"))
-
-    def _fill_organisation(self, draft: Draft) -> str:
-        """One in eight is no member. Counted and not drawn, so that the seeds do otherwise what they did."""
-        known = self._random.choice(self._home.organisations)
-        return STRANGER if next(self._organisations_named) % 8 == 0 else known
-
-    def _fill_category(self, draft: Draft) -> str:
-        return self._random.choice(("lift", "door", "unheard-of"))
-
-    def _bind(self, draft: Draft) -> None:
-        nodes = self._random.sample(
-            self._home.organisations, self._random.randint(1, min(3, len(self._home.organisations)))
-        )
-        evidence = self._random.choice(("phone", "document"))
-        late_ms = self._random.choice((0, 0, 0, 25 * HOUR_MS))
-        body = bind_body(self._home.trust, draft.signer, draft.author, nodes, evidence, draft.now_ms - late_ms)
-        if self._random.random() < 0.1:
-            body["attestations"][0]["time_ms"] += 1
-        draft.fixed = body
-
-    def _open(self, draft: Draft) -> None:
-        count = self._random.randint(1, 2)
-        questions = [{"choices": CHOICES, "id": f"q{number}", "text": "是否同意?"} for number in range(count)]
-        draft.fixed.update(matter="other", questions=questions, rule_pack="civil-code")
-
-    def _publish(self, draft: Draft) -> None:
-        members = sorted(row.id for row in draft.ledger.all(Member))
-        heads = [([member], self._random.randint(1, 10**6)) for member in self._random.sample(members, 3)]
-        name = self._random.choice(("roll", "next", "third"))
-        draft.fixed = roll_body(name, heads)
-
-
-_FILL: dict[str, Callable[[Phones, Draft], Any]] = {
-    "activity": Phones._fill_activity,
-    "amount": Phones._fill_amount,
-    "category": Phones._fill_category,
-    "choice": Phones._fill_choice,
-    "close_ms": Phones._fill_close_ms,
-    "due_ms": Phones._fill_due_ms,
-    "member": Phones._fill_member,
-    "organisation": Phones._fill_organisation,
-    "position": Phones._fill_position,
-    "question": Phones._fill_question,
-    "replaces": Phones._fill_replaces,
-}
-"""Fields whose values make sense only together with others; the order is that of dependence."""
-_SPECIAL: dict[type[RecordKind], Callable[[Phones, Draft], None]] = {
-    BindDevice: Phones._bind,
-    OpenMotion: Phones._open,
-    PublishRoll: Phones._publish,
-}
-"""Kinds whose bodies carry signatures, trees, or what the rule pack wants."""

@@ -58,7 +58,7 @@ class Proofs:
             return
         if body.view > VIEW_MAX:
             self._fail("view", f"{who} leaves for view {body.view}")
-        if not self._holds(seen, Suspect, message.suspects, view=body.view - 1):
+        if not self._holds(seen, Suspect, message.suspects, since_view=body.view - 1):
             self._fail("certificate", f"{who} leaves for view {body.view}, which no quorum wanted")
         if body.last_height >= seen.first_height and not self._holds(
             seen, Commit, message.last, height=body.last_height, block_id=body.last_block
@@ -98,7 +98,7 @@ class Proofs:
     def stored(self, who: str, stored: Sequence[StoredBlock]) -> None:
         """A stored block was committed by a quorum in one view."""
         for each in stored:
-            place = {"height": each.block.height, "block_id": each.block.block_id, "view": each.view}
+            place: dict[str, Any] = {"height": each.block.height, "block_id": each.block.block_id, "view": each.view}
             seen = self._seen_epoch(each.block.header.epoch, who)
             if seen is not None and not self._holds(seen, Commit, each.certificate, **place):
                 self._fail("certificate", f"{who} stores block {each.block.height} without a quorum")
@@ -110,12 +110,13 @@ class Proofs:
         self._fail("epoch", f"{who} speaks in epoch {number}, which has not begun")
         return None
 
-    def _holds(self, seen: Seen, shape: type[SignedBody], data: bytes, **place: object) -> bool:
+    def _holds(self, seen: Seen, shape: type[SignedBody], data: bytes, since_view: int = 0, **place: Any) -> bool:
         try:
             found: list[Signed[Any]] = read_certificate(shape, data)
         except Malformed:
             return False
-        good = {each.body.sender: None for each in found if self._is_good(seen, each, place)}
+        late = [each for each in found if each.body.view >= since_view]
+        good = {each.body.sender: None for each in late if self._is_good(seen, each, place)}
         return len(good) >= self._annals.quorum(seen) and len(good) == len(found)
 
     def _is_good(self, seen: Seen, statement: Signed[Any], place: dict[str, object]) -> bool:

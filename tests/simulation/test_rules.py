@@ -21,6 +21,7 @@ from tests.simulation.liars import KEEPS_OLD_KEYS
 from tests.simulation.lots import Lot
 from tests.simulation.options import Options, days, joins
 from tests.simulation.rules import DomainScene
+from tests.simulation.upgrades import NEW
 from tests.simulation.world import World, run
 
 CHUNKS = ((3, 1, 10), (3, 11, 10), (3, 21, 10), (3, 31, 9), (4, 1, 8), (7, 1, 2), (1, 1, 10))
@@ -106,6 +107,21 @@ def test_a_member_that_signs_on_with_retired_keys_is_named_once_in_the_log_and_n
         assert named == {tuple(sorted(world.told_keys))}
         found += len(world.told_keys)
     assert found >= caught, "it has something to give away in these seeds"
+
+
+@pytest.mark.parametrize(("nodes", "first", "count"), [(3, 1, 7), (4, 1, 6)])
+def test_no_oracle_fires_while_members_change_and_nodes_get_a_later_release(nodes: int, first: int, count: int) -> None:
+    """Who joins with the older release stops where the new rules begin, and goes on when it is given the later one."""
+    changes = begun = 0
+    for seed in range(first, first + count):
+        lot = Lot(nodes, seed, rules=True, upgrades=True, changes=10)
+        world = lot.world()
+        report = world.run()
+        assert report.failures == (), lot.command
+        changes += report.epochs - 1
+        begun += any(stored.block.header.rules == NEW for node in world.standing() for stored in node.disk.blocks)
+    assert changes > count
+    assert begun >= count - 2, "two officers may have lost their keys"
 
 
 def test_three_become_seven_and_three_again_one_at_a_time() -> None:

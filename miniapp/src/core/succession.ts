@@ -28,7 +28,10 @@ export interface Link {
 export interface Era {
   readonly policy: string
   readonly firstSize: number
-  /** The last entry of the era before, as the log has it. Not there in what an earlier version of this app kept. */
+  /**
+   * The last entry of the era before, as the log has it; not where that was a fork, for honest members knew of no end
+   * that was decided afterwards. Not there in what an earlier version of this app kept.
+   */
   readonly end?: string
   /** The keys with which the members vote, by their ids. */
   readonly voters?: Readonly<Record<string, string>>
@@ -114,7 +117,7 @@ function afterFork(founding: Founding, before: Standing, used: ReadonlySet<strin
   const among = { clusterId: founding.clusterId, epoch: number, members, policy: parsePolicy(before.era.policy) }
   const { entry } = openProof(link.change)
   const said = readResolution(entry, among, numbers, used)
-  const era = { ...eraOf(founding, said.members, said.keptSize + 1), end: openProof(link.end).data }
+  const era = eraOf(founding, said.members, said.keptSize + 1)
   const policy = parsePolicy(era.policy)
   const [begin, end] = [link.change, link.end].map((text) => {
     const proof = openProof(text)

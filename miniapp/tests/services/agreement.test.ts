@@ -1,6 +1,20 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { packSplit, packVotes } from '../core/evidence-builder'
 import { entriesOf, LogNode, Phone } from './log-nodes'
+import { followLinks, type Link } from '../../src/core/succession'
+import { encodeUtf8 } from '../../src/core/utf8'
+
+const VECTORS = join(dirname(fileURLToPath(import.meta.url)), '../../../schemas/vectors/retirements.json')
+
+interface RetirementVectors {
+  readonly genesis: string
+  readonly links: readonly Link[]
+  readonly cases: readonly { readonly valid: boolean; readonly packed: string; readonly culprit?: string }[]
+}
 
 let street: LogNode, owners: LogNode, property: LogNode
 let phone: Phone
@@ -105,6 +119,26 @@ describe('evidence', () => {
   it('is shown once an organisation, the proven first', async () => {
     for (const node of phone.nodes) node.shown = [claim(votes, 36), claim(split)]
     expect((await ask()).accusations).toMatchObject([{ offence: 'split_checkpoint', isProven: true }])
+  })
+
+  it('of a retired key is verified with the eras, whoever the members are now, and is no disagreement', async () => {
+    const { cases, genesis, links } = JSON.parse(readFileSync(VECTORS, 'utf8')) as RetirementVectors
+    const trust = phone.stored<{ estate: object }>('trust')!
+    const genesis_sha256 = createHash('sha256').update(genesis).digest('hex')
+    const eras = followLinks(encodeUtf8(genesis), links)
+    phone.storage.set('linli.1.trust', { ...trust, estate: { ...trust.estate, genesis_sha256 }, eras })
+    const [good, bad] = [cases.find((one) => one.valid)!, cases.find((one) => !one.valid)!]
+    owners.shown = [good, bad].map(({ packed }) => ({ height: 7, packed }))
+    const { accusations, state } = await ask()
+    expect(accusations).toMatchObject([{ offence: 'retired_key', member: good.culprit, isProven: true, height: 7 }])
+    expect(accusations.map(agreement.isOfRetiredKey)).toEqual([true])
+    expect(state).not.toBe('split')
+  })
+
+  it('of a retired key is nothing while the members were never others', async () => {
+    const { cases } = JSON.parse(readFileSync(VECTORS, 'utf8')) as RetirementVectors
+    owners.shown = [{ height: 7, packed: cases.find((one) => one.valid)!.packed }]
+    expect(await ask()).toMatchObject({ state: 'all', accusations: [] })
   })
 
   it.each<[string, unknown]>([
