@@ -1,4 +1,4 @@
-"""After a fork was resolved: no certificate leads back to the abandoned branch, and retired keys accuse nobody (D32)."""
+"""After a fork was resolved no certificate leads back to the abandoned branch, and retired keys accuse nobody (D32)."""
 
 from __future__ import annotations
 
