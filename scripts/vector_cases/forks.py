@@ -107,6 +107,12 @@ def resolve(story: Story, plan: ForkPlan) -> Story:
     return story
 
 
+def resolution_of(story: Story) -> bytes:
+    """The document that stands in a story's log."""
+    found = [decode(entry).get("system", {}) for entry in story.entries]
+    return encode(next(system["body"] for system in found if system.get("kind") == RESOLUTION_KIND))
+
+
 def _block_at(story: Story, index: int) -> str:
     system = decode(story.entries[index])["system"]
     assert system["kind"] == LEAF_KIND

@@ -127,7 +127,8 @@ async def _make_parts(footing: Footing, rulebook: Rulebook, private: Private, ph
 
 def _make_joining(founded: Founded, footing: Footing) -> Joining:
     standing = footing.standing
-    ground = Ground(founded.genesis, founded.cluster_id, founded.rulebook, standing.keys, founded.config.node.id)
+    node, pinned = founded.config.node.id, dict(standing.pinned)
+    ground = Ground(founded.genesis, founded.cluster_id, founded.rulebook, standing.keys, node, pinned)
     return Joining(founded.config, ground, footing.ledger, footing.peers, JoiningFolder(founded.data / "joining"))
 
 
