@@ -160,11 +160,26 @@ async def _agree(stage: Rehearsal, cast: Cast, *, is_forgiven: bool) -> resoluti
     return draft
 
 
+async def _cut_off(stage: Rehearsal, node: NodePlace) -> None:
+    """Kill -9 while the node leaves its branch; whatever it had done by then, the next start goes on with it."""
+    stage.cluster.start(node)
+    archive = node.folder / "data" / "abandoned" / "1"
+
+    async def has_begun() -> bool:
+        return archive.exists()
+
+    if not await stage.wait_until(has_begun):
+        stage.faults.append(f"{node.id} does not archive its branch")
+    await asyncio.to_thread(stage.cluster.kill, node)
+    stage.print(f"   {node.id} was killed as soon as its archive lay there, and is started again")
+
+
 async def _go_on(stage: Rehearsal, draft: resolutions.Draft, *nodes: NodePlace) -> None:
     stage.step("把文件交给每个节点，重新启动", "The document is given to each node, which is started again")
     for node in nodes:
         await asyncio.to_thread(stage.cluster.stop, node)
         resolutions.give(draft, node.folder / "data")
+    await _cut_off(stage, nodes[-1])
     for node in nodes:
         stage.cluster.start(node)
 

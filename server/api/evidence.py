@@ -74,7 +74,7 @@ class TakenEvidence(msgspec.Struct, frozen=True):
 @routes.route("GET", "/api/v1/evidence", access=PUBLIC)
 async def list_evidence(call: Call) -> EvidenceList:
     """Contradictions of member organisations that are proved."""
-    names = {member.id: member.name for member in call.node.genesis.members}
+    names = {member.id: member.name for epoch in call.node.membership.epochs for member in epoch.members}
     barred = await _barred(call, list(names))
     known = tuple(_shown(one, names, barred.get(one.culprit)) for one in call.node.evidence.all)
     return EvidenceList(known, tuple(barred))

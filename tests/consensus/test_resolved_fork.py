@@ -11,6 +11,7 @@ from server.consensus.evidence import Evidence, accuse, is_of_epoch
 from server.consensus.frames import encode_frame
 from server.consensus.messages import Prepare
 from tests.consensus.cluster import Bench, heights, only
+from tests.consensus.test_evidence import line
 from tests.consensus.test_normal import signed
 from tests.consensus.test_sync import reply
 
@@ -23,7 +24,7 @@ class Decided(Bench):
 
     def __init__(self, blocks: int = 3) -> None:
         self.pinned: tuple[tuple[int, str], ...] = ()
-        self.epoch = 0
+        self.epoch = self.first_size = 0
         super().__init__()
         for index in range(blocks):
             self.submit("a", f"r{index}")
@@ -32,7 +33,11 @@ class Decided(Bench):
     def config(self, member: str) -> Config:
         """What c is told."""
         config = super().config(member)
-        return replace(config, pinned=self.pinned, epoch=self.epoch) if member == "c" else config
+        return (
+            replace(config, pinned=self.pinned, epoch=self.epoch, first_size=self.first_size)
+            if member == "c"
+            else config
+        )
 
     def tell(self, *pinned: tuple[int, str], epoch: int = 0) -> None:
         """c begins anew: these blocks count, and this epoch is in force."""
@@ -71,6 +76,32 @@ def test_votes_do_not_commit_an_abandoned_block_either() -> None:
 
 
 # ---------------------------------------------------------------- retired keys
+
+
+@pytest.mark.parametrize(("first_size", "phase"), [(0, "stopped"), (100, "normal")])
+def test_lines_that_old_keys_gave_the_abandoned_branch_stop_nobody(first_size: int, phase: str) -> None:
+    """Whoever kept them may send them again; in an epoch whose own trees they are they would mean divergence."""
+    bench = Decided()
+    bench.receive("c", "a", encode_frame(reply(bench)))
+    bench.deliver(lambda source, target, name: False)
+    assert heights(bench, "c") == [3]
+    bench.first_size = first_size
+    bench.tell()
+    size = bench["c"].state.tip.size
+    for member in "ab":
+        bench.receive("c", member, encode_frame(line(member, size, b"1" * 32)))
+    assert bench["c"].state.phase == phase
+
+
+@pytest.mark.parametrize(("first_size", "is_taken"), [(0, True), (100, False)])
+def test_an_own_line_under_an_abandoned_tree_is_not_taken_for_what_the_new_key_signed(
+    first_size: int, is_taken: bool
+) -> None:
+    bench = Decided()
+    bench.first_size = first_size
+    bench.tell()
+    bench.receive("c", "a", encode_frame(line("c", 9, b"1" * 32)))
+    assert (bench["c"].state.signer is not None) == is_taken
 
 
 def double_vote(epoch: int) -> Evidence:
