@@ -156,18 +156,19 @@ def draw_up(
     epoch = Epoch(now["epoch"], before, policy)
     longest = max(kept, key=lambda one: len(one.blocks))
     height = fork_height_of(longest, abandoned)
+    ours, theirs = _branch([longest, *(one for one in kept if one is not longest)], height), _group(abandoned, height)
     named = {one.member for one in (*kept, *abandoned)}
     proofs = _proofs(evidence, epoch, origin, cluster_id, sorted(set(epoch.ids) - named))
     fresh = {member.id: member for member in renewed}
     staying = [member.id for member in before if member.id in named or member.id in fresh]
     resolution = Resolution(
-        abandoned=_group(abandoned, height),
+        abandoned=theirs,
         culprits=tuple(proofs),
         epoch=epoch.number,
         evidence=tuple(b64u_encode(sha256(one).digest()) for one in proofs.values()),
         fork_height=height,
         fork_size=longest.blocks[height - 2][1] if height > 1 else 0,
-        kept=_branch([longest, *(one for one in kept if one is not longest)], height),
+        kept=ours,
         members=tuple(encode(fresh.get(member.id, member)).decode() for member in before if member.id in staying),
         records=records_summary({id_ for one in abandoned for id_ in one.records} - longest.records),
     )

@@ -27,6 +27,7 @@ from drills.fault_proxy import REFUSED
 from drills.fragile_cluster import FragileCluster
 from drills.rehearsal import COPY, Rehearsal
 from export import export
+from replay import replay_data
 from server.record.signature import DeviceSigner, NodeSigner
 from verifier.ledger import CHECKS as LOG_CHECKS
 
@@ -56,21 +57,36 @@ class Cast:
 
 
 async def fork(stage: Rehearsal) -> None:
-    """Two histories, and the ceremony that leaves one."""
-    kept, culprit, lost = stage.cluster.nodes
-    cast = Cast(kept, culprit, lost)
-    stage.step("一切正常：三个节点都就绪", "All is well: every node is ready")
-    told = Histories(await stage.sign(kept))
-    await stage.wait_sealed()
-    async with copy_of(stage, culprit) as (copies, copy):
-        await _part(stage, cast, copies, copy, told)
-        await _meet(stage, cast, copies, copy, told)
-        await asyncio.to_thread(copies.stop_all)
-    await _end_culprit(stage, cast)
-    draft = await _agree(stage, cast)
-    await _go_on(stage, cast, draft)
+    """Two histories, and the ceremony that leaves one; the culprit is left out."""
+    cast, draft, told = await _agree_on_fork(stage, is_forgiven=False)
+    await _go_on(stage, draft, cast.kept, cast.lost)
     await _look(stage, cast, told)
-    await _bring_back(stage, cast)
+    await _refuse_old_keys(stage, cast)
+    await _replay(stage, cast)
+
+
+async def fork_and_forgive(stage: Rehearsal) -> None:
+    """The same, but the culprit's organisation comes back at once, with new keys."""
+    cast, draft, told = await _agree_on_fork(stage, is_forgiven=True)
+    await _go_on(stage, draft, cast.kept, cast.culprit, cast.lost)
+    await _look(stage, cast, told)
+    await stage.sign(cast.culprit)
+    if not await stage.wait_until(lambda: _all_signed(stage)):
+        stage.faults.append(f"{cast.culprit.id} signs nothing, although its new keys are a member's")
+    await _replay(stage, cast)
+
+
+async def _agree_on_fork(stage: Rehearsal, *, is_forgiven: bool) -> tuple[Cast, resolutions.Draft, Histories]:
+    cast = Cast(*stage.cluster.nodes)
+    stage.step("一切正常：三个节点都就绪", "All is well: every node is ready")
+    told = Histories(await stage.sign(cast.kept))
+    await stage.wait_sealed()
+    async with copy_of(stage, cast.culprit) as (copies, copy):
+        await _part(stage, cast, copies, copy, told)
+        await _meet(stage, cast, copies, copy)
+        await asyncio.to_thread(copies.stop_all)
+    await asyncio.to_thread(stage.cluster.stop, cast.culprit)
+    return cast, await _agree(stage, cast, is_forgiven=is_forgiven), told
 
 
 async def _part(stage: Rehearsal, cast: Cast, copies: FragileCluster, copy: NodePlace, told: Histories) -> None:
@@ -96,7 +112,7 @@ async def _part(stage: Rehearsal, cast: Cast, copies: FragileCluster, copy: Node
         stage.faults.append("the drill made no fork")
 
 
-async def _meet(stage: Rehearsal, cast: Cast, copies: FragileCluster, copy: NodePlace, told: Histories) -> None:
+async def _meet(stage: Rehearsal, cast: Cast, copies: FragileCluster, copy: NodePlace) -> None:
     stage.step("网络恢复，两半重新见面", "The network is mended; the halves meet again")
     proxy, one, other, original = proxy_of(stage), cast.kept, cast.lost, cast.culprit
     for sender, receiver in ((other, original), (original, other)):
@@ -115,11 +131,7 @@ async def _meet(stage: Rehearsal, cast: Cast, copies: FragileCluster, copy: Node
     stage.say("两个诚实节点都停下，只供读取，并举出证据", "Both honest nodes have stopped, and show evidence")
 
 
-async def _end_culprit(stage: Rehearsal, cast: Cast) -> None:
-    await asyncio.to_thread(stage.cluster.stop, cast.culprit)
-
-
-async def _agree(stage: Rehearsal, cast: Cast) -> resolutions.Draft:
+async def _agree(stage: Rehearsal, cast: Cast, *, is_forgiven: bool) -> resolutions.Draft:
     stage.step(
         f"操作员商定：保留 {cast.kept.id} 的账，{cast.lost.id} 换新密钥，{cast.culprit.id} 先移出",
         f"The operators agree: the branch of {cast.kept.id} is kept, {cast.lost.id} takes new keys, "
@@ -132,10 +144,10 @@ async def _agree(stage: Rehearsal, cast: Cast) -> resolutions.Draft:
         stage.faults.append("an honest member was let come back with the keys that signed the abandoned branch")
     except resolutions.Refused as error:
         stage.print(f"   {error}")
-    renewed = await asyncio.to_thread(keys.renew_keys, cast.lost.folder)
-    public = cast.lost.folder / "next" / "public.json"
-    draft = await members.resolve(*sides, [public], officer)
-    assert renewed.id == cast.lost.id
+    back = [cast.lost, cast.culprit] if is_forgiven else [cast.lost]
+    for node in back:
+        await asyncio.to_thread(keys.renew_keys, node.folder)
+    draft = await members.resolve(*sides, [node.folder / "next" / "public.json" for node in back], officer)
     for node in (cast.kept, cast.lost):
         draft, _ = resolutions.sign_draft(draft, _operator(node))
     try:
@@ -148,16 +160,31 @@ async def _agree(stage: Rehearsal, cast: Cast) -> resolutions.Draft:
     return draft
 
 
-async def _go_on(stage: Rehearsal, cast: Cast, draft: resolutions.Draft) -> None:
+async def _cut_off(stage: Rehearsal, node: NodePlace) -> None:
+    """Kill -9 while the node leaves its branch; whatever it had done by then, the next start goes on with it."""
+    stage.cluster.start(node)
+    archive = node.folder / "data" / "abandoned" / "1"
+
+    async def has_begun() -> bool:
+        return archive.exists()
+
+    if not await stage.wait_until(has_begun):
+        stage.faults.append(f"{node.id} does not archive its branch")
+    await asyncio.to_thread(stage.cluster.kill, node)
+    stage.print(f"   {node.id} was killed as soon as its archive lay there, and is started again")
+
+
+async def _go_on(stage: Rehearsal, draft: resolutions.Draft, *nodes: NodePlace) -> None:
     stage.step("把文件交给每个节点，重新启动", "The document is given to each node, which is started again")
-    for node in (cast.kept, cast.lost):
+    for node in nodes:
         await asyncio.to_thread(stage.cluster.stop, node)
         resolutions.give(draft, node.folder / "data")
-    for node in (cast.kept, cast.lost):
+    await _cut_off(stage, nodes[-1])
+    for node in nodes:
         stage.cluster.start(node)
 
     async def are_ready() -> bool:
-        return all([(await stage.ask(node, "/readyz"))[0] == 200 for node in (cast.kept, cast.lost)])
+        return all([(await stage.ask(node, "/readyz"))[0] == 200 for node in nodes])
 
     if not await stage.wait_until(are_ready):
         stage.faults.append("the nodes do not order again")
@@ -258,8 +285,8 @@ def verify(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-async def _bring_back(stage: Rehearsal, cast: Cast) -> None:
-    """The culprit's program, with its old keys and without the document, then with it."""
+async def _refuse_old_keys(stage: Rehearsal, cast: Cast) -> None:
+    """The culprit's program as it was, with its old keys: nothing that it signs counts."""
     node = cast.culprit
     stage.step(f"{node.id} 用旧密钥启动", f"{node.id} is started with its old keys")
     stage.cluster.start(node)
@@ -271,6 +298,23 @@ async def _bring_back(stage: Rehearsal, cast: Cast) -> None:
         stage.faults.append(f"{node.id} says that it is ready, although its keys are no member's")
     await stage.sign(cast.kept)
     await asyncio.to_thread(stage.cluster.stop, node)
+
+
+async def _all_signed(stage: Rehearsal) -> bool:
+    """Whether every member has signed the end of every node's log."""
+    states = [(await stage.ask(node, "/api/v1/cluster"))[1] for node in stage.cluster.nodes]
+    lags = [one["lag"] for state in states for one in state.get("nodes", ())]
+    return len({state.get("size", 0) for state in states}) == 1 and lags == [0] * len(states) ** 2
+
+
+async def _replay(stage: Rehearsal, cast: Cast) -> None:
+    """The whole log executed anew from genesis, from the files of a node that stopped."""
+    await asyncio.to_thread(stage.cluster.stop, cast.lost)
+    replayed = await asyncio.to_thread(replay_data, cast.lost.folder / "data", stage.cluster.data / "genesis.json")
+    if replayed.standing is None or replayed.standing.number != 1:
+        stage.faults.append("executed anew the log does not come to the epoch after the fork")
+    else:
+        stage.print(f"   executed anew from genesis: block {replayed.end.height}, the same in every byte")
 
 
 def _officer(node: NodePlace) -> DeviceSigner:

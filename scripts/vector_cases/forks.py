@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -27,7 +28,7 @@ from server.ledger.resolution import (
 from server.ledger.succession import Link
 from server.record.canonical import b64u_encode, decode, encode
 from server.record.signature import NodeSigner
-from vector_cases.successions import FOUNDED_ID, TIME_S, Members, Story, added, rotated
+from vector_cases.successions import FOUNDED, FOUNDED_ID, TIME_S, Members, Story, added, rotated
 
 KEPT, CULPRIT, LOST = "owners", "property", "street"
 """Who holds the kept branch, who signed both, and who holds the other one."""
@@ -105,6 +106,12 @@ def resolve(story: Story, plan: ForkPlan) -> Story:
     )
     story.members = plan.after
     return story
+
+
+def resolution_of(story: Story) -> bytes:
+    """The document that stands in a story's log."""
+    found = [decode(entry).get("system", {}) for entry in story.entries]
+    return encode(next(system["body"] for system in found if system.get("kind") == RESOLUTION_KIND))
 
 
 def _block_at(story: Story, index: int) -> str:
@@ -220,6 +227,27 @@ def good_stories() -> dict[str, Story]:
 
 def _then_added(story: Story) -> Story:
     return story.change(added(story))
+
+
+def told_checkpoints(story: Story) -> list[dict[str, Any]]:
+    """Checkpoints after a fork at size 0, and how each must be told: its grade, and who signed it where it was lost."""
+    founders, now = {member.id: member for member in FOUNDED.members}, story.members
+    size = len(story.entries)
+    cases = (
+        (2, founders, (KEPT, CULPRIT), "committed", ()),
+        (2, founders, (CULPRIT, LOST), "", (LOST,)),
+        (2, founders, (CULPRIT,), "", ()),
+        (size + 7, founders, (CULPRIT, LOST), "", (LOST,)),
+        (size, now, (KEPT, LOST), "committed" if len(now) > 2 else "sealed", ()),
+    )
+    return [
+        {
+            "abandoned": list(abandoned),
+            "grade": grade,
+            "note": story.note(seed(f"root of {size} {signers}"), size, members, signers),
+        }
+        for size, members, signers, grade, abandoned in cases
+    ]
 
 
 def bad_stories() -> dict[str, Story]:

@@ -12,7 +12,7 @@ from samples import CREATED_MS, GENESIS, MEMBERS, NAMES, OFFICER, ORIGIN, node_s
 from server.consensus.guilt import culprit_finder
 from server.consensus.quorum import Quorum
 from server.ledger.block import ACCEPTED, Header, leaf_entry, record_entry
-from server.ledger.checkpoint import Checkpoint, b64_decode, b64_encode, cosign_line, note_of
+from server.ledger.checkpoint import Checkpoint, b64_decode, b64_encode, cosign_line, log_line, note_of
 from server.ledger.genesis import OPERATOR, ROLES, Genesis, Organisation, Policy, estate_of, parse_genesis
 from server.ledger.membership import Change, ChangeKind, Epoch, Membership, SignedChange, genesis_of_epoch, sign_change
 from server.ledger.merkle import Frontier, inclusion_proof, leaf_hash, node_hash
@@ -129,6 +129,12 @@ class Story:
         note = note_of(Checkpoint(ORIGIN, size, root), lines)
         return proof_text(self.entries[index], index, inclusion_proof(index, size, read), note, None)
 
+    def note(self, root: bytes, size: int, members: Members, signers: Sequence[str]) -> str:
+        """A checkpoint of some tree, as these members sign it, with a log's own line."""
+        lines = [log_line(node_signer(signers[-1], "log"), ORIGIN, size, root)]
+        lines += [cosign_line(self._signer(members[node]), ORIGIN, node, size, root, TIME_S) for node in signers]
+        return note_of(Checkpoint(ORIGIN, size, root), lines)
+
     def _signer(self, member: Organisation) -> NodeSigner:
         return self.secrets.get(member.cosign_key) or node_signer(member.id, "cosign")
 
@@ -168,7 +174,9 @@ def files() -> dict[str, dict[str, Any]]:
     from vector_cases import forks
 
     cases = [*_good(), *_bad()]
-    cases += [_good_case(name, story.links) for name, story in forks.good_stories().items()]
+    for name, story in forks.good_stories().items():
+        told = {} if len(story.links) > 1 else {"checkpoints": forks.told_checkpoints(story)}
+        cases.append(_good_case(name, story.links, **told))
     cases += [
         bad(name, "succession", links=msgspec.to_builtins(story.links)) for name, story in forks.bad_stories().items()
     ]
@@ -197,10 +205,10 @@ def _told(*plans: Callable[[Story], Plan]) -> Story:
     return story
 
 
-def _good_case(name: str, links: Sequence[Link]) -> Case:
+def _good_case(name: str, links: Sequence[Link], **more: Any) -> Case:
     membership = follow_links(FOUNDED, FOUNDED_ID, FOUNDED_ESTATE, links, quorum_of, CULPRIT_OF)
     eras = told_eras(membership)
-    return good(name, links=msgspec.to_builtins(list(links)), eras=eras)
+    return good(name, links=msgspec.to_builtins(list(links)), eras=eras, **more)
 
 
 CULPRIT_OF = culprit_finder(ORIGIN, FOUNDED_ID)

@@ -81,8 +81,7 @@ async def list_evidence(call: Call) -> EvidenceList:
     rows = await _named(call, list(names))
     heights = {row.evidence: row.height for row in rows}
     known = tuple(_shown(one, names, heights.get(one.id, 0)) for one in call.node.evidence.all)
-    members = [member.id for member in call.node.genesis.members]
-    return EvidenceList(known, tuple(row.id for row in rows if isinstance(row, Barred) and row.id in members))
+    return EvidenceList(known, tuple(row.id for row in rows if isinstance(row, Barred)))
 
 
 @routes.route("POST", "/api/v1/evidence", access=PUBLIC, declines=("evidence_void",))

@@ -86,8 +86,11 @@ def cosign_message(member: str, line: Line) -> Cosign:
 
 def on_cosign(state: State, message: Cosign) -> None:
     """A cosignature. Kept when a member's line verifies; the newest of each member only. If a quorum of others signed
-    another root at an own boundary, this replica's execution has diverged: stop."""
+    another root at an own boundary, this replica's execution has diverged: stop. Smaller trees than those of this epoch
+    say nothing here: retired keys signed them, and after a fork some of another branch (D32)."""
     member = message.member
+    if message.size < state.config.first_size:
+        return None
     if member == state.config.me:
         return _recall(state, message)
     if member not in state.config.members or state.checkpoints.holds(member, message.size):

@@ -19,9 +19,9 @@ from server.ledger.block import Derived
 from server.ledger.genesis import MEMBERS_MAX
 from server.ledger.membership import Disputed, Epoch, OperatorSignature, names_of
 from server.ledger.resolution import (
-    EVIDENCE_CHARACTERS_MAX,
     RESOLUTION_KIND,
     CulpritOf,
+    Packed,
     Resolution,
     SignedResolution,
     check_culprits,
@@ -71,10 +71,7 @@ class ResolveFork(DerivedKind, frozen=True):
     kind: ClassVar[str] = RESOLUTION_KIND
     timed: ClassVar[bool] = False
 
-    evidence: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+$(?!\n)", max_length=EVIDENCE_CHARACTERS_MAX)], ...],
-        Meta(min_length=1, max_length=MEMBERS_MAX),
-    ]
+    evidence: Annotated[tuple[Packed, ...], Meta(min_length=1, max_length=MEMBERS_MAX)]
     resolution: Resolution
     signatures: Annotated[tuple[OperatorSignature, ...], Meta(max_length=MEMBERS_MAX)]
 

@@ -36,6 +36,8 @@ _RENEWED = ("consensus_key", "cosign_key")
 _SIGNATURE_BYTES = 64
 CulpritOf = Callable[[bytes, Epoch], str]
 """(packed evidence, epoch) -> the member of that epoch whom it proves guilty in it. Raises Malformed."""
+Packed = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_-]{{2,{EVIDENCE_CHARACTERS_MAX}}}$(?!\n)")]
+"""Evidence as nodes keep it, in base64url."""
 Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 Height = Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
 
@@ -93,10 +95,7 @@ class Resolution(Shape, frozen=True):
 class SignedResolution(Shape, frozen=True):
     """A resolution with the evidence itself (packed, base64url) and the signatures that it has got so far."""
 
-    evidence: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+$(?!\n)", max_length=EVIDENCE_CHARACTERS_MAX)], ...],
-        Meta(min_length=1, max_length=MEMBERS_MAX),
-    ]
+    evidence: Annotated[tuple[Packed, ...], Meta(min_length=1, max_length=MEMBERS_MAX)]
     resolution: Resolution
     signatures: Annotated[tuple[OperatorSignature, ...], Meta(max_length=MEMBERS_MAX)]
 

@@ -9,7 +9,7 @@ fetches blocks one after the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
@@ -70,6 +70,7 @@ class Members:
     certifiers: tuple[Certifier, ...]
     """By epoch."""
     quorum_of: Callable[[int], int]
+    pinned: Mapping[int, str]
 
     def quorum_at(self, size: int) -> int:
         """How many must have signed a tree of this size."""
@@ -79,6 +80,9 @@ class Members:
         """Whether the members of its epoch committed this block."""
         epoch, height = past.header.epoch, past.header.height
         is_known = 0 <= epoch < len(self.certifiers)
+        if self.pinned.get(height, past.block_id) != past.block_id:
+            # A quorum has certified both branches of a fork; operators have decided for the other one (D32).
+            return False
         return is_known and self.certifiers[epoch].committed(past.certificate, height, past.block_id)
 
 
@@ -91,6 +95,8 @@ class Ground:
     rulebook: Rulebook
     keys: Keys
     node: str
+    pinned: Mapping[int, str] = field(default_factory=dict)
+    """Block ids, by height, that operators have decided for where they resolved a fork."""
 
     @property
     def estate(self) -> str:
@@ -117,7 +123,7 @@ class Ground:
             )
             for epoch in membership.epochs
         )
-        return Members(membership, keyring, certifiers, self.quorum_of)
+        return Members(membership, keyring, certifiers, self.quorum_of, self.pinned)
 
 
 class Target(NamedTuple):

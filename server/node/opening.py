@@ -131,7 +131,8 @@ async def _make_parts(
 
 def _make_joining(founded: Founded, footing: Footing) -> Joining:
     standing = footing.standing
-    ground = Ground(founded.genesis, founded.cluster_id, founded.rulebook, standing.keys, founded.config.node.id)
+    node, pinned = founded.config.node.id, dict(standing.pinned)
+    ground = Ground(founded.genesis, founded.cluster_id, founded.rulebook, standing.keys, node, pinned)
     return Joining(founded.config, ground, footing.ledger, footing.peers, JoiningFolder(founded.data / "joining"))
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from cluster import Cluster, find_port_base, init_cluster
 from drills.accidents import ACCIDENTS, rehearse
+from drills.fork import fork_and_forgive
+from drills.rehearsal import rehearsal
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
@@ -64,6 +66,15 @@ async def test_a_fork_of_what_was_committed_is_resolved_and_every_record_stands_
     assert "receipt of the abandoned branch: FAILED: abandoned" in screen
     assert "the phone's own verifier says the same of all" in screen
     assert "The log verifies, and so does the archive of the abandoned branch" in screen
+
+
+async def test_the_organisation_whose_machine_was_copied_comes_back_with_new_keys(tmp_path: Path) -> None:
+    screen: list[str] = []
+    async with rehearsal(tmp_path / "cluster", None, screen.append) as stage:
+        await fork_and_forgive(stage)
+        print(*screen, sep="\n")
+        assert stage.faults == []
+    assert "* property 物业公司: proved to have signed both; signs with new keys" in "\n".join(screen)
 
 
 async def test_a_drill_on_a_given_cluster_leaves_it_as_it_is(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from server.ledger.genesis import parse_genesis
 from server.ledger.policy import parse_policy, parse_vkey, verify_checkpoint
 from server.ledger.receipt import ReceiptError, parse_entry, verify_receipt
 from server.ledger.receipt import parse_proof as parse_tlog_proof
+from server.ledger.resolution import parse_resolution
 from server.node.photo_desk import unpack_photo
 from server.record.canonical import Malformed, b64u_decode, b64u_encode, decode, encode
 from server.record.envelope import parse_record
@@ -179,6 +180,7 @@ RECORDS = [
 ]
 LEDGER = [
     Decoder("genesis", parse_genesis, examples.genesis, write=lambda value: encode(value[0])),
+    Decoder("resolution of a fork", parse_resolution, examples.resolutions, write=encode),
     of_text("checkpoint", lambda text: parse_note(text, ORIGIN), examples.notes, (CheckpointError,), write_note),
     of_text(
         "checkpoint with its signatures",

@@ -54,6 +54,7 @@ from server.record.sample import sample_body, sample_record
 from server.storage.journal import encode_file, encode_record
 from tests.consensus.cluster import Bench
 from tests.simulation.keyring import HashKeyring
+from vector_cases.forks import good_stories, resolution_of
 
 B = TypeVar("B", bound=SignedBody)
 ROSTER = Path(__file__).resolve().parents[2] / "scripts/samples/roster.csv"
@@ -229,6 +230,12 @@ def derived() -> list[bytes]:
 def genesis() -> list[bytes]:
     """The sample's genesis."""
     return [GENESIS_BYTES]
+
+
+@cache
+def resolutions() -> list[bytes]:
+    """Documents that end forks, with every offence that can be proved."""
+    return [resolution_of(story) for story in good_stories().values()]
 
 
 @cache

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from '../../src/core/base64'
 import { canonicalText, parseCanonical, parseCanonicalBytes, type Json } from '../../src/core/canonical'
-import { CheckpointError, verifyCheckpoint } from '../../src/core/checkpoint'
+import { CheckpointError, verifyCheckpoint, verifyCosigned } from '../../src/core/checkpoint'
 import { parseJwk, thumbprint, verifySignature, type PublicJwk } from '../../src/core/device-key'
 import { sha256 } from '../../src/core/digest'
 import { EvidenceError, readEvidence } from '../../src/core/evidence'
@@ -17,7 +17,7 @@ import { gradeOf, parsePolicy } from '../../src/core/policy'
 import { ReceiptError, verifyReceipt } from '../../src/core/receipt'
 import { estateName, open, parseRecord, recordId } from '../../src/core/record'
 import { verifyRetiredEvidence } from '../../src/core/retirement'
-import { consensusKeys, followLinks, policyBySize, type Link } from '../../src/core/succession'
+import { abandonedBy, consensusKeys, followLinks, policyBySize, type Link } from '../../src/core/succession'
 import { encodeUtf8 } from '../../src/core/utf8'
 import { rootOf, leafOf } from './log-builder'
 
@@ -58,6 +58,11 @@ function decide({ valid }: Case, action: () => void): void {
 interface Succession {
   readonly links: readonly Link[]
   readonly eras: readonly { readonly first_size: number; readonly policy: string }[]
+  readonly checkpoints?: readonly {
+    readonly abandoned: readonly string[]
+    readonly grade: string
+    readonly note: string
+  }[]
 }
 
 describe('successions', () => {
@@ -68,6 +73,14 @@ describe('successions', () => {
       if (!one.valid) return
       expect(eras.map(({ firstSize, policy }) => ({ first_size: firstSize, policy }))).toEqual(one.eras)
     })
+  })
+
+  it.each(file.cases.filter((one) => one.checkpoints))('$name: which of two trees counts', (one) => {
+    const eras = followLinks(encodeUtf8(file.genesis), one.links)
+    for (const { abandoned, grade, note } of one.checkpoints!) {
+      expect(abandonedBy(eras, note)).toEqual(abandoned)
+      expect(verifyCosigned(note, policyBySize(eras)).grade ?? '').toBe(grade)
+    }
   })
 
   it('of a tree of each size those count that were members then', () => {
