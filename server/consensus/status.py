@@ -38,12 +38,15 @@ def tell_status(state: State) -> None:
 def serve_guest(state: State, guest: str, message: Message) -> None:
     """Somebody who is no member of this epoch, not yet or no longer: it is shown blocks, and nothing of it is believed.
 
-    It asks by its STATUS how far this replica is.
+    It asks by its STATUS how far this replica is, and is told whose fault a fork was: it may follow one side of it.
     """
     if isinstance(message, SyncRequest):
         on_sync_request(state, guest, message)
-    elif isinstance(message, Status) and message.height < state.tip.height:
-        state.send(own_status(state), guest)
+    elif isinstance(message, Status):
+        _send_evidence(state, guest, message)
+        is_elsewhere = message.height > 0 and state.recent.get(message.height, message.tip) != message.tip
+        if message.height < state.tip.height or is_elsewhere:
+            state.send(own_status(state), guest)
 
 
 def own_status(state: State) -> Status:

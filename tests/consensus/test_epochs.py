@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from server.consensus import effects, events
 from server.consensus.config import Config
+from server.consensus.evidence import accuse
 from server.consensus.frames import decode_frame, encode_frame
-from server.consensus.messages import Status, SyncReplyMessage, SyncRequest
+from server.consensus.messages import EvidenceMessage, Prepare, Status, SyncReplyMessage, SyncRequest
 from server.consensus.replica import Replica
 from tests.consensus.cluster import CLUSTER_ID, TIMEOUTS, Bench, Seat, heights
+from tests.consensus.test_normal import signed
 from tests.simulation.keyring import HashKeyring
 
 ENDS = 2
@@ -130,7 +133,7 @@ def test_a_guest_is_shown_blocks_and_nothing_of_it_is_believed() -> None:
         prepares=(), size=0, tip="", view=7, voted="",
     )  # fmt: skip
     state = bench["a"].state
-    for message in (far, replace_height(far, 0), SyncRequest(from_height=1)):
+    for message in (far, msgspec.structs.replace(far, height=0), SyncRequest(from_height=1)):
         bench.receive("a", "d", encode_frame(message))
     answered = [(target, type(message)) for source, target, message in bench.drop() if source == "a"]
     assert answered == [("d", Status), ("d", SyncReplyMessage)]
@@ -138,8 +141,22 @@ def test_a_guest_is_shown_blocks_and_nothing_of_it_is_believed() -> None:
     assert state.culprits == {}
 
 
-def replace_height(status: Status, height: int) -> Status:
-    return type(status)(**{name: getattr(status, name) for name in status.__struct_fields__} | {"height": height})
+def test_a_guest_that_follows_one_side_of_a_fork_is_told_so_and_whose_fault_it_is() -> None:
+    bench = Turning()
+    bench.agree(1)
+    votes = [Prepare(block_id=letter * 43, epoch=0, height=9, sender="c", view=0) for letter in "AE"]
+    found = accuse(*map(signed, votes))
+    assert found is not None
+    bench.receive("a", "b", encode_frame(EvidenceMessage(found.packed)))
+    bench.drop()
+    there = Status(
+        accused=(), attachments_missing=False, commits=(), cosigned=(), executed=(), height=1, mode="normal",
+        prepares=(), size=0, tip="w" * 43, view=0, voted="",
+    )  # fmt: skip
+    bench.receive("a", "d", encode_frame(there))
+    bench.receive("a", "d", encode_frame(msgspec.structs.replace(there, accused=("c",))))
+    answered = [type(message) for source, _, message in bench.drop() if source == "a"]
+    assert answered == [EvidenceMessage, Status, Status]
 
 
 # ---------------------------------------------------------------- votes of another epoch
