@@ -10,6 +10,7 @@ from server.consensus.block import pack_block
 from server.consensus.config import FIRST_RULES, RELEASE_AGE_MAX
 from server.consensus.cosigning import cosign_message, say_executed
 from server.consensus.effects import NoteRelease
+from server.consensus.evidence import is_of_epoch
 from server.consensus.messages import (
     EvidenceMessage,
     Held,
@@ -125,11 +126,13 @@ def on_status(state: State, sender: str, status: Status) -> None:
 
 
 def _send_evidence(state: State, sender: str, status: Status) -> None:
-    """The first evidence against each culprit that the peer does not know, and of each retired key."""
-    unknown = [culprit for culprit in state.culprits if culprit not in status.accused]
-    for culprit in unknown:
-        known = next(evidence for evidence in state.evidence.values() if evidence.culprit == culprit)
-        state.send(EvidenceMessage(known.packed), sender)
+    """The first evidence of this epoch against each culprit that the peer does not know, and of each retired key."""
+    config, told = state.config, dict.fromkeys(status.accused)
+    for known in state.evidence.values():
+        is_news = known.culprit in state.culprits and known.culprit not in told
+        if is_news and is_of_epoch(known, config.epoch, config.first_size):
+            told[known.culprit] = None
+            state.send(EvidenceMessage(known.packed), sender)
     # A STATUS has no place to say which of these it knows: they are told until they stand in the log.
     for key, retired in state.retired.items():
         if key not in state.agenda.retired:

@@ -33,12 +33,16 @@ class Annals:
         self.epochs = [Seen(0, {member: member for member in members})]
         self._strict = strict
 
-    def note(self, seen: Seen) -> str:
-        """An honest node has come to this epoch. Returns a complaint, if another one was here otherwise."""
+    def note(self, seen: Seen, *, at_one_place: bool = True) -> str:
+        """An honest node has come to this epoch. Returns a complaint, if another one was here otherwise.
+
+        Where the block that ends an epoch was forked it begins at two places, with the same members.
+        """
         if seen.number == len(self.epochs):
             self.epochs.append(seen)
         known = self.epochs[seen.number] if seen.number < len(self.epochs) else None
-        return "" if known == seen else f"epoch {seen.number} begins as {seen}, elsewhere as {known}"
+        is_same = known == seen or (known is not None and not at_one_place and known.secrets == seen.secrets)
+        return "" if is_same else f"epoch {seen.number} begins as {seen}, elsewhere as {known}"
 
     def was_member(self, member: str, before: int) -> bool:
         """Whether it was in any epoch before this one."""

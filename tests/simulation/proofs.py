@@ -139,14 +139,19 @@ class Proofs:
             body = statement.body
             self._executed.setdefault((body.size, body.root), {})[body.sender] = None
 
-    def cosigned(self, member: str, message: Cosign) -> None:
-        """An honest node signs a checkpoint only after a quorum, itself among them, has said that it is so."""
+    def cosigned(self, member: str, epoch: int, message: Cosign) -> None:
+        """An honest node signs a checkpoint only after a quorum, itself among them, has said that it is so.
+
+        A quorum of the epoch in which it stands, if not of an earlier one: on the other side of a fork a later one may
+        have begun by this size.
+        """
         agreeing = {
             member: None,
             **self._executed.get((message.size, message.root), {}),
             **self._lines.get(message.size, {}).get(message.root, {}),
         }
-        if len(agreeing) < self._annals.quorum(self._annals.of_size(message.size)):
+        seen = self._annals.epochs[min(self._annals.of_size(message.size).number, epoch)]
+        if len(agreeing) < self._annals.quorum(seen):
             self._fail("cosign", f"{member} cosigns size {message.size} with {len(agreeing)} that agree")
 
     def conclude(self) -> None:

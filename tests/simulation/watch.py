@@ -178,7 +178,7 @@ class Watch:
             self.fail("output-commit", f"{node.address} cosigns {message.size} without its signer's file")
         if not node.disk.has_stored(message.size):
             self.fail("output-commit", f"{node.address} cosigns {message.size}, which it has not stored")
-        self.proofs.cosigned(node.member, message)
+        self.proofs.cosigned(node.member, node.config.epoch, message)
         self._once(node, "COSIGN", message.size, 0, message.root)
 
     def _once(self, node: Node, what: str, first: int, second: int, value: str) -> None:
@@ -288,24 +288,21 @@ class Watch:
             self.fail("stop", f"{node.address} stops: {effect.reason}: {effect.detail}")
 
     def began(self, node: Node, seen: Seen) -> None:
-        """Every epoch begins at one place, with the same members, wherever it does."""
+        """Every epoch begins with the same members wherever it does, and at one place, if its end was not forked."""
         if self._world.is_honest(node):
-            complaint = self._world.annals.note(seen)
+            complaint = self._world.annals.note(seen, at_one_place=self._world.expects_agreement)
             if complaint:
                 self.fail("epoch", f"{node.address}: {complaint}")
 
     def judge(self) -> None:
-        """At the end: what all members sealed is in every honest ledger that is long enough, whoever lied; and honest
-        nodes that have met after a fork of what was committed have noticed it."""
+        """At the end: what all members sealed is in every honest member's ledger that is long enough, whoever lied; and
+        honest nodes that have met after a fork of what was committed have noticed it."""
         if self._world.forked_in_silence():
             self.fail("silence", "two honest nodes hold different blocks at one height and go on")
         for node in self._world.blind_at_fork():
             self.fail("culprit", f"{node.address} stands at a fork and does not know whose fault it is")
         for node in filter(self._world.is_honest, self._world.nodes):
-            ledger = node.application.ledger
-            for size, root in self._sealed.items():
-                if size <= ledger.frontier.size and ledger.roots.get(size) != root:
-                    self.fail("sealed", f"{node.address} has another prefix than was sealed at size {size}")
+            self._judge_sealed(node)
         self.proofs.conclude()
         for node in self._world.standing() if not self.failures else ():
             if not node.disk.is_rotten:
@@ -313,6 +310,13 @@ class Watch:
                     self.fail("restart", complaint)
         if not self.failures and self._world.expects_agreement:
             self._conclude()
+
+    def _judge_sealed(self, node: Node) -> None:
+        """Who is no member has signed no seal, and may have followed the other side of a fork before."""
+        ledger = node.application.ledger
+        for size, root in self._sealed.items() if not node.config.observes else ():
+            if size <= ledger.frontier.size and ledger.roots.get(size) != root:
+                self.fail("sealed", f"{node.address} has another prefix than was sealed at size {size}")
 
     def _conclude(self) -> None:
         """The scene judges the longest honest chain; the others are its beginnings."""

@@ -346,9 +346,24 @@ class World:
         return any(not one.stopped and not other.stopped for one, other in self._split_pairs())
 
     def blind_at_fork(self) -> list[Node]:
-        """Honest nodes that stopped at a fork and know no culprit."""
-        split = [node for pair in self._split_pairs() for node in pair if node.stopped]
-        return [node for node in split if node.replica is not None and not node.replica.state.culprits]
+        """Honest nodes that stopped at a fork and know no culprit.
+
+        Where the block that ends an epoch was forked, each side looks at votes of its next epoch only (DESIGN.md D32).
+        """
+        split = dict.fromkeys(node for pair in self._split_pairs() for node in pair if node.stopped)
+        blind = [node for node in split if node.replica is not None and not node.replica.state.culprits]
+        return [node for node in blind if not self._has_forked_end(node)]
+
+    def _has_forked_end(self, node: Node) -> bool:
+        """Whether the first block that others hold otherwise is the last of the epoch before the node's."""
+        ends = node.config.first_height - 1
+        stored = {block.block.height: block.block.block_id for block in node.disk.blocks}
+        others = [each for each in self.nodes if self.is_honest(each) and each is not node]
+        return any(
+            each.block.height == ends > 0 and each.block.block_id != stored.get(ends)
+            for other in others
+            for each in other.disk.blocks
+        )
 
     def _halts_by_design(self) -> bool:
         """In strict mode everybody's vote is needed: that of a liar too."""
