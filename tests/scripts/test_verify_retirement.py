@@ -11,6 +11,7 @@ import pytest
 from server.consensus.certificates import Certifier
 from server.consensus.config import Config, Ending
 from server.consensus.evidence import unpack_evidence
+from server.consensus.guilt import culprit_finder
 from server.consensus.judgement import verify
 from server.consensus.quorum import Quorum
 from server.consensus.retirement import ending_of
@@ -30,7 +31,8 @@ from verifier.succession import follow
 VECTORS = read_vectors("retirements.json")
 GENESIS, CLUSTER_ID = parse_genesis(VECTORS["genesis"].encode())
 LINKS = msgspec.convert(VECTORS["links"], list[Link])
-EPOCHS = follow_links(GENESIS, CLUSTER_ID, VECTORS["estate"], LINKS, lambda n: Quorum(n).quorum)
+CULPRIT_OF = culprit_finder(GENESIS.origin, CLUSTER_ID)
+EPOCHS = follow_links(GENESIS, CLUSTER_ID, VECTORS["estate"], LINKS, lambda n: Quorum(n).quorum, CULPRIT_OF)
 ERAS = follow(parse_verifiers_genesis(VECTORS["genesis"].encode()), json.dumps({"links": VECTORS["links"]}).encode())
 
 

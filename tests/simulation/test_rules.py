@@ -146,7 +146,7 @@ def test_each_broken_rule_is_caught(mutant: DomainMutant, monkeypatch: pytest.Mo
 def test_every_kind_takes_effect_and_many_are_refused() -> None:
     """What the oracles see is worth something: every declared kind, and rivals, latecomers and liars."""
     outcomes: Counter[tuple[str, str]] = Counter()
-    for seed in range(41, 62):
+    for seed in (*range(41, 62), 75):
         world = World(days(3, seed), make_scene=DomainScene)
         assert world.run().failures == ()
         done = world.nodes[0].application.ledger.done
