@@ -346,24 +346,23 @@ class World:
         return any(not one.stopped and not other.stopped for one, other in self._split_pairs())
 
     def blind_at_fork(self) -> list[Node]:
-        """Honest nodes that stopped at a fork and know no culprit.
+        """Honest nodes that stopped at a fork and know no culprit, though the other side is in their epoch.
 
-        Where the block that ends an epoch was forked, each side looks at votes of its next epoch only (DESIGN.md D32).
+        Where one side has begun another epoch, neither looks at the votes of the other (DESIGN.md D32).
         """
-        split = dict.fromkeys(node for pair in self._split_pairs() for node in pair if node.stopped)
-        blind = [node for node in split if node.replica is not None and not node.replica.state.culprits]
-        return [node for node in blind if not self._has_forked_end(node)]
+        blind = [
+            node
+            for pair in self._split_pairs()
+            if len({self._forked_epoch(*pair), *(each.config.epoch for each in pair)}) == 1
+            for node in pair
+            if node.stopped and node.replica is not None and not node.replica.state.culprits
+        ]
+        return list(dict.fromkeys(blind))
 
-    def _has_forked_end(self, node: Node) -> bool:
-        """Whether the first block that others hold otherwise is the last of the epoch before the node's."""
-        ends = node.config.first_height - 1
-        stored = {block.block.height: block.block.block_id for block in node.disk.blocks}
-        others = [each for each in self.nodes if self.is_honest(each) and each is not node]
-        return any(
-            each.block.height == ends > 0 and each.block.block_id != stored.get(ends)
-            for other in others
-            for each in other.disk.blocks
-        )
+    def _forked_epoch(self, one: Node, other: Node) -> int:
+        """Of the first block that two nodes store otherwise."""
+        pairs = zip(one.disk.blocks, other.disk.blocks, strict=False)
+        return next(a.block.header.epoch for a, b in pairs if a.block.block_id != b.block.block_id)
 
     def _halts_by_design(self) -> bool:
         """In strict mode everybody's vote is needed: that of a liar too."""
