@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,9 +136,27 @@ class Person:
                 raise TimeoutError(f"record {record.id} was not answered within {within_s:.0f} s")
             await asyncio.sleep(0.1)
 
+    async def wait_for_motion(self, motion: str, state: str = "open", within_s: float = 30.0) -> dict[str, Any]:
+        """The motion's page once it is in `state`. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while True:
+                page = dict(await self.call("GET", f"/api/v1/motions/{motion}"))
+                if page["state"] == state:
+                    return page
+                await asyncio.sleep(0.1)
+
     async def do(self, kind: str, body: dict[str, Any], **options: Any) -> Any:
         """Sign and deliver."""
         return await self.deliver(self.sign(kind, body), **options)
+
+
+def rehearsal(
+    matter: str, roll: str, title: str, text: str, questions: Sequence[Mapping[str, Any]], close_ms: int
+) -> dict[str, Any]:
+    """The body of a `motion.propose` without legal effect: it needs no notice and opens in the next block."""
+    asked = {"matter": matter, "questions": list(questions), "roll": roll, "rule_pack": "rehearsal"}
+    said = {"budget": [], "contract": [], "quotes": [], "petition": "", "text": text, "title": title}
+    return {**asked, **said, "close_ms": close_ms, "opens_ms": time.time_ns() // 1_000_000}
 
 
 def _problem(data: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 from PIL import Image, ImageDraw
 
-from client import ApiError, Person, SignedRecord
+from client import ApiError, Person, SignedRecord, rehearsal
 from cluster import Cluster
 from server.gateway.roster import read_roster
 from server.gateway.roster_homes import Roster
@@ -233,16 +233,11 @@ class DemoEstate:
 
     async def open_motion(self, committee: Person, title: str, text: str, question: str, open_ms: int) -> str:
         """The committee opens a motion with one question on the roll in force; returns its id."""
-        body = {
-            "close_ms": time.time_ns() // 1_000_000 + open_ms,
-            "matter": "other",
-            "questions": [{"choices": CHOICES, "id": "q1", "text": question}],
-            "roll": self.roll,
-            "rule_pack": "shanghai",
-            "text": text,
-            "title": title,
-        }
-        return str(self.keep(await committee.do("motion.open", body))["id"])
+        questions = [{"choices": CHOICES, "id": "q1", "text": question}]
+        body = rehearsal("other", self.roll, title, text, questions, time.time_ns() // 1_000_000 + open_ms)
+        motion = str(self.keep(await committee.do("motion.propose", body))["id"])
+        await committee.wait_for_motion(motion)
+        return motion
 
     async def ballot(self, voter: Person, motion: str, choice: str, *, node: int = 0) -> Any:
         """A signed ballot for the voter's head, not yet posted."""

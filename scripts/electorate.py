@@ -139,16 +139,11 @@ class Electorate:
     async def open_motion(self, open_ms: int = 3_600_000) -> str:
         """Open a motion of ten questions; returns its id."""
         questions = [{"choices": CHOICES, "id": f"q{number}", "text": "是否同意?"} for number in range(QUESTIONS)]
-        body = {
-            "close_ms": time.time_ns() // 1_000_000 + open_ms,
-            "matter": "other",
-            "questions": questions,
-            "roll": ROLL,
-            "rule_pack": "civil-code",
-            "text": "",
-            "title": "压力测试表决",
-        }
-        return str((await self.committee.do("motion.open", body))["id"])
+        close_ms = time.time_ns() // 1_000_000 + open_ms
+        body = client.rehearsal("other", ROLL, "压力测试表决", "", questions, close_ms)
+        motion = str((await self.committee.do("motion.propose", body))["id"])
+        await self.committee.wait_for_motion(motion)
+        return motion
 
     def ballots(self, motion: str, count: int) -> list[client.SignedRecord]:
         """Signed ballots, each for another voter or question; at most ten a voter."""

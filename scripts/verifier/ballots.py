@@ -15,7 +15,7 @@ from verifier.report import Result
 from verifier.rolls import Roll, Rolls
 from verifier.seen import COMMON_REFUSALS, TALLY_KIND, Seen
 
-MOTION_KIND = "motion.open"
+MOTION_KIND = "motion.propose"
 VOTING_MS_MIN = 60_000
 TIMERS_MAX = 200
 """So many due timers a block must carry, the earliest first; with fewer, all of them."""

@@ -18,7 +18,7 @@ from verifier.succession import Era, era_of
 if TYPE_CHECKING:
     from verifier.invariants import GrowingTree, Sample
 
-FINAL_WITHOUT_KIND, MOTION_KIND = "motion.final_without", "motion.open"
+FINAL_WITHOUT_KIND, MOTION_KIND = "motion.final_without", "motion.propose"
 
 
 @dataclass

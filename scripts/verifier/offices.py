@@ -19,7 +19,7 @@ OFFICER, RESIDENT = "officer", "resident"
 NEEDED = {
     "ballot.cast": {RESIDENT},
     "members.change": {OFFICER},
-    "motion.open": {"committee"},
+    "motion.propose": {"committee"},
     "offer.make": {"merchant"},
     "points.grant": {"staff", "committee"},
     "points.redeem": {RESIDENT},

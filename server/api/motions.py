@@ -19,7 +19,20 @@ from server.api.route import PUBLIC, VISITOR, Path, Query, Routes
 from server.domain.agenda import SEALED, Sealed
 from server.domain.ballot import Ballot
 from server.domain.law import Count, Majority, Result, has_majority, has_quorum, missing_to_quorum
-from server.domain.motion import ABSTAIN, FOR, Motion, Question, Turnout, questions_of
+from server.domain.motion import (
+    ABSTAIN,
+    ANNOUNCED,
+    CANCELLED,
+    FINAL,
+    FOR,
+    OPEN,
+    PROPOSED,
+    TALLIED,
+    Motion,
+    Question,
+    Turnout,
+    questions_of,
+)
 from server.domain.roll import RollHead
 from server.domain.rulepack import RULE_PACKS, Matter, find_matter
 from server.domain.tally import TallyResult
@@ -28,9 +41,16 @@ from server.record.rows import key
 from server.record.shape import Name, RecordId, open_private
 
 routes = Routes()
-MotionState = Literal["open", "closed", "final"]
+MotionState = Literal["proposed", "announced", "open", "closed", "final", "cancelled"]
 Grade = Literal["closed", "final", "final_without"]
-_STATES: Mapping[str, MotionState] = {"open": "open", "tallied": "closed", "final": "final"}
+_STATES: Mapping[str, MotionState] = {
+    PROPOSED: "proposed",
+    ANNOUNCED: "announced",
+    OPEN: "open",
+    TALLIED: "closed",
+    FINAL: "final",
+    CANCELLED: "cancelled",
+}
 
 
 class TurnoutView(msgspec.Struct, frozen=True):
@@ -135,7 +155,10 @@ class MotionPage(msgspec.Struct, frozen=True, omit_defaults=True):
     opens_ms: int
     close_ms: int
     roll: str
-    opened_by: str
+    proposed_by: str
+    announced_ms: int
+    closed_first_ms: int
+    reason: str
     questions: tuple[QuestionView, ...]
     turnout: TurnoutView
     mine: tuple[MyBallot, ...]
@@ -171,7 +194,10 @@ async def show_motion(call: Call, id: Annotated[RecordId, Path]) -> MotionPage:
         motion.opens_ms,
         motion.close_ms,
         motion.roll,
-        motion.opened_by,
+        motion.proposed_by,
+        motion.announced_ms,
+        motion.closed_first_ms,
+        motion.reason,
         tuple(_question(question, turnouts) for question in questions_of(motion)),
         _turnout(motion, turnouts),
         await _mine(call, motion),
@@ -181,7 +207,7 @@ async def show_motion(call: Call, id: Annotated[RecordId, Path]) -> MotionPage:
 
 def state_of(motion: Motion, now_ms: int) -> MotionState:
     """The state as people know it; after the last moment it is closed, whether or not it has been counted yet."""
-    return "closed" if motion.state == "open" and now_ms >= motion.close_ms else _STATES[motion.state]
+    return "closed" if motion.state == OPEN and now_ms >= motion.close_ms else _STATES[motion.state]
 
 
 def matter_of(motion: Motion) -> Matter:
@@ -267,7 +293,7 @@ def _choice_of(ballot: Ballot, opening: bytes) -> str:
 
 
 async def _result(node: NodeService, motion: Motion) -> MotionResult | None:
-    if motion.state == "open":
+    if motion.state not in (TALLIED, FINAL):
         return None
     by_question = {result.question: result for result in await node.queries.results(motion.id)}
     results = tuple(_question_result(motion, question, by_question[question.id]) for question in questions_of(motion))
@@ -283,7 +309,7 @@ async def _grade(node: NodeService, motion: Motion) -> tuple[Grade, tuple[str, .
         sealed = await node.queries.get(Sealed, SEALED)
         is_sealed = sealed is not None and sealed.size > motion.tally_index
         return ("final", ()) if is_sealed else ("final_without", motion.final_without)
-    if motion.state == "final":
+    if motion.state == FINAL:
         return "final", ()
     nodes = node.cluster_status()["nodes"]
     return "closed", tuple(one["id"] for one in nodes if one["size"] <= motion.tally_index)

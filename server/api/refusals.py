@@ -80,6 +80,43 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "这张选票的封存码已被用过，请重新投票。",
         "This ballot's sealed code was used before; please vote again.",
     ),
+    # petition.*, motion.*, procedure.adopt
+    "already_extended": (
+        "这项表决已经延长过一次，不能再延长。",
+        "This vote was extended once and cannot be extended again.",
+    ),
+    "already_signed": ("您已经签过了，不用再签。", "You have signed this already."),
+    "motion_already_open": ("投票已经开始，名册不能再改。", "Voting has begun; its roll can no longer be changed."),
+    "motion_differs": (
+        "这项表决的内容与您看到的不一样，请刷新后再签。",
+        "This vote is not the one you were shown; please refresh and sign again.",
+    ),
+    "motion_not_open": (
+        "投票还没有开始，请在开始时间之后再投。",
+        "Voting has not begun yet; please vote once it has opened.",
+    ),
+    "not_proposed": ("这项表决已经公告或取消，不用再签。", "This vote is announced or cancelled already."),
+    "not_signed": (
+        "您没有在这份联名上签名，或已经撤回。",
+        "You have not signed this petition, or took your name back.",
+    ),
+    "notice_too_short": (
+        "公告时间不够：开始投票前须至少公示十五天。请把开始时间改晚。",
+        "The notice is too short: fifteen days must pass before voting begins. Choose a later start.",
+    ),
+    "petition_closed": (
+        "这份联名已经够数或已有结果，不能再改。",
+        "This petition has enough names or has been answered; it can no longer change.",
+    ),
+    "petition_not_found": ("没有找到这份联名。", "This petition is not known."),
+    "photo_of_another": (
+        "这张照片是别人提交过的，请自己重新拍一张。",
+        "This picture was submitted by somebody else; please take your own.",
+    ),
+    "procedure_missing": (
+        "小区还没有登记议事规则，不能发起正式表决。请先由业委会登记。",
+        "The estate's rules of procedure are not entered yet; the committee must do that before a vote.",
+    ),
     # ticket.*
     "category_unknown": ("没有这个诉求类别。", "There is no such category."),
     "ticket_not_found": ("没有这件诉求。", "This ticket is not known."),

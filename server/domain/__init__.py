@@ -8,18 +8,32 @@ from server.domain.activation import ActivateRules, RulesApproval, RulesPlan
 from server.domain.agenda import Seal, Sealed, SealWait, Timer
 from server.domain.ballot import Ballot, BallotCommitment, CastBallot
 from server.domain.evidence import Barred, OrderEvidence
-from server.domain.member import Approval, BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
+from server.domain.member import BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
 from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
-from server.domain.motion import Motion, OpenMotion, Turnout
+from server.domain.motion import Motion, Turnout
+from server.domain.motion_change import CancelMotion, ExtendMotion, CorrectMotion
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
+from server.domain.office import Approval, Office
+from server.domain.opening import OpenMotion
+from server.domain.petition import (
+    CallPetitionOverdue,
+    Petition,
+    PetitionSignature,
+    SignPetition,
+    StartPetition,
+    WithdrawSignature,
+)
+from server.domain.photo import Document, PhotoOwner
 from server.domain.points import Account, Grant, GrantPoints, Transfer
+from server.domain.procedure import AdoptProcedure, ProcedureInForce
+from server.domain.proposal import ApproveMotion, ProposeMotion
 from server.domain.resolution import ForkResolved, ResolveFork
 from server.domain.retirement import OrderRetiredKey, RetiredKey
 from server.domain.roll import ConfirmRoll, PublishRoll, Roll, RollHead
 from server.domain.rules import Rulebook, Rules
 from server.domain.state_root import TellStateRoot
 from server.domain.tally import FinalizeMotion, FinalizeWithout, TallyMotion, TallyResult
-from server.domain.ticket import PhotoOwner, ReportTicket, Ticket, TicketEvent, TicketPhoto
+from server.domain.ticket import ReportTicket, Ticket, TicketEvent, TicketPhoto
 from server.domain.ticket_step import (
     AssignTicket,
     CompleteTicket,
@@ -33,7 +47,8 @@ from server.record.rows import Row
 
 _KINDS: tuple[type[RecordKind], ...] = (
     BindDevice, RevokeDevice, GrantRole, RevokeRole, PublishRoll, ConfirmRoll,
-    OpenMotion, CastBallot,
+    AdoptProcedure, StartPetition, SignPetition, WithdrawSignature,
+    ProposeMotion, ApproveMotion, CorrectMotion, ExtendMotion, CancelMotion, CastBallot,
     ReportTicket, AssignTicket, ProgressTicket, CompleteTicket, ConfirmTicket, ReopenTicket,
     GrantPoints, MakeOffer, RedeemPoints, UndoRedemption,
     ActivateRules,
@@ -43,7 +58,8 @@ KINDS = {kind.kind: kind for kind in _KINDS}
 """Record kinds by name."""
 
 _DERIVED: tuple[type[DerivedKind], ...] = (
-    ResolveFork, OrderEvidence, OrderRetiredKey, Seal, TellStateRoot, TallyMotion, FinalizeWithout, ConfirmTicketByTime,
+    ResolveFork, OrderEvidence, OrderRetiredKey, Seal, TellStateRoot, FinalizeWithout,
+    OpenMotion, TallyMotion, CallPetitionOverdue, ConfirmTicketByTime,
 )  # fmt: skip
 DERIVED = {kind.kind: kind for kind in _DERIVED}
 """Kinds of derived entries that stand in the log."""
@@ -53,9 +69,10 @@ FINALS = {kind.kind: kind for kind in _FINALS}
 """What happens to rows that waited for a seal; part of the seal's entry."""
 
 _ROWS: tuple[type[Row], ...] = (
-    Approval, Barred, Device, Member, Nonce, RetiredKey, Roll, RollHead, Sealed, SealWait, Timer,
+    Approval, Barred, Device, Member, Nonce, Office, RetiredKey, Roll, RollHead, Sealed, SealWait, Timer,
+    ProcedureInForce, Petition, PetitionSignature,
     Motion, Turnout, Ballot, BallotCommitment, TallyResult,
-    Ticket, TicketEvent, TicketPhoto, PhotoOwner,
+    Ticket, TicketEvent, TicketPhoto, Document, PhotoOwner,
     Account, Transfer, Grant, Offer,
     RulesApproval, RulesPlan,
     EpochBegun, EpochInForce, ForkResolved,

@@ -45,6 +45,13 @@ def set_timer(rows: Rows, due_ms: int, kind: str, key_: str) -> None:
     rows.put(Timer(timer_key(kind, key_).id, due_ms, kind, key_))
 
 
+def stop_timer(rows: Rows, kind: str, key_: str) -> None:
+    """What was due no longer is; its row must be in the access set. A timer that rang stays rung."""
+    timer = rows.get(Timer, kind, key_)
+    if timer is not None and not timer.done:
+        rows.put(Timer(timer.id, timer.due_ms, kind, key_, done=True))
+
+
 def due_order(timer: Timer) -> tuple[int, str]:
     """Timers stand in a block by due time, then by id as code points (decisions 4): not by a database's collation."""
     return timer.due_ms, timer.id

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from server.domain.member import Device
-from server.domain.motion import Motion, Turnout, has_question
+from server.domain.motion import ANNOUNCED, OPEN, PROPOSED, Motion, Turnout, has_question
 from server.domain.roll import RollHead
 from server.record.kind import Context, RecordKind, Role, Signed
 from server.record.rows import Key, Row, Rows, key
@@ -54,6 +54,7 @@ class CastBallot(RecordKind, frozen=True):
         """In order of precedence."""
 
         MOTION_NOT_FOUND = "motion_not_found"
+        MOTION_NOT_OPEN = "motion_not_open"
         MOTION_CLOSED = "motion_closed"
         QUESTION_NOT_FOUND = "question_not_found"
         ROLL_DIFFERS = "roll_differs"
@@ -114,7 +115,9 @@ class CastBallot(RecordKind, frozen=True):
         motion = rows.get(Motion, self.motion)
         if motion is None:
             return self.Refusal.MOTION_NOT_FOUND
-        if context.time_ms >= motion.close_ms:
+        if motion.state in (PROPOSED, ANNOUNCED):
+            return self.Refusal.MOTION_NOT_OPEN
+        if motion.state != OPEN or context.time_ms >= motion.close_ms:
             return self.Refusal.MOTION_CLOSED
         if not has_question(motion, self.question):
             return self.Refusal.QUESTION_NOT_FOUND

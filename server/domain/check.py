@@ -19,7 +19,7 @@ from server.domain.resolution import ResolveFork
 from server.domain.retirement import OrderRetiredKey
 from server.domain.rules import Rules
 from server.domain.state_root import TellStateRoot
-from server.domain.tally import FINAL, FinalizeWithout, absent_from
+from server.domain.tally import FINALITY, FinalizeWithout, absent_from
 from server.ledger.block import Derived, Header, entries_root
 from server.limits import BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, BLOCK_TIMERS_MAX, NONCE_KEPT_MS, RECORD_BYTES_MAX
 from server.record.canonical import Malformed
@@ -181,7 +181,7 @@ def _check_finals(header: Header, finals: Sequence[DerivedWork], seals: Sequence
     if len({work.item.key for work in finals}) != len(finals):
         raise BatchInvalid("a motion becomes final once")
     for work in finals:
-        rule, wait = work.rule, rows.loaded.get(key(SealWait, FINAL, work.item.key))
+        rule, wait = work.rule, rows.loaded.get(key(SealWait, FINALITY, work.item.key))
         assert isinstance(rule, FinalizeWithout)
         if not isinstance(wait, SealWait) or wait.done or wait.index < sealed:
             raise BatchInvalid("the motion does not wait for a seal, or this batch brings it")

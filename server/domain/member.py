@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from server.domain.office import Approval, Office, keep_office
 from server.limits import DAY_MS
 from server.record.canonical import b64u_decode, b64u_encode, b64u_pattern, encode
 from server.record.kind import Context, RecordKind, Role, Signed, Trust
@@ -87,13 +88,6 @@ class Nonce(Row, frozen=True):
     def has_seen(self, record: str) -> bool:
         """Was this record ordered before?"""
         return record == self.record or record in self.conflicts
-
-
-class Approval(Row, frozen=True):
-    """Officers' signatures under one grant of a role: `<member>/<role>/<organisation>`."""
-
-    table: ClassVar[str] = "approval"
-    approved_by: tuple[str, ...]
 
 
 class Attestation(Shape, frozen=True):
@@ -257,8 +251,9 @@ class _OfficersRecord(RecordKind, frozen=True):
         return f"{self.role}@{self.organisation}"
 
     def access(self, signed: Signed) -> tuple[Key, ...]:
-        """The member, and what officers signed for this role so far."""
-        return (key(Member, self.member), key(Approval, self.kind, self.member, self.role, self.organisation))
+        """The member, who holds the office, and what officers signed for this role so far."""
+        approval = key(Approval, self.kind, self.member, self.role, self.organisation)
+        return (key(Member, self.member), key(Office, self.role), approval)
 
     def _approve(self, rows: Rows, context: Context) -> frozenset[str] | None:
         """Add the author's organisation; None when it has signed before. Returns all that signed.
@@ -274,6 +269,13 @@ class _OfficersRecord(RecordKind, frozen=True):
         enough = len(after) >= context.trust.approvals
         rows.put(Approval("/".join(row_id), () if enough else tuple(sorted(after))))
         return after
+
+    def _hold(self, rows: Rows, member: Member, *, holds: bool) -> None:
+        """The member holds the role from now on, or no longer; his row and the office's say the same."""
+        left = {held for held in member.roles if held != self.held}
+        roles = tuple(sorted(left | {self.held} if holds else left))
+        rows.put(msgspec.structs.replace(member, roles=roles))
+        keep_office(rows, self.role, self.member, self.organisation, holds=holds)
 
 
 class GrantRole(_OfficersRecord, frozen=True):
@@ -301,7 +303,7 @@ class GrantRole(_OfficersRecord, frozen=True):
         if approved is None:
             return self.Refusal.ALREADY_APPROVED
         if len(approved) >= context.trust.approvals:
-            rows.put(msgspec.structs.replace(member, roles=tuple(sorted((*member.roles, self.held)))))
+            self._hold(rows, member, holds=True)
         return None
 
 
@@ -325,5 +327,5 @@ class RevokeRole(_OfficersRecord, frozen=True):
         if approved is None:
             return self.Refusal.ALREADY_APPROVED
         if len(approved) >= context.trust.approvals:
-            rows.put(msgspec.structs.replace(member, roles=tuple(held for held in member.roles if held != self.held)))
+            self._hold(rows, member, holds=False)
         return None

@@ -1,32 +1,39 @@
-"""Motions: what owners are asked, on which frozen roll, until when, and how many have taken part.
+"""Motions: what owners are asked, on which frozen roll, from when until when, and how many have taken part.
 
-Life of a motion: open -> tallied (timer at close_ms, tally.py) -> final (sealed, tally.py). It must not know choices.
+Life of a motion (`STEPS`): proposed by a member of the committee and announced by more than half of it (proposal.py),
+opened by time (opening.py), perhaps extended or cancelled (motion_change.py), tallied by time and final when all have
+signed (tally.py). It must not know choices.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from server.domain.agenda import set_timer, timer_key
-from server.domain.roll import Roll
-from server.domain.rulepack import Matter, find_matter
+from server.domain.rulepack import Matter
 from server.limits import SECOND_MS
-from server.record.canonical import encode
-from server.record.kind import Context, RecordKind, Role, Signed
-from server.record.rows import Key, Row, Rows, key
-from server.record.shape import Line, Name, Shape, Text, TimeMs
+from server.record.rows import Row
+from server.record.shape import Line, Name, Shape
 
 FOR, AGAINST, ABSTAIN = "for", "against", "abstain"
 APPROVAL = frozenset({FOR, AGAINST, ABSTAIN})
 """The choices of an ordinary question (product.md 2.2 M3: 同意, 反对, 弃权)."""
-TALLY = "motion.tally"
-"""The derived kind that is due at `close_ms`."""
+OPENING, TALLY = "motion.open", "motion.tally"
+"""The derived kinds that are due at `opens_ms` and at `close_ms`."""
+PROPOSED, ANNOUNCED, OPEN, TALLIED, FINAL, CANCELLED = "proposed", "announced", "open", "tallied", "final", "cancelled"
+STEPS: Mapping[str, frozenset[str]] = {
+    PROPOSED: frozenset({ANNOUNCED, CANCELLED}),
+    ANNOUNCED: frozenset({OPEN, CANCELLED}),
+    OPEN: frozenset({TALLIED, CANCELLED}),
+    TALLIED: frozenset({FINAL}),
+    FINAL: frozenset(),
+    CANCELLED: frozenset(),
+}
+"""Which state may follow which (product.md 2.2 M2)."""
 QUESTIONS_MAX = 10
 CHOICES_MAX = 10
 QUESTIONS_PARSED_MAX = 256
@@ -59,7 +66,7 @@ class Question(Shape, frozen=True):
 
 
 class Motion(Row, frozen=True):
-    """A motion on a frozen roll. `questions` is canonical JSON; `state` is open, tallied or final."""
+    """A motion on a frozen roll. `questions` and `procedure` are canonical JSON; `state` is one of STEPS."""
 
     table: ClassVar[str] = "motion"
     indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("close_ms",), ("state", "close_ms"))
@@ -74,14 +81,29 @@ class Motion(Row, frozen=True):
     opens_ms: int
     close_ms: int
     state: str
-    opened_by: str
+    proposed_by: str
     index: int
+    procedure: str = ""
+    """The estate's rules of procedure as they were when it was proposed; empty where its pack needs none."""
+    petition: str = ""
+    approved_by: tuple[str, ...] = ()
+    announced_ms: int = 0
+    closed_first_ms: int = 0
+    """When it would have closed before it was extended; 0 while it was not."""
+    reason: str = ""
+    """Why it was extended or cancelled."""
     tally_index: int = 0
     """Index of the log entry that carries the tally; 0 while it is open."""
     final_without_ms: int = 0
     """How long after the tally all members are waited for; the policy's at the opening."""
     final_without: tuple[str, ...] = ()
     """Members who had not signed past the tally when it became final without them (decisions 21)."""
+
+
+def step(motion: Motion, state: str) -> Motion:
+    """The motion in its next state. A step that STEPS does not have is a bug."""
+    assert state in STEPS[motion.state], f"a motion goes from {motion.state} to {sorted(STEPS[motion.state])}"
+    return msgspec.structs.replace(motion, state=state)
 
 
 class Turnout(Row, frozen=True):
@@ -123,75 +145,3 @@ def _choices_follow(matter: Matter, question: Question) -> bool:
     if question.is_approval():
         return True
     return matter.free_choices and ABSTAIN in ids and len(ids) >= 3 and not {FOR, AGAINST} & set(ids)
-
-
-class OpenMotion(RecordKind, frozen=True):
-    """The committee puts questions to the owners of a roll that is in force; the roll is frozen by reference."""
-
-    kind: ClassVar[str] = "motion.open"
-    signed_by: ClassVar[frozenset[Role]] = frozenset({Role.COMMITTEE})
-
-    class Refusal(enum.Enum):
-        """In order of precedence."""
-
-        ROLL_NOT_FOUND = "roll_not_found"
-        ROLL_NOT_IN_FORCE = "roll_not_in_force"
-        MATTER_NOT_FOUND = "matter_not_found"
-        CLOSES_TOO_SOON = "closes_too_soon"
-        QUESTIONS_MALFORMED = "questions_malformed"
-
-    permanent: ClassVar[frozenset[str]] = frozenset({"closes_too_soon", "questions_malformed"})
-
-    close_ms: TimeMs
-    matter: Name
-    questions: Annotated[tuple[Question, ...], Meta(min_length=1, max_length=QUESTIONS_MAX)]
-    roll: Name
-    rule_pack: Name
-    text: Text
-    title: Line
-
-    def access(self, signed: Signed) -> tuple[Key, ...]:
-        """The roll, the motion, its timer, and a turnout for each question."""
-        turnouts = (key(Turnout, signed.id, question.id) for question in self.questions)
-        return (key(Roll, self.roll), key(Motion, signed.id), timer_key(TALLY, signed.id), *turnouts)
-
-    def execute(self, rows: Rows, context: Context) -> OpenMotion.Refusal | None:
-        """Civil Code 278: the matter carries the majority, the roll the electorate."""
-        roll = rows.get(Roll, self.roll)
-        if roll is None:
-            return self.Refusal.ROLL_NOT_FOUND
-        if not roll.in_force:
-            return self.Refusal.ROLL_NOT_IN_FORCE
-        matter = find_matter(self.rule_pack, self.matter)
-        if matter is None:
-            return self.Refusal.MATTER_NOT_FOUND
-        if self.close_ms <= context.time_ms + VOTING_MS_MIN:
-            return self.Refusal.CLOSES_TOO_SOON
-        if not questions_follow(matter, self.questions):
-            return self.Refusal.QUESTIONS_MALFORMED
-
-        motion = self._motion(roll, context)
-        rows.put(motion)
-        for question in self.questions:
-            rows.put(Turnout(f"{motion.id}/{question.id}", motion.id, question.id, 0, 0))
-        set_timer(rows, self.close_ms, TALLY, motion.id)
-        return None
-
-    def _motion(self, roll: Roll, context: Context) -> Motion:
-        return Motion(
-            id=context.signed.id,
-            title=self.title,
-            text=self.text,
-            matter=self.matter,
-            rule_pack=self.rule_pack,
-            roll=roll.id,
-            roll_heads=roll.heads,
-            roll_area_cm2=roll.area_cm2,
-            questions=encode(self.questions).decode(),
-            opens_ms=context.time_ms,
-            close_ms=self.close_ms,
-            state="open",
-            opened_by=context.author,
-            index=context.place.index,
-            final_without_ms=context.trust.final_without_ms,
-        )

@@ -36,6 +36,8 @@ class RulePack(msgspec.Struct, frozen=True):
     ordinary_text: str
     special_text: str
     matters: tuple[Matter, ...]
+    notice_days: int = 15
+    needs_procedure: bool = True
 
     def matter(self, matter_id: str) -> Matter | None:
         """The matter with this id."""
@@ -122,8 +124,17 @@ CIVIL_CODE = RulePack(
 )
 _SHANGHAI_QUORUM = f"{_CODE}第二款，{_SHANGHAI}第十八条"
 SHANGHAI = RulePack("shanghai", "上海市", "Shanghai", _SHANGHAI_QUORUM, _QUORUM, _ORDINARY, _SPECIAL, _SHANGHAI_MATTERS)
-RULE_PACKS = {pack.id: pack for pack in (CIVIL_CODE, SHANGHAI)}
+REHEARSAL = RulePack(
+    "rehearsal", "演练（无法律效力）", "Rehearsal (no legal effect)", _CODE + "第二款", _QUORUM, _ORDINARY, _SPECIAL,
+    _CODE_MATTERS, notice_days=0, needs_procedure=False,
+)  # fmt: skip
+RULE_PACKS = {pack.id: pack for pack in (CIVIL_CODE, SHANGHAI, REHEARSAL)}
 """Rule packs by id."""
+
+
+def find_pack(pack_id: str) -> RulePack | None:
+    """The rule pack with this id."""
+    return RULE_PACKS.get(pack_id)
 
 
 def find_matter(pack_id: str, matter_id: str) -> Matter | None:

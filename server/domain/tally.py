@@ -15,7 +15,19 @@ from msgspec import Meta
 from server.domain.agenda import SealWait, wait_for_seal
 from server.domain.ballot import Ballot
 from server.domain.law import Count, Majority, Result, has_majority, result_of
-from server.domain.motion import ABSTAIN, CHOICES_MAX, FOR, QUESTIONS_MAX, TALLY, Motion, Question, questions_of
+from server.domain.motion import (
+    ABSTAIN,
+    CHOICES_MAX,
+    FINAL,
+    FOR,
+    QUESTIONS_MAX,
+    TALLIED,
+    TALLY,
+    Motion,
+    Question,
+    questions_of,
+    step,
+)
 from server.domain.rulepack import find_matter
 from server.ledger.genesis import MEMBERS_MAX
 from server.ledger.merkle import root_of
@@ -26,7 +38,7 @@ from server.record.rows import Key, Row, Rows, key
 from server.record.shape import Digest, Name, Shape, open_private
 from server.record.signature import commitment_of
 
-FINAL = "motion.final"
+FINALITY = "motion.final"
 """What happens to a tallied motion once all members have signed past its tally."""
 Total = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 
@@ -96,22 +108,22 @@ class TallyMotion(DerivedKind, frozen=True):
     def access(self, key_: str) -> tuple[Key, ...]:
         """The motion, its results, and what waits for the seal."""
         results = (key(TallyResult, key_, tally.question) for tally in self.questions)
-        return (key(Motion, key_), key(SealWait, FINAL, key_), *results)
+        return (key(Motion, key_), key(SealWait, FINALITY, key_), *results)
 
     def execute(self, key_: str, rows: Rows, place: Place) -> None:
         """Civil Code 278, question by question."""
         motion = rows.get(Motion, key_)
-        assert motion is not None and motion.state == "open", "the timer is armed when the motion opens, and rings once"
+        assert motion is not None, "the timer is armed when the motion is announced, and rings once"
         for question, tally in zip(questions_of(motion), self.questions, strict=True):
             rows.put(_result(motion, question, tally, place))
-        rows.put(msgspec.structs.replace(motion, state="tallied", tally_index=place.index))
-        wait_for_seal(rows, place, FINAL, motion.id, place.time_ms + motion.final_without_ms)
+        rows.put(msgspec.structs.replace(step(motion, TALLIED), tally_index=place.index))
+        wait_for_seal(rows, place, FINALITY, motion.id, place.time_ms + motion.final_without_ms)
 
 
 class FinalizeMotion(DerivedKind, frozen=True):
     """All members have signed past the tally: the result is final (decisions 21). The key is the motion's id."""
 
-    kind: ClassVar[str] = FINAL
+    kind: ClassVar[str] = FINALITY
 
     def access(self, key_: str) -> tuple[Key, ...]:
         """The motion."""
@@ -120,8 +132,8 @@ class FinalizeMotion(DerivedKind, frozen=True):
     def execute(self, key_: str, rows: Rows, place: Place) -> None:
         """The last state of a motion."""
         motion = rows.get(Motion, key_)
-        assert motion is not None and motion.state == "tallied", "only a tally waits for this"
-        rows.put(msgspec.structs.replace(motion, state="final"))
+        assert motion is not None, "only a tally waits for this"
+        rows.put(step(motion, FINAL))
 
 
 class FinalizeWithout(DerivedKind, frozen=True):
@@ -142,14 +154,14 @@ class FinalizeWithout(DerivedKind, frozen=True):
 
     def access(self, key_: str) -> tuple[Key, ...]:
         """The motion, and its row that waits for the seal."""
-        return (key(Motion, key_), key(SealWait, FINAL, key_))
+        return (key(Motion, key_), key(SealWait, FINALITY, key_))
 
     def execute(self, key_: str, rows: Rows, place: Place) -> None:
         """The last state of a motion, with whoever did not sign; a later seal changes nothing any more."""
-        motion, wait = rows.get(Motion, key_), rows.get(SealWait, FINAL, key_)
-        assert motion is not None and motion.state == "tallied", "a batch is checked before it is executed"
+        motion, wait = rows.get(Motion, key_), rows.get(SealWait, FINALITY, key_)
+        assert motion is not None and motion.state == TALLIED, "a batch is checked before it is executed"
         assert wait is not None and not wait.done, "a batch is checked before it is executed"
-        rows.put(msgspec.structs.replace(motion, state="final", final_without=self.absent))
+        rows.put(msgspec.structs.replace(step(motion, FINAL), final_without=self.absent))
         rows.put(msgspec.structs.replace(wait, done=True))
 
 

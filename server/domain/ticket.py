@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
+from server.domain.photo import PhotoOwner, claim_photo
 from server.limits import HOUR_MS, OPENING_BYTES_MAX
 from server.record.kind import Context, Place, RecordKind, Role, Signed
 from server.record.rows import Key, Row, Rows, key
@@ -93,13 +94,6 @@ class TicketPhoto(Row, frozen=True):
     ticket: str
 
 
-class PhotoOwner(Row, frozen=True):
-    """Who named a photo first. The id is the photo's."""
-
-    table: ClassVar[str] = "photo_owner"
-    member: str
-
-
 def photo_keys(photos: tuple[PhotoRef, ...], record: str) -> tuple[Key, ...]:
     """The rows that tie a record's photos to its ticket."""
     named = tuple(dict.fromkeys(photo.sha256 for photo in photos))
@@ -122,14 +116,8 @@ def record_change(rows: Rows, context: Context, ticket: Ticket) -> None:
 
 
 def _tie_photo(rows: Rows, context: Context, photo: str, ticket: str) -> None:
-    """Hashes stand in the log for all members to read: naming a picture of somebody else's gives no right to it.
-
-    Who handles tickets may see them all, so a picture of his may stand in several.
-    """
-    owner = rows.get(PhotoOwner, photo)
-    if owner is None:
-        rows.put(PhotoOwner(photo, context.author))
-    if owner is None or owner.member == context.author or any(context.organisations(role) for role in HANDLING):
+    """Who handles tickets may see them all, so a picture of his may stand in several."""
+    if claim_photo(rows, context, photo) or any(context.organisations(role) for role in HANDLING):
         rows.put(TicketPhoto(f"{photo}/{context.signed.id}", photo, ticket))
 
 

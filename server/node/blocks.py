@@ -32,7 +32,7 @@ from server.domain.plan import DerivedWork, RecordWork, Work, access_set, parse_
 from server.domain.resolution import ResolveFork, refuse_work, resolution_item
 from server.domain.retirement import OrderRetiredKey
 from server.domain.rules import Rules, RulesUnknown
-from server.domain.tally import FINAL, FinalizeWithout, absent_from
+from server.domain.tally import FINALITY, FinalizeWithout, absent_from
 from server.ledger.block import Derived
 from server.ledger.resolution import SignedResolution
 from server.limits import BLOCK_TIMERS_MAX
@@ -257,7 +257,7 @@ class Blocks:
             if isinstance(work.rule, Seal):
                 await self._check_seal(work.rule)
             elif isinstance(work.rule, FinalizeWithout):
-                await self._check_final(work.rule, rows.loaded[key(SealWait, FINAL, work.item.key)])
+                await self._check_final(work.rule, rows.loaded[key(SealWait, FINALITY, work.item.key)])
             elif isinstance(work.rule, OrderEvidence | OrderRetiredKey):
                 self._check_evidence(work.item)
         for work, timer in zip([work for work in derived if work.rule.timed], timers, strict=True):

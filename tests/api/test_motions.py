@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from client import ApiError, Person
+from client import ApiError, Person, rehearsal
 from server.domain import motion as motion_rules
 from tests.api.running import Site
 
@@ -21,18 +21,11 @@ async def open_motion(site: Site, roll: str, life_ms: int = 3_600_000, questions
     member = await site.officer.call("GET", "/api/v1/session")
     if "committee@street" not in member["roles"]:
         await site.grant(site.officer.member, "committee")
-    body = {
-        "close_ms": site.node.clock.now_ms() + life_ms,
-        "matter": "manager",
-        "questions": [
-            {"choices": CHOICES, "id": f"q{number}", "text": f"第{number}题"} for number in range(1, questions + 1)
-        ],
-        "roll": roll,
-        "rule_pack": "civil-code",
-        "text": "是否续聘现物业？",
-        "title": "选聘物业",
-    }
-    return str((await site.officer.do("motion.open", body))["id"])
+    asked = [{"choices": CHOICES, "id": f"q{number}", "text": f"第{number}题"} for number in range(1, questions + 1)]
+    body = rehearsal("manager", roll, "选聘物业", "是否续聘现物业？", asked, site.node.clock.now_ms() + life_ms)
+    motion = str((await site.officer.do("motion.propose", body))["id"])
+    await site.officer.wait_for_motion(motion)
+    return motion
 
 
 def ballot(person: Person, motion: str, roll: str, choice: str, position: int, replaces: str = "") -> dict[str, Any]:

@@ -32,6 +32,11 @@ def test_a_ballot_counts_its_head_with_its_area(world: World, motion: str) -> No
     assert turnout(world, motion) == (1, 2_700_000)
 
 
+def refuse_before_the_opening(world: World, body: dict[str, Any]) -> str:
+    announced = world.propose_motion(opens_ms=world.time_ms + HOUR_MS, close_ms=world.time_ms + 2 * HOUR_MS)
+    return world.refuse("chen", "ballot.cast", {**body, "motion": announced})
+
+
 def test_refusals_stand_in_their_order(world: World, motion: str) -> None:
     """Every fault at once; each refusal names the first, and it is mended."""
     world.publish_roll("other", [(("li",), 1)])
@@ -42,6 +47,7 @@ def test_refusals_stand_in_their_order(world: World, motion: str) -> None:
 
     codes = [world.copy().refuse("chen", "ballot.cast", body, **late)]
     body.update(motion=motion)
+    codes.append(refuse_before_the_opening(world.copy(), body))
     codes.append(world.copy().refuse("chen", "ballot.cast", body, **late))
     codes.append(world.refuse("chen", "ballot.cast", body))
     body.update(question="q1")

@@ -16,7 +16,7 @@ from server.limits import BLOCK_ITEMS_MAX, BLOCK_TIMERS_MAX, DAY_MS, HOUR_MS, NO
 from server.record.canonical import Malformed, encode
 from server.record.rows import Key, key
 from server.record.signature import verify
-from tests.domain.world import World, device, record_id
+from tests.domain.world import World, device, motion_body, record_id
 
 REPORT: dict[str, Any] = {"category": "door", "contact": "", "home": True, "photos": [], "place": "", "text": "!"}
 
@@ -60,8 +60,6 @@ def test_an_empty_batch_and_one_of_too_many_items_are_refused(world: World) -> N
 def test_a_batch_of_too_many_bytes_is_refused(world: World) -> None:
     text = "x" * 4_000
     body = {
-        "close_ms": world.time_ms + HOUR_MS,
-        "matter": "fund-use",
         "questions": [
             {
                 "choices": [{"id": f"c{number}", "text": "好" * 100} for number in range(10)],
@@ -70,12 +68,10 @@ def test_a_batch_of_too_many_bytes_is_refused(world: World) -> None:
             }
             for question in range(6)
         ],
-        "roll": "r",
-        "rule_pack": "civil-code",
         "text": text,
         "title": "t",
     }
-    records = [world.record("hu", "motion.open", body).encode() for _ in range(25)]
+    records = [world.record("hu", "motion.propose", motion_body(world, **body)).encode() for _ in range(25)]
     size = len(records[0])
     fits = (1 << 20) // size
     check(world, records[:fits])

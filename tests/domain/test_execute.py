@@ -41,15 +41,15 @@ def test_common_refusals_stand_in_their_order(world: World) -> None:
     over: dict[str, Any] = {"made_ms": world.time_ms - DAY_MS, "expires_ms": world.time_ms}
     early: dict[str, Any] = {"made_ms": world.time_ms + 2 * RECORD_AHEAD_MS_MAX}
     codes = [
-        world.refuse("chen", "motion.open", bad, signer="li", nonce=NONCE, **over),
-        world.refuse("chen", "motion.open", bad, signer="old", **over),
-        world.refuse("chen", "motion.open", bad, signer="old", **early),
-        world.refuse("chen", "motion.open", bad, signer="old"),
-        world.refuse("li", "motion.open", bad, signer="old"),
-        world.refuse("li", "motion.open", bad),
+        world.refuse("chen", "motion.propose", bad, signer="li", nonce=NONCE, **over),
+        world.refuse("chen", "motion.propose", bad, signer="old", **over),
+        world.refuse("chen", "motion.propose", bad, signer="old", **early),
+        world.refuse("chen", "motion.propose", bad, signer="old"),
+        world.refuse("li", "motion.propose", bad, signer="old"),
+        world.refuse("li", "motion.propose", bad),
     ]
     assert tuple(codes) == COMMON_REFUSALS
-    assert world.refuse("hu", "motion.open", bad) == "roll_not_found"
+    assert world.refuse("hu", "motion.propose", bad) == "roll_not_found"
 
 
 def test_a_record_lives_until_its_last_millisecond(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 from server.domain.agenda import SealWait
 from server.domain.check import BatchInvalid, check_final_lines, check_seal_lines
 from server.domain.motion import Motion
-from server.domain.tally import FINAL, FinalizeWithout, absent_from
+from server.domain.tally import FINALITY, FinalizeWithout, absent_from
 from server.ledger.block import Derived
 from server.limits import DAY_MS, HOUR_MS
 from server.record.canonical import b64u_encode, encode
@@ -47,14 +47,14 @@ def go_on(world: World, *items: bytes, wait_ms: int = PATIENCE_MS) -> None:
 def test_a_result_is_final_without_the_absent_and_names_them(tallied: tuple[World, str]) -> None:
     world, motion = tallied
     go_on(world, final_item(world, motion))
-    row, wait = world.get(Motion, motion), world.get(SealWait, FINAL, motion)
+    row, wait = world.get(Motion, motion), world.get(SealWait, FINALITY, motion)
     assert row is not None and wait is not None
     assert (row.state, row.final_without, wait.done) == ("final", ("street",), True)
 
 
 def test_everybody_is_waited_for_as_long_as_the_policy_says(tallied: tuple[World, str]) -> None:
     world, motion = tallied
-    wait = world.get(SealWait, FINAL, motion)
+    wait = world.get(SealWait, FINALITY, motion)
     assert wait is not None
     left_ms = wait.without_ms - world.time_ms
     with pytest.raises(BatchInvalid, match="time to go on"):
@@ -70,7 +70,7 @@ def test_the_patience_is_that_of_the_policy_at_the_opening(world: World) -> None
 
 def test_a_checkpoint_from_before_the_tally_says_nothing_of_it(tallied: tuple[World, str]) -> None:
     world, motion = tallied
-    wait = world.get(SealWait, FINAL, motion)
+    wait = world.get(SealWait, FINALITY, motion)
     assert wait is not None
     with pytest.raises(BatchInvalid, match="too old"):
         go_on(world, final_item(world, motion, size=wait.index))

@@ -239,6 +239,12 @@ class World:
         self.keep(executed)
         return list(executed.outcomes[first:])
 
+    def pass_time(self, after_ms: int) -> None:
+        """Order something harmless `after_ms` later, with whatever is due."""
+        self.nonces += 1
+        report = {"category": "lift", "contact": "", "home": False, "photos": [], "place": "1", "text": "1"}
+        assert self.block(self.record("sun", "ticket.report", report, made_ms=self.time_ms + after_ms), after_ms=after_ms)
+
     def keep(self, executed: Executed) -> None:
         """The block is committed and stored."""
         header = executed.header
@@ -322,8 +328,14 @@ class World:
         self.do("officer-street", "roll.confirm", {"roll": roll, "root": body["root"]})
 
     def open_motion(self, **changes: Any) -> str:
-        """Open a motion for an hour. Returns its id."""
-        return self.do("hu", "motion.open", motion_body(self, **changes))
+        """A rehearsal that opens at once, for an hour. Returns its id."""
+        motion = self.propose_motion(**changes)
+        self.block(after_ms=0)
+        return motion
+
+    def propose_motion(self, author: str = "hu", **changes: Any) -> str:
+        """Propose a motion, which a committee of one announces by it. Returns its id."""
+        return self.do(author, "motion.propose", motion_body(self, **changes))
 
     def cast(self, author: str, motion: str, position: int, choice: str = "for", **changes: Any) -> str:
         """Cast a ballot that must be accepted. Returns its id."""
@@ -341,13 +353,18 @@ def roll_body(roll: str = ROLL, heads: Iterable[tuple[tuple[str, ...], int]] = H
 
 
 def motion_body(world: World, **changes: Any) -> dict[str, Any]:
-    """The body of a `motion.open` that closes in an hour."""
+    """The body of a `motion.propose`: a rehearsal that opens at once and closes in an hour."""
     body = {
+        "budget": [],
         "close_ms": world.time_ms + HOUR_MS,
+        "contract": [],
         "matter": "fund-use",
+        "opens_ms": world.time_ms,
+        "petition": "",
         "questions": [QUESTION],
+        "quotes": [],
         "roll": ROLL,
-        "rule_pack": "civil-code",
+        "rule_pack": "rehearsal",
         "text": "",
         "title": "屋面维修",
     }

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from client import Person, SignedRecord
+from client import Person, SignedRecord, rehearsal
 from server.consensus.block import Block, make_block
 from server.consensus.events import Verdict
 from server.domain.agenda import Seal
@@ -34,8 +34,10 @@ async def voting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tupl
         await site.grant("m-chair", "committee")
         close_ms = site.node.now_ms() + HOUR_MS
         question = {"choices": CHOICES, "id": "q1", "text": "同意吗？"}
-        body = {"close_ms": close_ms, "matter": "other", "questions": [question], "roll": roll}
-        motion = await chair.do("motion.open", {**body, "rule_pack": "civil-code", "text": "", "title": "维修电梯"})
+        motion = await chair.do(
+            "motion.propose", rehearsal("other", roll, "维修电梯", "", [question], close_ms) | {"opens_ms": 1}
+        )
+        await chair.wait_for_motion(motion["id"])
         ballot = {"choice": chair.seal("for"), "motion": motion["id"], "position": 0, "question": "q1"}
         await chair.do("ballot.cast", {**ballot, "replaces": "", "roll": roll})
         yield site, close_ms

@@ -144,7 +144,7 @@ def test_every_lie_about_ballots_is_found_and_its_entry_named() -> None:
     [second] = places(honest, "ballot.cast", "ballot_already_cast")
     [stranger] = places(honest, "ballot.cast", "not_on_roll")
     [late] = places(honest, "ballot.cast", "motion_closed")
-    [opened], tally = places(honest, "motion.open"), tally_of(honest)
+    [opened], tally = places(honest, "motion.propose"), tally_of(honest)
     lies: dict[str, tuple[Change, int, str]] = {
         "a second ballot counts": (decided(second, "accepted"), second, "ballot_already_cast"),
         "a stranger's ballot counts": (decided(stranger, "accepted"), stranger, "not_on_roll"),

@@ -354,7 +354,7 @@ _RULES = {
     "ballot.cast": Books._vote,
     "device.bind": Books._bind,
     "device.revoke": Books._revoke_key,
-    "motion.open": Books._open,
+    "motion.propose": Books._open,
     "offer.make": Books._offer,
     "points.grant": Books._grant,
     "points.redeem": Books._redeem,

@@ -13,15 +13,19 @@ from typing import Any
 
 from server.domain.ballot import Ballot
 from server.domain.member import BindDevice, Member
-from server.domain.motion import Motion, OpenMotion, questions_of
+from server.domain.motion import Motion, questions_of
 from server.domain.offer import Offer
+from server.domain.petition import Petition
+from server.domain.proposal import ApproveMotion, ProposeMotion
 from server.domain.roll import PublishRoll, RollHead
-from server.limits import HOUR_MS
+from server.limits import DAY_MS, HOUR_MS
 from server.record.kind import RecordKind
+from server.record.rows import Row
 from server.record.signature import DeviceSigner
 from tests.simulation.domain_ledger import DomainLedger
 from tests.simulation.estate import Neighbourhood, bind_body, roll_body
 
+OPENS_MS = (-HOUR_MS, -1, 1_000, 20_000)
 CLOSES_MS = (-1, 30_000, 61_500, 70_000, 10 * 60_000, 3 * HOUR_MS)
 DUE_MS = (-1, 5_000, 60_000, 14 * 60_000, HOUR_MS)
 CHOICES = [{"id": name, "text": name} for name in ("for", "against", "abstain")]
@@ -119,10 +123,25 @@ class Fields:
             body["attestations"][0]["time_ms"] += 1
         draft.fixed = body
 
-    def _open(self, draft: Draft) -> None:
+    def _propose(self, draft: Draft) -> None:
         count = self._random.randint(1, 2)
         questions = [{"choices": CHOICES, "id": f"q{number}", "text": "是否同意?"} for number in range(count)]
-        draft.fixed.update(matter="other", questions=questions, rule_pack="civil-code")
+        opens_ms = draft.now_ms + self._random.choice(OPENS_MS)
+        draft.fixed.update(matter="other", opens_ms=opens_ms, questions=questions, rule_pack="rehearsal")
+        draft.fixed["petition"] = self._one_of(draft, Petition) if self._random.random() < 0.3 else ""
+        if self._random.random() < 0.1:
+            draft.fixed.update(opens_ms=draft.now_ms + 16 * DAY_MS, close_ms=draft.now_ms + 30 * DAY_MS)
+            draft.fixed["rule_pack"] = "civil-code"
+
+    def _approve(self, draft: Draft) -> None:
+        """What the phone was shown: the motion's own roll and petition."""
+        motion = draft.ledger.tables.get(Motion.table, {}).get(str(draft.fixed.get("motion", "")))
+        if isinstance(motion, Motion):
+            draft.fixed.update(petition=motion.petition, roll=motion.roll)
+
+    def _one_of(self, draft: Draft, row: type[Row]) -> str:
+        found = list(draft.ledger.all(row))
+        return self._random.choice(found).id if found else ""
 
     def _publish(self, draft: Draft) -> None:
         members = sorted(row.id for row in draft.ledger.all(Member))
@@ -147,7 +166,8 @@ _FILL: dict[str, Callable[[Fields, Draft], Any]] = {
 """Fields whose values make sense only together with others; the order is that of dependence."""
 _SPECIAL: dict[type[RecordKind], Callable[[Fields, Draft], None]] = {
     BindDevice: Fields._bind,
-    OpenMotion: Fields._open,
+    ApproveMotion: Fields._approve,
+    ProposeMotion: Fields._propose,
     PublishRoll: Fields._publish,
 }
 """Kinds whose bodies carry signatures, trees, or what the rule pack wants."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 SIGNED_BY: Mapping[str, frozenset[str]] = {
     "ballot.cast": frozenset({"resident"}),
     "members.change": frozenset({"officer"}),
-    "motion.open": frozenset({"committee"}),
+    "motion.propose": frozenset({"committee"}),
     "offer.make": frozenset({"merchant"}),
     "points.grant": frozenset({"staff", "committee"}),
     "points.redeem": frozenset({"resident"}),

@@ -37,7 +37,7 @@ from tests.simulation.estate import HEADS, OFFICES, Neighbourhood, device
 OFTEN = {
     "rules.activate": 0,
     "ballot.cast": 8,
-    "motion.open": 2,
+    "motion.propose": 2,
     "offer.make": 2,
     "points.grant": 2,
     "points.redeem": 6,
@@ -51,7 +51,7 @@ OFTEN = {
 """Kinds that people use more often than once in a list of all. Officers activate rules by an errand of their own."""
 RULES = RULEBOOK.find(1)
 """Phones are of the first release."""
-FIRST = ("motion.open", "offer.make", "ticket.report", "points.grant")
+FIRST = ("motion.propose", "offer.make", "ticket.report", "points.grant")
 SAMPLES = 16
 """Samples of each kind: what people leave open does not matter much."""
 KINDS_TRIED = 3

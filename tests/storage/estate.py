@@ -18,6 +18,7 @@ from server.domain.agenda import due_item
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import trust_of
 from server.domain.member import attestation_bytes
+from server.domain.motion import OPENING
 from server.domain.plan import Work
 from server.ledger.block import Derived, Header, entries_root
 from server.ledger.genesis import Genesis, estate_of, parse_genesis
@@ -215,15 +216,22 @@ class Estate:
         await self.accept(self.grant_role(1, "chair", "committee", "owners"))
         choices = [{"id": name, "text": name} for name in ("for", "against", "abstain")]
         body = {
+            "budget": [],
             "close_ms": self.next_time_ms() + open_ms,
+            "contract": [],
             "matter": "other",
+            "opens_ms": 1,
+            "petition": "",
             "questions": [{"choices": choices, "id": "q1", "text": "同意吗？"}],
+            "quotes": [],
             "roll": "roll-1",
-            "rule_pack": "civil-code",
+            "rule_pack": "rehearsal",
             "text": "",
             "title": "维修电梯",
         }
-        return await self.accept(self.sign(10, "chair", "motion.open", body))
+        motion = await self.accept(self.sign(10, "chair", "motion.propose", body))
+        await self.accept(encode(Derived({}, self.ledger.tip.time_ms, motion, OPENING)))
+        return motion
 
     def ballot(self, motion: str, position: int, choice: str = "for", number: int = 0) -> bytes:
         """The ballot of a head's member."""

@@ -204,7 +204,7 @@ async def test_record_is_found_by_its_id(estate: Estate) -> None:
     assert await estate.ledger.find(digest(b"never")) is None
     by_author = await estate.ledger.entry_of_record(motion)
     assert by_author is not None
-    assert (by_author.author, by_author.kind, by_author.outcome) == ("chair", "motion.open", "accepted")
+    assert (by_author.author, by_author.kind, by_author.outcome) == ("chair", "motion.propose", "accepted")
 
 
 async def test_record_that_stands_twice_is_found_at_its_first_place(estate: Estate) -> None:

@@ -25,6 +25,13 @@ export interface AddedPersonView {
   readonly phone_tail: string
 }
 
+/** A committee member signs what the owners adopted; in force when more than half of the committee signed the same. */
+export interface AdoptProcedure {
+  readonly document: readonly PhotoRef[]
+  readonly name: string
+  readonly rules: Procedure
+}
+
 /** Eight characters that a person can type. */
 export interface Alias {
   readonly alias: string
@@ -39,6 +46,13 @@ export interface AliasAsked {
 /** The process answers. */
 export interface Alive {
   readonly node: string
+}
+
+/** A further member of the committee signs a proposed motion; with more than half of all it is announced. */
+export interface ApproveMotion {
+  readonly motion: string
+  readonly petition: string
+  readonly roll: string
 }
 
 /** Staff or the committee names who handles a ticket. */
@@ -93,6 +107,12 @@ export interface BroughtAgain {
 export interface BroughtEvidence {
   readonly notes: readonly string[]
   readonly proofs?: readonly Branch[]
+}
+
+/** A member of the committee signs that a motion does not take place, and why: before its close. */
+export interface CancelMotion {
+  readonly motion: string
+  readonly reason: string
 }
 
 /** An owner casts the one ballot of his head in a question, or replaces the ballot he cast before. */
@@ -193,6 +213,13 @@ export interface Consistency {
   readonly proof: readonly string[]
 }
 
+/** A member of the committee signs that a motion that is not open yet uses a corrected roll, and why. */
+export interface CorrectMotion {
+  readonly motion: string
+  readonly reason: string
+  readonly roll: string
+}
+
 /** Owners counted both ways: heads, and the area of their exclusive parts in square centimetres. */
 export interface Count {
   readonly heads?: number
@@ -262,6 +289,13 @@ export interface EstateView {
 export interface EvidenceList {
   readonly evidence: readonly KnownEvidence[]
   readonly barred: readonly string[]
+}
+
+/** A member of the committee signs that voting goes on until `close_ms`, and why: once, and before the close. */
+export interface ExtendMotion {
+  readonly close_ms: number
+  readonly motion: string
+  readonly reason: string
 }
 
 /** A fork, and the resolution that ended it with entry `index`. */
@@ -384,11 +418,14 @@ export interface MotionPage {
   readonly matter_name: string
   readonly rule_pack: string
   readonly clause: string
-  readonly state: "closed" | "final" | "open"
+  readonly state: "announced" | "cancelled" | "closed" | "final" | "open" | "proposed"
   readonly opens_ms: number
   readonly close_ms: number
   readonly roll: string
-  readonly opened_by: string
+  readonly proposed_by: string
+  readonly announced_ms: number
+  readonly closed_first_ms: number
+  readonly reason: string
   readonly questions: readonly QuestionView[]
   readonly turnout: TurnoutView
   readonly mine: readonly MyBallot[]
@@ -409,7 +446,7 @@ export interface MotionSummary {
   readonly title: string
   readonly matter: string
   readonly matter_name: string
-  readonly state: "closed" | "final" | "open"
+  readonly state: "announced" | "cancelled" | "closed" | "final" | "open" | "proposed"
   readonly opens_ms: number
   readonly close_ms: number
   readonly turnout: TurnoutView
@@ -477,17 +514,6 @@ export interface Offices {
   readonly approvals: number
   readonly held: readonly RoleHeld[]
   readonly waiting: readonly RoleChange[]
-}
-
-/** The committee puts questions to the owners of a roll that is in force; the roll is frozen by reference. */
-export interface OpenMotion {
-  readonly close_ms: number
-  readonly matter: string
-  readonly questions: readonly Question[]
-  readonly roll: string
-  readonly rule_pack: string
-  readonly text: string
-  readonly title: string
 }
 
 /** Tokens of a session: the access token for ten minutes, the refresh token once. */
@@ -676,11 +702,36 @@ export interface Problem {
   readonly retry_after_s?: number
 }
 
+/** What the rules of procedure say. There is no default: an estate without them cannot hold a vote. */
+export interface Procedure {
+  readonly electronic: boolean
+  readonly garages: "count" | "left_out"
+  readonly objection_days: number
+  readonly proxies_max: number
+  readonly silence: "absent" | "follows" | "participates"
+}
+
 /** The handler, or other staff, says how it goes. */
 export interface ProgressTicket {
   readonly ticket: string
   readonly note: string
   readonly photos: readonly PhotoRef[]
+}
+
+/** A member of the committee proposes questions to the owners of a roll. It is the first of the signatures. */
+export interface ProposeMotion {
+  readonly budget: readonly PhotoRef[]
+  readonly close_ms: number
+  readonly contract: readonly PhotoRef[]
+  readonly matter: string
+  readonly opens_ms: number
+  readonly petition: string
+  readonly questions: readonly Question[]
+  readonly quotes: readonly PhotoRef[]
+  readonly roll: string
+  readonly rule_pack: string
+  readonly text: string
+  readonly title: string
 }
 
 /** A session proof (DESIGN.md 2.6): JWS of the device over challenge, cluster and node. */
@@ -885,11 +936,26 @@ export interface ShopNamed {
   readonly name: string
 }
 
+/** An owner signs a petition for his head; with a fifth of all heads the committee's clock starts. */
+export interface SignPetition {
+  readonly petition: string
+  readonly position: number
+  readonly roll: string
+}
+
 /** What a member signed: type, text (canonical JSON), and signature in base64url. */
 export interface SignedStatement {
   readonly type: string
   readonly text: string
   readonly signature: string
+}
+
+/** An owner asks for a vote. His own signature is a record of its own. */
+export interface StartPetition {
+  readonly position: number
+  readonly roll: string
+  readonly text: string
+  readonly title: string
 }
 
 /** Links from genesis to the members in force, oldest first; none while they are those of genesis. */
@@ -1011,16 +1077,31 @@ export interface WechatShown {
   readonly device_key: DeviceKey
 }
 
+/** A head's signature is taken back, by whoever of the head gave it, while the petition has not reached a fifth. */
+export interface WithdrawSignature {
+  readonly petition: string
+  readonly position: number
+  readonly roll: string
+}
+
 /** The body of each kind of record. */
 export interface RecordBodies {
   readonly "ballot.cast": CastBallot
   readonly "device.bind": BindDevice
   readonly "device.revoke": RevokeDevice
   readonly "members.change": ChangeMembers
-  readonly "motion.open": OpenMotion
+  readonly "motion.approve": ApproveMotion
+  readonly "motion.cancel": CancelMotion
+  readonly "motion.correct": CorrectMotion
+  readonly "motion.extend": ExtendMotion
+  readonly "motion.propose": ProposeMotion
   readonly "offer.make": MakeOffer
+  readonly "petition.sign": SignPetition
+  readonly "petition.start": StartPetition
+  readonly "petition.withdraw": WithdrawSignature
   readonly "points.grant": GrantPoints
   readonly "points.redeem": RedeemPoints
+  readonly "procedure.adopt": AdoptProcedure
   readonly "redemption.undo": UndoRedemption
   readonly "role.grant": GrantRole
   readonly "role.revoke": RevokeRole
@@ -1039,14 +1120,22 @@ export type RecordKind = keyof RecordBodies
 
 /** What each kind can be refused with, first one first. */
 export interface RecordRefusals {
-  readonly "ballot.cast": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_closed" | "question_not_found" | "roll_differs" | "not_on_roll" | "device_not_verified" | "device_too_new" | "ballot_already_cast" | "replaced_ballot_not_found" | "commitment_already_used"
+  readonly "ballot.cast": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_not_open" | "motion_closed" | "question_not_found" | "roll_differs" | "not_on_roll" | "device_not_verified" | "device_too_new" | "ballot_already_cast" | "replaced_ballot_not_found" | "commitment_already_used"
   readonly "device.bind": "nonce_conflict" | "expired" | "not_yet_valid" | "device_revoked" | "key_of_another" | "attestation_invalid" | "attestation_expired" | "too_many_devices"
   readonly "device.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "device_not_found" | "already_revoked"
   readonly "members.change": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "no_operators" | "change_malformed" | "change_pending" | "epoch_passed" | "not_one_step" | "policy_too_few" | "id_used" | "key_used" | "signatures" | "officer_known"
-  readonly "motion.open": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_not_in_force" | "matter_not_found" | "closes_too_soon" | "questions_malformed"
+  readonly "motion.approve": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_differs" | "not_proposed" | "already_signed" | "notice_too_short" | "roll_not_in_force"
+  readonly "motion.cancel": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_closed" | "already_signed"
+  readonly "motion.correct": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_already_open" | "roll_not_found" | "roll_not_in_force" | "already_signed"
+  readonly "motion.extend": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_closed" | "already_extended" | "closes_too_soon" | "already_signed"
+  readonly "motion.propose": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "matter_not_found" | "procedure_missing" | "petition_not_found" | "closes_too_soon" | "questions_malformed" | "photo_of_another" | "notice_too_short" | "roll_not_in_force"
   readonly "offer.make": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_too_long" | "offer_expired" | "offer_exists"
+  readonly "petition.sign": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "petition_not_found" | "petition_closed" | "roll_differs" | "not_on_roll" | "already_signed"
+  readonly "petition.start": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_not_in_force" | "not_on_roll"
+  readonly "petition.withdraw": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "petition_not_found" | "roll_differs" | "not_signed" | "petition_closed"
   readonly "points.grant": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "self_grant" | "already_granted" | "member_not_found" | "over_grant_cap"
   readonly "points.redeem": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_not_found" | "offer_expired" | "offer_already_redeemed" | "amount_differs" | "self_redemption" | "balance_too_low"
+  readonly "procedure.adopt": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "already_signed" | "photo_of_another"
   readonly "redemption.undo": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_not_found" | "not_your_offer" | "not_redeemed" | "already_undone" | "undo_too_late" | "member_differs" | "balance_too_low"
   readonly "role.grant": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "organisation_unknown" | "role_already_held" | "already_approved"
   readonly "role.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "role_not_held" | "already_approved"
@@ -1088,8 +1177,10 @@ export const PRIVATE_TEXTS = {
 export type Code =
   | "activation_pending"
   | "already_approved"
+  | "already_extended"
   | "already_granted"
   | "already_revoked"
+  | "already_signed"
   | "already_undone"
   | "amount_differs"
   | "attachment_missing"
@@ -1135,8 +1226,11 @@ export type Code =
   | "member_differs"
   | "member_not_found"
   | "method_not_allowed"
+  | "motion_already_open"
   | "motion_closed"
+  | "motion_differs"
   | "motion_not_found"
+  | "motion_not_open"
   | "motion_unknown"
   | "no_operators"
   | "no_quorum"
@@ -1146,10 +1240,13 @@ export type Code =
   | "not_handler"
   | "not_on_roll"
   | "not_one_step"
+  | "not_proposed"
   | "not_redeemed"
+  | "not_signed"
   | "not_yet_valid"
   | "not_your_offer"
   | "not_yours"
+  | "notice_too_short"
   | "notice_unknown"
   | "offer_already_redeemed"
   | "offer_exists"
@@ -1164,14 +1261,18 @@ export type Code =
   | "person_has_role"
   | "person_owns"
   | "person_unknown"
+  | "petition_closed"
+  | "petition_not_found"
   | "phone_codes_off"
   | "photo_damaged"
   | "photo_missing"
   | "photo_not_readable"
+  | "photo_of_another"
   | "photo_quota"
   | "photo_too_large"
   | "photo_unknown"
   | "policy_too_few"
+  | "procedure_missing"
   | "proof_invalid"
   | "question_not_found"
   | "questions_malformed"

@@ -86,7 +86,7 @@ export function openMotion(form: MotionForm): Promise<Settlement> {
     text: form.text,
     title: form.title.trim(),
   }
-  return submit({ kind: 'motion.open', body, title: form.title.trim() })
+  return submit({ kind: 'motion.propose', body, title: form.title.trim() })
 }
 
 /** Ordinary questions ask for approval; own options always end with an abstention. */

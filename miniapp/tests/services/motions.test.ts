@@ -42,7 +42,7 @@ describe('motion form', () => {
 
   it('is told what is too long by the limits of the record itself', () => {
     const { $defs, properties } = JSON.parse(
-      readFileSync(new URL('../../../schemas/records/motion.open.json', import.meta.url), 'utf8'),
+      readFileSync(new URL('../../../schemas/records/motion.propose.json', import.meta.url), 'utf8'),
     ) as { properties: Fields; $defs: Record<'Question' | 'Choice', { properties: Fields }> }
     expect(TITLE_LENGTH_MAX).toBe(lengthMax(properties['title']!.pattern))
     expect(TEXT_LENGTH_MAX).toBe(lengthMax(properties['text']!.pattern))
