@@ -16,7 +16,9 @@ from verifier.encoding import HASH_BYTES, Rejected, b64u, canonical, members, sh
 from verifier.finals import Finals
 from verifier.genesis import Genesis, check_attestations
 from verifier.merkle import Tree, leaf_hash, root_of
+from verifier.motions import Motions
 from verifier.offices import Offices
+from verifier.petitions import Petitions
 from verifier.record import ACCEPTED, BIND_KIND, Record
 from verifier.report import Result
 from verifier.resolution import RESOLUTION_KIND
@@ -346,7 +348,9 @@ def invariants(
     """All invariants by the name of their check, in the order in which they see an entry."""
     genesis = eras[-1].genesis
     tree, rolls = GrowingTree(size, root), Rolls(genesis)
-    ballots, offices = Ballots(rolls), Offices(eras)
+    offices, petitions = Offices(eras), Petitions(rolls)
+    motions = Motions(rolls, offices, petitions)
+    ballots = Ballots(motions)
     return {
         "members": Changes(eras),
         "tree": tree,
@@ -362,6 +366,8 @@ def invariants(
         "attestations": Attestations(genesis, Sample(sample, seed)),
         "books": Books(offices),
         "rolls": rolls,
+        "petitions": petitions,
+        "motions": motions,
         "ballots": ballots,
         "tallies": Tallies(ballots, openings),
     }

@@ -16,7 +16,13 @@ ORDINARY = frozenset({"procedure-rules", "covenant", "committee", "manager", "fu
 """Civil Code 278, items 1 to 5 and 9."""
 _SHANGHAI_SPECIAL = SPECIAL | {"part-fund-raise", "part-rebuild"}
 _SHANGHAI_ORDINARY = ORDINARY | {"area-change", "self-management", "part-fund-use", "part-other"}
-_PACKS = {"civil-code": (ORDINARY, SPECIAL), "shanghai": (_SHANGHAI_ORDINARY, _SHANGHAI_SPECIAL)}
+_PACKS = {
+    "civil-code": (ORDINARY, SPECIAL),
+    "rehearsal": (ORDINARY, SPECIAL),
+    "shanghai": (_SHANGHAI_ORDINARY, _SHANGHAI_SPECIAL),
+}
+NOTICE_DAYS = {"civil-code": 15, "rehearsal": 0, "shanghai": 15}
+"""Days between the announcement and the opening, the first not counted (Regulations art. 14; Civil Code 201)."""
 
 
 class Count(NamedTuple):

@@ -21,13 +21,19 @@ HEAD_CHECKS = ("genesis", "policy", "checkpoint", "quorum", "entries")
 CHECKS = (
     *HEAD_CHECKS,
     "members", "tree", "chain", "rules", "time", "once", "seals", "finals", "signatures", "owners", "attestations",
-    "roles", "books", "rolls", "ballots", "tallies",
+    "roles", "books", "rolls", "petitions", "motions", "ballots", "tallies",
 )  # fmt: skip
 """In the order in which they are printed."""
-OF_RECORDS = ("roles", "books", "rolls", "ballots", "tallies")
+OF_RECORDS = ("roles", "books", "rolls", "petitions", "motions", "ballots", "tallies")
 """What records mean follows from the rules of their block's version; without that knowledge these are not made."""
-BUILDS_ON = {"books": "roles", "ballots": "rolls", "tallies": "ballots"}
-"""A check by the one whose knowledge it uses: when that one fails, it is not made any more."""
+BUILDS_ON = {
+    "books": ("roles",),
+    "petitions": ("rolls",),
+    "motions": ("roles", "petitions"),
+    "ballots": ("motions",),
+    "tallies": ("ballots",),
+}
+"""A check by those whose knowledge it uses: when one of them fails, it is not made any more."""
 
 
 def examine(
@@ -121,7 +127,7 @@ def _drop(report: Report, name: str, watched: dict[str, Invariant]) -> None:
     """A check has failed; those that build on what it learned are not made."""
     del watched[name]
     for other, needed in BUILDS_ON.items():
-        if needed == name and other in watched:
+        if name in needed and other in watched:
             report.say(other, Result.NOT_CHECKED, f"it builds on {name}, which failed")
             _drop(report, other, watched)
 

@@ -15,14 +15,22 @@ from verifier.seen import COMMON_REFUSALS, Seen
 from verifier.signatures import thumbprint
 from verifier.succession import CHANGE_KIND, Era, era_of
 
-OFFICER, RESIDENT = "officer", "resident"
+COMMITTEE, OFFICER, RESIDENT = "committee", "officer", "resident"
 NEEDED = {
     "ballot.cast": {RESIDENT},
     "members.change": {OFFICER},
-    "motion.propose": {"committee"},
+    "motion.approve": {COMMITTEE},
+    "motion.cancel": {COMMITTEE},
+    "motion.correct": {COMMITTEE},
+    "motion.extend": {COMMITTEE},
+    "motion.propose": {COMMITTEE},
     "offer.make": {"merchant"},
-    "points.grant": {"staff", "committee"},
+    "petition.sign": {RESIDENT},
+    "petition.start": {RESIDENT},
+    "petition.withdraw": {RESIDENT},
+    "points.grant": {"staff", COMMITTEE},
     "points.redeem": {RESIDENT},
+    "procedure.adopt": {COMMITTEE},
     "redemption.undo": {"merchant"},
     "role.grant": {OFFICER},
     "role.revoke": {OFFICER},
@@ -34,7 +42,7 @@ NEEDED = {
 BALLOT_KIND, ROLE_KINDS = "ballot.cast", ("role.grant", "role.revoke")
 NOT_ATTESTED, TOO_NEW = "device_not_verified", "device_too_new"
 _BEFORE_THE_DEVICE = COMMON_REFUSALS | {
-    "motion_not_found", "motion_closed", "question_not_found", "roll_differs", "not_on_roll",
+    "motion_not_found", "motion_not_open", "motion_closed", "question_not_found", "roll_differs", "not_on_roll",
 }  # fmt: skip
 """Refusals of a ballot that are decided before anybody looks at its device."""
 
@@ -96,6 +104,11 @@ class Offices:
         roles, office = self._people.get(member, Person()).roles, f"{OFFICER}@"
         held = [role.removeprefix(office) for role in roles if role.startswith(office)]
         return min((name for name in held if name in self._members), default="")
+
+    def committee(self) -> set[str]:
+        """All who sit on the committee for an organisation that is a member, each once."""
+        held = {f"{COMMITTEE}@{organisation}" for organisation in self._members}
+        return {member for member, person in self._people.items() if person.roles & held}
 
     def knows(self, member: str) -> bool:
         """Whether genesis, a bind, a role or a roll has named this member so far."""

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
-from verifier.ballots import Ballot, Ballots, Motion, Question
+from verifier.ballots import Ballots
 from verifier.encoding import Rejected, b64u, is_count, members, parse_canonical, sha256, unb64u
 from verifier.law import Count, result_of
 from verifier.merkle import root_of
+from verifier.motions import Ballot, Motion, Question
 from verifier.report import Result
 from verifier.seen import TALLY_KIND, Seen
 

@@ -13,8 +13,7 @@ import structlog
 
 from server.api.call import Call
 from server.api.route import OWN_OFFICER, Routes
-from server.domain.member import GRANTABLE, GrantRole, Member
-from server.domain.office import Approval
+from server.domain.member import GRANTABLE, Approval, GrantRole, Member
 from server.record.kind import Role
 from server.record.rows import Row
 from server.storage.queries import LIMIT_MAX

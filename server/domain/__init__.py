@@ -8,12 +8,12 @@ from server.domain.activation import ActivateRules, RulesApproval, RulesPlan
 from server.domain.agenda import Seal, Sealed, SealWait, Timer
 from server.domain.ballot import Ballot, BallotCommitment, CastBallot
 from server.domain.evidence import Barred, OrderEvidence
-from server.domain.member import BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
+from server.domain.member import Approval, BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
 from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
 from server.domain.motion import Motion, Turnout
-from server.domain.motion_change import CancelMotion, ExtendMotion, CorrectMotion
+from server.domain.motion_change import CancelMotion, CorrectMotion, ExtendMotion
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
-from server.domain.office import Approval, Office
+from server.domain.office import Decision, Office
 from server.domain.opening import OpenMotion
 from server.domain.petition import (
     CallPetitionOverdue,
@@ -69,7 +69,7 @@ FINALS = {kind.kind: kind for kind in _FINALS}
 """What happens to rows that waited for a seal; part of the seal's entry."""
 
 _ROWS: tuple[type[Row], ...] = (
-    Approval, Barred, Device, Member, Nonce, Office, RetiredKey, Roll, RollHead, Sealed, SealWait, Timer,
+    Approval, Barred, Decision, Device, Member, Nonce, Office, RetiredKey, Roll, RollHead, Sealed, SealWait, Timer,
     ProcedureInForce, Petition, PetitionSignature,
     Motion, Turnout, Ballot, BallotCommitment, TallyResult,
     Ticket, TicketEvent, TicketPhoto, Document, PhotoOwner,

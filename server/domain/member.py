@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from server.domain.office import Approval, Office, keep_office
+from server.domain.office import Office, keep_office
 from server.limits import DAY_MS
 from server.record.canonical import b64u_decode, b64u_encode, b64u_pattern, encode
 from server.record.kind import Context, RecordKind, Role, Signed, Trust
@@ -88,6 +88,13 @@ class Nonce(Row, frozen=True):
     def has_seen(self, record: str) -> bool:
         """Was this record ordered before?"""
         return record == self.record or record in self.conflicts
+
+
+class Approval(Row, frozen=True):
+    """Officers' signatures under one grant of a role: `<member>/<role>/<organisation>`."""
+
+    table: ClassVar[str] = "approval"
+    approved_by: tuple[str, ...]
 
 
 class Attestation(Shape, frozen=True):

@@ -58,9 +58,9 @@ class ExtendMotion(RecordKind, frozen=True):
             return self.Refusal.ALREADY_EXTENDED
         if self.close_ms <= motion.close_ms:
             return self.Refusal.CLOSES_TOO_SOON
-        if context.author in signers_of(rows, context):
+        if context.author in signers_of(rows, self):
             return self.Refusal.ALREADY_SIGNED
-        if sign_decision(rows, context):
+        if sign_decision(rows, context, motion.id):
             first_ms = motion.close_ms
             rows.put(
                 msgspec.structs.replace(motion, close_ms=self.close_ms, closed_first_ms=first_ms, reason=self.reason)
@@ -99,9 +99,9 @@ class CancelMotion(RecordKind, frozen=True):
             return self.Refusal.MOTION_NOT_FOUND
         if motion.state not in (PROPOSED, ANNOUNCED, OPEN) or context.time_ms >= motion.close_ms:
             return self.Refusal.MOTION_CLOSED
-        if context.author in signers_of(rows, context):
+        if context.author in signers_of(rows, self):
             return self.Refusal.ALREADY_SIGNED
-        if sign_decision(rows, context):
+        if sign_decision(rows, context, motion.id):
             rows.put(msgspec.structs.replace(step(motion, CANCELLED), reason=self.reason))
             stop_timer(rows, OPENING, motion.id)
             stop_timer(rows, TALLY, motion.id)
@@ -147,9 +147,9 @@ class CorrectMotion(RecordKind, frozen=True):
             return self.Refusal.ROLL_NOT_FOUND
         if not roll.in_force:
             return self.Refusal.ROLL_NOT_IN_FORCE
-        if context.author in signers_of(rows, context):
+        if context.author in signers_of(rows, self):
             return self.Refusal.ALREADY_SIGNED
-        if sign_decision(rows, context):
+        if sign_decision(rows, context, motion.id):
             counted = {"roll": roll.id, "roll_heads": roll.heads, "roll_area_cm2": roll.area_cm2}
             rows.put(msgspec.structs.replace(motion, **counted, reason=self.reason))
         return None

@@ -22,14 +22,21 @@ class Office(Row, frozen=True):
     holders: tuple[str, ...] = ()
 
 
-class Approval(Row, frozen=True):
-    """Who has signed something that takes several: organisations a grant of a role, committee members a decision.
+class Decision(Row, frozen=True):
+    """What members of the committee sign together, each the same words: `<kind>/<digest of the body>`.
 
-    Empty again once it took effect.
+    `content` is the body as canonical JSON, so that a colleague is shown what he would sign. `signed_by` is empty again
+    once it was taken, and the same words may be signed anew.
     """
 
-    table: ClassVar[str] = "approval"
-    approved_by: tuple[str, ...]
+    table: ClassVar[str] = "decision"
+    indexes: ClassVar[tuple[tuple[str, ...], ...]] = (("subject",),)
+    subject: str
+    """The motion that it is about; empty where it is about the estate."""
+    kind: str
+    content: str
+    signed_by: tuple[str, ...]
+    taken: bool
 
 
 def office_key(role: Role) -> Key:
@@ -60,25 +67,26 @@ def is_decided(rows: Rows, signers: Iterable[str], trust: Trust) -> bool:
     return is_more_than_half(len(holders & frozenset(signers)), len(holders))
 
 
-def _decision(body: RecordKind) -> str:
-    """What a decision is called: all who sign the same body sign the same decision."""
+def _name_of(body: RecordKind) -> str:
     return f"{body.kind}/{digest(encode(body))}"
 
 
 def decision_keys(body: RecordKind) -> tuple[Key, ...]:
     """The rows in which the committee's signatures under a decision are counted."""
-    return (office_key(Role.COMMITTEE), key(Approval, _decision(body)))
+    return (office_key(Role.COMMITTEE), key(Decision, _name_of(body)))
 
 
-def signers_of(rows: Rows, context: Context) -> tuple[str, ...]:
-    """Who has signed this decision so far; nobody once it took effect."""
-    approval = rows.get(Approval, _decision(context.signed.body))
-    return approval.approved_by if approval is not None else ()
+def signers_of(rows: Rows, body: RecordKind) -> tuple[str, ...]:
+    """Who has signed this decision so far; nobody once it was taken."""
+    decision = rows.get(Decision, _name_of(body))
+    return decision.signed_by if decision is not None else ()
 
 
-def sign_decision(rows: Rows, context: Context) -> bool:
-    """Add the author's signature to the committee's decision. Does it take effect now?"""
-    signers = {*signers_of(rows, context), context.author}
-    decided = is_decided(rows, signers, context.trust)
-    rows.put(Approval(_decision(context.signed.body), () if decided else tuple(sorted(signers))))
-    return decided
+def sign_decision(rows: Rows, context: Context, subject: str = "") -> bool:
+    """Add the author's signature to the committee's decision about `subject`. Is it taken now?"""
+    body = context.signed.body
+    signers = {*signers_of(rows, body), context.author}
+    taken = is_decided(rows, signers, context.trust)
+    said = (subject, body.kind, encode(body).decode())
+    rows.put(Decision(_name_of(body), *said, signed_by=() if taken else tuple(sorted(signers)), taken=taken))
+    return taken

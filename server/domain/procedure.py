@@ -80,7 +80,7 @@ class AdoptProcedure(RecordKind, frozen=True):
 
     def execute(self, rows: Rows, context: Context) -> AdoptProcedure.Refusal | None:
         """Civil Code 278: the owners adopt them; the committee answers for what it enters (Shanghai art. 26)."""
-        signers = signers_of(rows, context)
+        signers = signers_of(rows, self)
         if context.author in signers:
             return self.Refusal.ALREADY_SIGNED
         if not signers:

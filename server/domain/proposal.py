@@ -120,7 +120,7 @@ class ProposeMotion(RecordKind, frozen=True):
             rows.put(Turnout(f"{context.signed.id}/{question.id}", context.signed.id, question.id, 0, 0))
         procedure = rows.get(ProcedureInForce, IN_FORCE)
         motion = self._motion(roll, procedure.content if procedure is not None else "", context)
-        rows.put(announce(rows, motion, context) if decided else motion)
+        rows.put(announce(rows, motion, roll, context) if decided else motion)
         return None
 
     def _refuse_grounds(self, pack: RulePack | None, roll: Roll | None, rows: Rows) -> ProposeMotion.Refusal | None:
@@ -217,7 +217,7 @@ class ApproveMotion(RecordKind, frozen=True):
         decided = is_decided(rows, signed.approved_by, context.trust)
         if decided and not roll.in_force:
             return self.Refusal.ROLL_NOT_IN_FORCE
-        rows.put(announce(rows, signed, context) if decided else signed)
+        rows.put(announce(rows, signed, roll, context) if decided else signed)
         return None
 
 
@@ -233,11 +233,15 @@ def announcement_keys(motion: str, roll: str, petition: str) -> tuple[Key, ...]:
     )
 
 
-def announce(rows: Rows, motion: Motion, context: Context) -> Motion:
-    """The committee has decided: the notice begins, and time does the rest. A petition is answered by it."""
+def announce(rows: Rows, motion: Motion, roll: Roll, context: Context) -> Motion:
+    """The committee has decided: the notice begins, and time does the rest. A petition is answered by it.
+
+    The roll was perhaps not whole when the motion was proposed; it is in force now, and changes no more.
+    """
     opens_ms = max(motion.opens_ms, context.time_ms)
     set_timer(rows, opens_ms, OPENING, motion.id)
     set_timer(rows, motion.close_ms, TALLY, motion.id)
     if motion.petition:
         answer_petition(rows, motion.petition, motion.id)
-    return msgspec.structs.replace(step(motion, ANNOUNCED), announced_ms=context.time_ms, opens_ms=opens_ms)
+    times = {"announced_ms": context.time_ms, "opens_ms": opens_ms}
+    return msgspec.structs.replace(step(motion, ANNOUNCED), roll_heads=roll.heads, roll_area_cm2=roll.area_cm2, **times)

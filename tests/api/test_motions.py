@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from client import ApiError, Person, rehearsal
-from server.domain import motion as motion_rules
+from server.domain import proposal
 from tests.api.running import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -106,10 +106,10 @@ async def test_replaced_ballot_shows_the_new_choice(site: Site) -> None:
 
 
 async def test_result_appears_after_the_close_with_both_counts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(motion_rules, "VOTING_MS_MIN", 100)
+    monkeypatch.setattr(proposal, "VOTING_MS_MIN", 100)
     roll = await site.enrol((10_000, ("v-yes",)), (30_000, ("v-no",)), (10_000, ("v-silent",)))
     yes, no = await site.bind("v-yes"), await site.bind("v-no")
-    motion = await open_motion(site, roll, life_ms=2_500)
+    motion = await open_motion(site, roll, life_ms=5_000)
     await yes.do("ballot.cast", ballot(yes, motion, roll, "for", 0))
     await no.do("ballot.cast", ballot(no, motion, roll, "against", 1))
     page = await wait_for_result(yes, motion)

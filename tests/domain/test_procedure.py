@@ -14,7 +14,11 @@ RULES = {"electronic": True, "garages": "left_out", "objection_days": 7, "proxie
 
 
 def procedure_body(**changes: Any) -> dict[str, Any]:
-    return {"document": [photo(f"rules of procedure {changes}")], "name": "议事规则（2025年修订）", "rules": {**RULES, **changes}}
+    return {
+        "document": [photo(f"rules of procedure {changes}")],
+        "name": "议事规则（2025年修订）",
+        "rules": {**RULES, **changes},
+    }
 
 
 def adopt(world: World, *members: str, **changes: Any) -> None:
@@ -37,7 +41,7 @@ def test_rules_of_procedure_take_more_than_half_of_the_committee_under_the_same_
     adopt(world, "lu")
     adopted = in_force(world)
     assert adopted is not None and procedure_of(adopted.content).proxies_max == 3  # type: ignore[union-attr]
-    assert len(world.all(Document, kind="procedure")) == 1, "the first who signs files the pages"
+    assert len(world.all(Document, kind="procedure")) == 2, "the first who signs a text files its pages"
 
 
 def test_a_picture_of_somebody_else_is_no_document(world: World) -> None:

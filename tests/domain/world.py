@@ -243,7 +243,9 @@ class World:
         """Order something harmless `after_ms` later, with whatever is due."""
         self.nonces += 1
         report = {"category": "lift", "contact": "", "home": False, "photos": [], "place": "1", "text": "1"}
-        assert self.block(self.record("sun", "ticket.report", report, made_ms=self.time_ms + after_ms), after_ms=after_ms)
+        assert self.block(
+            self.record("sun", "ticket.report", report, made_ms=self.time_ms + after_ms), after_ms=after_ms
+        )
 
     def keep(self, executed: Executed) -> None:
         """The block is committed and stored."""
@@ -330,7 +332,7 @@ class World:
     def open_motion(self, **changes: Any) -> str:
         """A rehearsal that opens at once, for an hour. Returns its id."""
         motion = self.propose_motion(**changes)
-        self.block(after_ms=0)
+        self.block(after_ms=1)
         return motion
 
     def propose_motion(self, author: str = "hu", **changes: Any) -> str:

@@ -11,12 +11,12 @@ import pytest
 import export
 import verify
 from client import Person
-from server.domain import motion as motion_rules
+from server.domain import proposal
 from tests.api.running import Site, running_site
 from tests.api.test_motions import ballot, open_motion, wait_for_result
 from tests.api.test_points import code, merchant, offer, rich
 from tests.scripts.verified import Change, Entry, kind_of, lines_of, with_index
-from verifier import ballots as ballot_checks
+from verifier import motions as motion_checks
 
 
 async def examine(*arguments: str) -> int:
@@ -82,7 +82,7 @@ async def live(site: Site) -> tuple[Person, dict[str, bytes]]:
     await shop.do("redemption.undo", {"member": "p-buyer", "offer": name})
     roll = await site.enrol((10_000, ("v-yes",)), (30_000, ("v-no",)), (10_000, ("v-silent",)))
     voters = [await site.bind(member) for member in ("v-yes", "v-no")]
-    motion = await open_motion(site, roll, life_ms=2_500)
+    motion = await open_motion(site, roll, life_ms=5_000)
     openings: dict[str, bytes] = {}
     for position, (voter, choice) in enumerate(zip(voters, ("for", "against"), strict=True)):
         body = ballot(voter, motion, roll, choice, position)
@@ -130,8 +130,8 @@ async def test_points_and_votes_of_a_real_log_are_checked_and_lies_in_them_found
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both sides are told that a vote may be short, so that the test need not wait for a minute."""
-    monkeypatch.setattr(motion_rules, "VOTING_MS_MIN", 100)
-    monkeypatch.setattr(ballot_checks, "VOTING_MS_MIN", 100)
+    monkeypatch.setattr(proposal, "VOTING_MS_MIN", 100)
+    monkeypatch.setattr(motion_checks, "VOTING_MS_MIN", 100)
     async with running_site(tmp_path) as site:
         person, openings = await live(site)
         await export.export(site.url, tmp_path / "export", person.signer)

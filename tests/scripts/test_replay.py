@@ -15,7 +15,7 @@ import pytest_asyncio
 
 import export
 import replay
-from server.domain import motion as motion_rules
+from server.domain import proposal
 from server.record.canonical import encode
 from tests.api.running import running_site
 from tests.scripts.test_export import live
@@ -26,7 +26,7 @@ Lines = list[dict[str, Any]]
 @pytest_asyncio.fixture
 async def estate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
     """The folder of a node that ordered points, votes and a tally, and has ended; its log is exported."""
-    monkeypatch.setattr(motion_rules, "VOTING_MS_MIN", 100)
+    monkeypatch.setattr(proposal, "VOTING_MS_MIN", 100)
     async with running_site(tmp_path) as site:
         person, _ = await live(site)
         await export.export(site.url, tmp_path / "export", person.signer)

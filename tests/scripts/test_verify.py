@@ -592,7 +592,7 @@ def test_what_a_kind_that_is_not_known_moves_is_not_checked_and_said_so(tmp_path
 def test_what_builds_on_a_failed_check_is_not_claimed(tmp_path: Path) -> None:
     tally = Derived({}, CREATED_MS, "motion-1", "motion.tally")
     code, results = examine(tmp_path, relog(lambda ledger: ledger.add_block([], [tally])))
-    assert (code, results["ballots"], results["tallies"]) == (FAILED, "FAILED", "NOT CHECKED")
+    assert (code, results["motions"], results["tallies"]) == (FAILED, "FAILED", "NOT CHECKED")
 
 
 # ---------------------------------------------------------------- exports that were tampered with

@@ -19,6 +19,7 @@ from server.domain.offer import Offer
 from server.domain.points import Account
 from server.domain.ticket import Ticket
 from server.record.rows import Row
+from tests.simulation.assembly import Assembly
 from tests.simulation.entries import Entry, Key, Tables, differences, rows_of
 from tests.simulation.estate import Neighbourhood, organisation_key
 from tests.simulation.laws import SIGNED_BY, STEPS, Code, Job, Person
@@ -70,6 +71,7 @@ class Books:
         self._size = 0
         self._time_ms = 0
         self.polls = Polls(home, openings)
+        self.assembly = Assembly(self.polls, self._timers)
         for row in home.rows.values():
             self._begin(row)
 
@@ -116,8 +118,12 @@ class Books:
             return None  # see state_book
         if self._timers.pop(name, None) != item["due_ms"] or item["due_ms"] > self._time_ms:
             raise Wrong(f"a timer rings that was not armed for then: {name}")
-        if item["kind"] == "motion.tally":
+        if item["kind"] == "motion.open":
+            self._law(self.polls.open(item["key"]), item["key"])
+        elif item["kind"] == "motion.tally":
             self._law(self.polls.tally(item["key"], item["body"], index, self._time_ms), item["key"])
+        elif item["kind"] == "petition.overdue":
+            self.assembly.call_overdue(item["key"])
         else:
             self._confirm_by_time(item["key"])
         return None
@@ -297,9 +303,10 @@ class Books:
         if job.state == "done" and job.completion == completion:
             job.state = "confirmed"
 
-    def _open(self, entry: Entry) -> str | None:
-        self._timers["motion.tally", entry.id] = entry.body["close_ms"]
-        return self.polls.open(entry)
+    def _committee(self) -> set[str]:
+        """All who sit on the committee for an organisation that is a member."""
+        held = {f"committee@{organisation}" for organisation in self._members.now}
+        return {name for name, person in self._people.items() if held & person.roles}
 
     def _vote(self, entry: Entry) -> str | None:
         return self.polls.cast(entry, self._keys[entry.kid])
@@ -339,6 +346,7 @@ class Books:
             yield from differences(table, rows, books)
         yield from self._members.compare(tables)
         yield from self.polls.compare(tables)
+        yield from self.assembly.compare(tables)
 
 
 def _unb64u(text: str) -> bytes:
@@ -354,10 +362,18 @@ _RULES = {
     "ballot.cast": Books._vote,
     "device.bind": Books._bind,
     "device.revoke": Books._revoke_key,
-    "motion.propose": Books._open,
+    "motion.approve": lambda books, entry: books.assembly.approve(entry, books._committee()),
+    "motion.cancel": lambda books, entry: books.assembly.change(entry, books._committee()),
+    "motion.correct": lambda books, entry: books.assembly.change(entry, books._committee()),
+    "motion.extend": lambda books, entry: books.assembly.change(entry, books._committee()),
+    "motion.propose": lambda books, entry: books.assembly.propose(entry, books._committee()),
     "offer.make": Books._offer,
+    "petition.sign": lambda books, entry: books.assembly.sign(entry),
+    "petition.start": lambda books, entry: books.assembly.start(entry),
+    "petition.withdraw": lambda books, entry: books.assembly.sign(entry),
     "points.grant": Books._grant,
     "points.redeem": Books._redeem,
+    "procedure.adopt": lambda books, entry: books.assembly.adopt(entry, books._committee()),
     "redemption.undo": Books._undo,
     "role.grant": Books._change_role,
     "role.revoke": Books._change_role,

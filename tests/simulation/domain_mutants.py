@@ -386,7 +386,7 @@ DOMAIN_MUTANTS = (
     DomainMutant("a state root is believed", _skip("check_state_root"), liars=True),
     DomainMutant("a state root counts rows that some have forgotten", _count_forgotten_rows),
     DomainMutant("rows stand in a state root as a node happens to hold them", _take_rows_as_they_come),
-    DomainMutant("a tally is believed", _count_as_told, range(61, 101), liars=True),
+    DomainMutant("a tally is believed", _count_as_told, range(141, 181), liars=True),
     DomainMutant("rules begin without every member's support", _ask_nobody, upgrades=True),
     DomainMutant("unknown rules are taken for the newest known", _go_on_with_the_newest_known, upgrades=True),
     DomainMutant("the version is the own release's, not the header's", _take_the_own_release_s_version, upgrades=True),

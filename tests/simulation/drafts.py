@@ -12,10 +12,10 @@ from random import Random
 from typing import Any
 
 from server.domain.ballot import Ballot
-from server.domain.member import BindDevice, Member
-from server.domain.motion import Motion, questions_of
+from server.domain.member import BindDevice, GrantRole, Member
+from server.domain.motion import PROPOSED, Motion, questions_of
 from server.domain.offer import Offer
-from server.domain.petition import Petition
+from server.domain.petition import Petition, PetitionSignature, WithdrawSignature
 from server.domain.proposal import ApproveMotion, ProposeMotion
 from server.domain.roll import PublishRoll, RollHead
 from server.limits import DAY_MS, HOUR_MS
@@ -134,10 +134,28 @@ class Fields:
             draft.fixed["rule_pack"] = "civil-code"
 
     def _approve(self, draft: Draft) -> None:
-        """What the phone was shown: the motion's own roll and petition."""
-        motion = draft.ledger.tables.get(Motion.table, {}).get(str(draft.fixed.get("motion", "")))
-        if isinstance(motion, Motion):
-            draft.fixed.update(petition=motion.petition, roll=motion.roll)
+        """A motion that waits for signatures, if one does, with the roll and the petition that the phone shows."""
+        motions = [row for row in draft.ledger.all(Motion) if isinstance(row, Motion)]
+        motions = [row for row in motions if row.state == PROPOSED] or motions
+        if motions:
+            motion = self._random.choice(motions)
+            draft.fixed.update(motion=motion.id, petition=motion.petition, roll=motion.roll)
+
+    def _withdraw(self, draft: Draft) -> None:
+        """A signature that the author gave, if there is one."""
+        given = [row for row in draft.ledger.all(PetitionSignature) if isinstance(row, PetitionSignature)]
+        own = [row for row in given if row.member == draft.author and not row.withdrawn]
+        petitions = draft.ledger.tables.get(Petition.table, {})
+        if own:
+            signature = self._random.choice(own)
+            petition = petitions[signature.petition]
+            assert isinstance(petition, Petition)
+            draft.fixed.update(petition=petition.id, position=signature.position, roll=petition.roll)
+
+    def _grant(self, draft: Draft) -> None:
+        """Often the same colleague for the same committee: a role takes two officers who mean the same."""
+        if self._random.random() < 0.5:
+            draft.fixed.update(member="sun", organisation=self._home.organisations[0], role="committee")
 
     def _one_of(self, draft: Draft, row: type[Row]) -> str:
         found = list(draft.ledger.all(row))
@@ -167,7 +185,9 @@ _FILL: dict[str, Callable[[Fields, Draft], Any]] = {
 _SPECIAL: dict[type[RecordKind], Callable[[Fields, Draft], None]] = {
     BindDevice: Fields._bind,
     ApproveMotion: Fields._approve,
+    GrantRole: Fields._grant,
     ProposeMotion: Fields._propose,
+    WithdrawSignature: Fields._withdraw,
     PublishRoll: Fields._publish,
 }
 """Kinds whose bodies carry signatures, trees, or what the rule pack wants."""

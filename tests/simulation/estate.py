@@ -32,7 +32,7 @@ from server.record.rows import Key, Row, Rows
 from server.record.signature import DeviceSigner, NodeSigner
 
 ROLL = "roll"
-HEADS = (("li",), ("wang", "zhao"), ("chen",), ("zhou", "wu"), ("zheng",))
+HEADS = (("li",), ("wang", "zhao"), ("chen",), ("zhou", "wu"), ("zheng",), ("shen",))
 """Buyer sets: two couples own a home each."""
 OFFICES = (
     ("sun", Role.STAFF),

@@ -37,11 +37,14 @@ from tests.simulation.estate import HEADS, OFFICES, Neighbourhood, device
 OFTEN = {
     "rules.activate": 0,
     "ballot.cast": 8,
+    "motion.approve": 3,
     "motion.propose": 2,
     "offer.make": 2,
+    "petition.sign": 2,
     "points.grant": 2,
     "points.redeem": 6,
     "redemption.undo": 4,
+    "role.grant": 3,
     "ticket.assign": 3,
     "ticket.complete": 4,
     "ticket.confirm": 3,
@@ -242,6 +245,8 @@ class Phones:
             rows = list(draft.ledger.tables.get(table, {}).values()) if table in ROWS else []
             if rows and name not in draft.fixed and self._random.random() < 0.95:
                 row: Row = self._random.choice(rows if self._random.random() < 0.4 else rows[-NEWEST:])
+                if not fits_field(draft.kind, name, row.id):
+                    continue  # a field that is called like a table, and names none of its rows
                 draft.fixed[name] = row.id
                 same = {column: getattr(row, column) for column in row.__struct_fields__ if column in fields}
                 draft.fixed.update(

@@ -35,9 +35,14 @@ class Poll:
     roll: str
     close_ms: int
     questions: dict[str, list[str]]
+    opens_ms: int
+    pack: str
+    petition: str
+    approved: set[str] = field(default_factory=set)
+    extended: bool = False
     counted: dict[tuple[str, int], tuple[str, str, str]] = field(default_factory=dict)
     """(question, position) -> (record, member, commitment)."""
-    state: str = "open"
+    state: str = "proposed"
     tallied_at: int = 0
     tallied_ms: int = 0
 
@@ -72,18 +77,33 @@ class Polls:
         self._rolls[body["roll"]] = Electorate(heads, body["root"], {organisation})
         return None
 
-    def _in_force(self, name: str) -> bool:
+    def in_force(self, name: str) -> bool:
+        """Have enough organisations confirmed this roll?"""
         return name in self._rolls and len(self._rolls[name].confirmed) >= self._trust.approvals
 
-    def open(self, entry: Entry) -> str | None:
-        """An accepted motion."""
-        body = entry.body
-        if not self._in_force(body["roll"]):
-            return "opens a motion on a roll that is not in force"
-        if body["close_ms"] <= entry.time_ms + 60_000:
-            return "opens a motion that closes within a minute"
-        questions = {one["id"]: [choice["id"] for choice in one["choices"]] for one in body["questions"]}
-        self._polls[entry.id] = Poll(body["roll"], body["close_ms"], questions)
+    def is_of(self, roll: str, position: int, member: str) -> bool:
+        """Does the member stand at this place of the roll?"""
+        heads = self._rolls[roll].heads
+        return position < len(heads) and member in heads[position][0]
+
+    def heads_of(self, roll: str) -> int:
+        """How many heads the roll has."""
+        return len(self._rolls[roll].heads)
+
+    def add(self, motion: str, poll: Poll) -> None:
+        """A motion that is proposed (see assembly.py)."""
+        self._polls[motion] = poll
+
+    def find(self, motion: str) -> Poll | None:
+        """A motion."""
+        return self._polls.get(motion)
+
+    def open(self, motion: str) -> str | None:
+        """Its time has come."""
+        poll = self._polls.get(motion)
+        if poll is None or poll.state != "announced":
+            return "opens what was not announced"
+        poll.state = "open"
         return None
 
     def cast(self, entry: Entry, key: Key) -> str | None:
@@ -192,7 +212,7 @@ class Polls:
         """Who took part: void ballots do not (law.md 1)."""
         found = {}
         for motion, poll in self._polls.items():
-            for question in poll.questions if poll.state != "open" else ():
+            for question in poll.questions if poll.state in ("tallied", "final") else ():
                 totals = [total for choice, total in self._count(poll, question).items() if choice]
                 found[f"{motion}/{question}"] = (sum(one[0] for one in totals), sum(one[1] for one in totals))
         return found
