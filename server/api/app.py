@@ -10,6 +10,7 @@ from aiohttp.log import access_logger
 
 from server.api import (
     cluster,
+    committee,
     counter,
     docs,
     events,
@@ -17,6 +18,7 @@ from server.api import (
     forks,
     identity,
     log,
+    matters,
     motions,
     offices,
     people,
@@ -52,7 +54,9 @@ _MODULES = (
     people,
     offices,
     roll,
+    matters,
     motions,
+    committee,
     tickets,
     photos,
     points,

@@ -15,7 +15,7 @@ from server.api.errors import Declined
 from server.api.language import LANGUAGE_EN
 from server.api.needs import NodeService
 from server.api.paging import LIMIT_DEFAULT, Cursor, Limit, Page
-from server.api.route import PUBLIC, VISITOR, Path, Query, Routes
+from server.api.route import VISITOR, Path, Query, Routes
 from server.domain.agenda import SEALED, Sealed
 from server.domain.ballot import Ballot
 from server.domain.law import Count, Majority, Result, has_majority, has_quorum, missing_to_quorum
@@ -33,8 +33,9 @@ from server.domain.motion import (
     Turnout,
     questions_of,
 )
+from server.domain.photo import Document
 from server.domain.roll import RollHead
-from server.domain.rulepack import RULE_PACKS, Matter, find_matter
+from server.domain.rulepack import Matter, find_matter
 from server.domain.tally import TallyResult
 from server.record.canonical import Malformed
 from server.record.rows import key
@@ -62,6 +63,14 @@ class TurnoutView(msgspec.Struct, frozen=True):
     area_total_cm2: int
     heads_missing: int
     area_missing_cm2: int
+
+
+class DocumentView(msgspec.Struct, frozen=True):
+    """A page that the committee puts before the owners: of the budget, the contract, or what others ask."""
+
+    kind: str
+    page: int
+    photo: str
 
 
 class ChoiceView(msgspec.Struct, frozen=True):
@@ -159,6 +168,8 @@ class MotionPage(msgspec.Struct, frozen=True, omit_defaults=True):
     announced_ms: int
     closed_first_ms: int
     reason: str
+    petition: str
+    documents: tuple[DocumentView, ...]
     questions: tuple[QuestionView, ...]
     turnout: TurnoutView
     mine: tuple[MyBallot, ...]
@@ -187,7 +198,7 @@ async def show_motion(call: Call, id: Annotated[RecordId, Path]) -> MotionPage:
         motion.title,
         motion.text,
         motion.matter,
-        _name_of(matter, call),
+        name_of(matter, call),
         motion.rule_pack,
         matter.clause,
         state_of(motion, call.node.clock.now_ms()),
@@ -198,6 +209,8 @@ async def show_motion(call: Call, id: Annotated[RecordId, Path]) -> MotionPage:
         motion.announced_ms,
         motion.closed_first_ms,
         motion.reason,
+        motion.petition,
+        await _documents(call.node, motion),
         tuple(_question(question, turnouts) for question in questions_of(motion)),
         _turnout(motion, turnouts),
         await _mine(call, motion),
@@ -217,13 +230,19 @@ def matter_of(motion: Motion) -> Matter:
     return matter
 
 
+async def _documents(node: NodeService, motion: Motion) -> tuple[DocumentView, ...]:
+    filed = await node.queries.select(Document, subject=motion.id)
+    ordered = sorted(filed, key=lambda one: (one.kind, one.page))
+    return tuple(DocumentView(one.kind, one.page, one.photo) for one in ordered)
+
+
 async def _summary(call: Call, motion: Motion) -> MotionSummary:
     matter = matter_of(motion)
     return MotionSummary(
         motion.id,
         motion.title,
         motion.matter,
-        _name_of(matter, call),
+        name_of(matter, call),
         state_of(motion, call.node.clock.now_ms()),
         motion.opens_ms,
         motion.close_ms,
@@ -232,7 +251,8 @@ async def _summary(call: Call, motion: Motion) -> MotionSummary:
     )
 
 
-def _name_of(matter: Matter, call: Call) -> str:
+def name_of(matter: Matter, call: Call) -> str:
+    """The matter's name in the reader's language."""
     return matter.name_en if call.language == LANGUAGE_EN else matter.name_zh
 
 
@@ -343,35 +363,3 @@ def _question_result(motion: Motion, question: Question, result: TallyResult) ->
 def _able(question: Question) -> frozenset[str]:
     """The choices that can reach a majority: abstaining and opposing pass nothing."""
     return frozenset((FOR,)) if question.is_approval() else frozenset(question.choice_ids()) - {ABSTAIN}
-
-
-class MatterView(msgspec.Struct, frozen=True):
-    """What owners can decide together, and what the law asks for."""
-
-    rule_pack: str
-    id: str
-    name: str
-    majority: str
-    clause: str
-    text: str
-    free_choices: bool
-
-
-@routes.route("GET", "/api/v1/matters", access=PUBLIC)
-async def list_matters(call: Call) -> Page[MatterView]:
-    """The matters of all rule packs: a motion picks one, never a threshold."""
-    return Page(
-        [
-            MatterView(
-                pack.id,
-                matter.id,
-                _name_of(matter, call),
-                matter.majority.value,
-                matter.clause,
-                matter.text,
-                matter.free_choices,
-            )
-            for pack in RULE_PACKS.values()
-            for matter in pack.matters
-        ]
-    )

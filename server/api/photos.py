@@ -10,6 +10,7 @@ from server.api.call import Call
 from server.api.errors import Declined
 from server.api.route import Answer, Header, Media, Path, Query, Routes, Upload
 from server.api.tickets import may_see
+from server.domain.photo import Document
 from server.domain.ticket import Ticket
 from server.gateway.photo_cleaning import UPLOAD_BYTES_MAX, PhotoRefused
 from server.gateway.photo_workshop import WorkshopBusy
@@ -71,7 +72,10 @@ async def show_photo(
     size: Annotated[Size, Query] = "full",
     if_none_match: Annotated[str, Header] = "",
 ) -> Annotated[Answer[bytes | None], Media("image/jpeg")]:
-    """A photo, to who uploaded it and to those who may see its ticket. The thumbnail is a WebP."""
+    """A photo, to who uploaded it, to those who may see its ticket, and to verified members what is put before all.
+
+    The thumbnail is a WebP.
+    """
     if not await _may_see(call, sha256):
         raise Declined("photo_unknown")
     tag = f'"{sha256[:32]}-{size}"'
@@ -100,6 +104,8 @@ async def _thumbnail(call: Call, sha256: str) -> bytes:
 
 async def _may_see(call: Call, sha256: str) -> bool:
     if call.caller.member in await call.node.photos.uploaders(sha256):
+        return True
+    if call.caller.verified and await call.node.queries.select(Document, photo=sha256, limit=1):
         return True
     for named in await call.node.queries.photo_tickets(sha256):
         ticket = await call.node.queries.get(Ticket, named.ticket)

@@ -128,7 +128,7 @@ REHEARSAL = RulePack(
     "rehearsal", "演练（无法律效力）", "Rehearsal (no legal effect)", _CODE + "第二款", _QUORUM, _ORDINARY, _SPECIAL,
     _CODE_MATTERS, notice_days=0, needs_procedure=False,
 )  # fmt: skip
-RULE_PACKS = {pack.id: pack for pack in (CIVIL_CODE, SHANGHAI, REHEARSAL)}
+RULE_PACKS = {pack.id: pack for pack in (REHEARSAL, CIVIL_CODE, SHANGHAI)}
 """Rule packs by id."""
 
 

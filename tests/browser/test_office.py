@@ -23,6 +23,7 @@ def test_committee_opens_a_motion_and_a_resident_votes_on_it(estate: Estate, new
     committee.expect_title("发起投票")
     committee.fill("标题", "公共晾晒区")
     committee.fill("说明", "在二号楼南侧设公共晾晒区。")
+    committee.choose("演练（无法律效力）")
     committee.choose("其他重大事项")
     committee.fill("问题 1", "是否同意设公共晾晒区?")
     committee.fill("截止日期", "2099-12-31")

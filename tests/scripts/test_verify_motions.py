@@ -1,4 +1,4 @@
-"""The verifier's own life of motions and petitions: it agrees with the server's rules, and names the entry that lies."""
+"""The verifier's own life of motions and petitions: it agrees with the rules, and names the entry that lies."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import type {
   QuestionView,
   TicketPage,
   TurnoutView,
+  WaitingDecision,
 } from './generated'
 
 export type {
@@ -34,12 +35,14 @@ export type {
   TicketSummary,
   Unit,
   UploadedPhoto,
+  WaitingDecision,
 } from './generated'
 
 export type Cluster = ClusterState
 export type Device = DeviceView
 export type Estate = EstateView
 export type Matter = MatterView
+export type Waits = WaitingDecision
 export type Motion = MotionPage
 export type Offer = OfferView
 export type Question = QuestionView

@@ -22,7 +22,7 @@ import type {
   TicketSummary,
   UploadedPhoto,
 } from './api-types'
-import type { CounterCodeGiven, EvidenceList, Forks, Waiting } from './generated'
+import type { CounterCodeGiven, EvidenceList, Forks, Signatures, Waiting } from './generated'
 import type { PublicJwk } from '../core/device-key'
 import { decodeBase64Url } from '../core/base64'
 import type { Split } from '../core/split'
@@ -93,6 +93,7 @@ export const api = {
   devices: () => listOf<Device>('/devices'),
   motions: () => listOf<MotionSummary>('/motions?limit=50'),
   motion: (id: string) => get<Motion>('/motions/' + encodeURIComponent(id)),
+  signatures: (id: string) => get<Signatures>(`/motions/${encodeURIComponent(id)}/committee`),
   matters: () => listOf<Matter>('/matters'),
   /** Those in force, the newest first. */
   rolls: () => listOf<RollView>('/rolls'),

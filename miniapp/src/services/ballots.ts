@@ -32,15 +32,20 @@ export function isVotedByOther(mine: readonly MyBallot[]): boolean {
   return mine.length > 0 && !mine.some(isMine)
 }
 
+const OVER: ReadonlySet<string> = new Set(['closed', 'final', 'cancelled'])
+
 export function hasVoted(mine: readonly MyBallot[] | undefined): boolean {
   return mine !== undefined && mine.length > 0 && mine.every((one) => one.ballot !== '')
 }
 
-/** What closes soonest stands first; of those that are closed, the newest. */
-export function byUrgency(motions: readonly MotionSummary[]): Record<'open' | 'closed', readonly MotionSummary[]> {
+/** What closes soonest stands first, and what opens soonest; of those that are over, the newest. Drafts are the committee's. */
+export function byUrgency(
+  motions: readonly MotionSummary[],
+): Record<'announced' | 'open' | 'closed', readonly MotionSummary[]> {
   const open = motions.filter((one) => one.state === 'open').sort((one, other) => one.close_ms - other.close_ms)
-  const closed = motions.filter((one) => one.state !== 'open').sort((one, other) => other.close_ms - one.close_ms)
-  return { open, closed }
+  const announced = motions.filter((one) => one.state === 'announced').sort((one, other) => one.opens_ms - other.opens_ms)
+  const closed = motions.filter((one) => OVER.has(one.state)).sort((one, other) => other.close_ms - one.close_ms)
+  return { announced, open, closed }
 }
 
 /** Choice by question id, taken when they are shown: what is seen is what is signed, whatever another tab does meanwhile. */

@@ -264,6 +264,13 @@ export interface DocumentSeen {
   readonly device_key: DeviceKey
 }
 
+/** A page that the committee puts before the owners: of the budget, the contract, or what others ask. */
+export interface DocumentView {
+  readonly kind: string
+  readonly page: number
+  readonly photo: string
+}
+
 /** An epoch: its members' ids, and the first block that was its own. */
 export interface EpochState {
   readonly number: number
@@ -377,7 +384,7 @@ export interface MakeOffer {
   readonly due_ms: number
 }
 
-/** What owners can decide together, and what the law asks for. */
+/** A kind of decision, and what the law asks for: the majority, and how many days of notice. */
 export interface MatterView {
   readonly rule_pack: string
   readonly id: string
@@ -386,6 +393,8 @@ export interface MatterView {
   readonly clause: string
   readonly text: string
   readonly free_choices: boolean
+  readonly notice_days: number
+  readonly needs_procedure: boolean
 }
 
 /** Who the members are, as genesis would spell them, and the kind of the change that waits for a seal, or empty. */
@@ -426,6 +435,8 @@ export interface MotionPage {
   readonly announced_ms: number
   readonly closed_first_ms: number
   readonly reason: string
+  readonly petition: string
+  readonly documents: readonly DocumentView[]
   readonly questions: readonly QuestionView[]
   readonly turnout: TurnoutView
   readonly mine: readonly MyBallot[]
@@ -711,6 +722,14 @@ export interface Procedure {
   readonly silence: "absent" | "follows" | "participates"
 }
 
+/** The estate's rules of procedure; `rules` is absent while none are in force. `decisions` wait for signatures. */
+export interface ProcedureView {
+  readonly name: string
+  readonly since_ms: number
+  readonly record: string
+  readonly rules?: Procedure | null
+}
+
 /** The handler, or other staff, says how it goes. */
 export interface ProgressTicket {
   readonly ticket: string
@@ -943,6 +962,16 @@ export interface SignPetition {
   readonly roll: string
 }
 
+/** How far the committee is with a motion: `needed` signatures of `members` announce it, or take a decision. */
+export interface Signatures {
+  readonly members: number
+  readonly needed: number
+  readonly approved_by: readonly string[]
+  readonly approved_by_me: boolean
+  readonly petition: string
+  readonly decisions: readonly WaitingDecision[]
+}
+
 /** What a member signed: type, text (canonical JSON), and signature in base64url. */
 export interface SignedStatement {
   readonly type: string
@@ -1068,6 +1097,14 @@ export interface UploadedPhoto {
 export interface Waiting {
   readonly kid: string
   readonly attested?: Attested | null
+}
+
+/** Words that some of the committee have signed: who signs the same `content` as a record of `kind` agrees. */
+export interface WaitingDecision {
+  readonly kind: string
+  readonly content: Readonly<Record<string, unknown>>
+  readonly signed_by: readonly string[]
+  readonly signed_by_me: boolean
 }
 
 /** WeChat's login code and phone-number code, and the key to attest. */
@@ -1346,9 +1383,12 @@ export interface Endpoints {
   readonly "GET /api/v1/rolls": { answer: Page_RollView_ }
   readonly "POST /api/v1/roll/preview": { query: { leave_out?: number }; answer: Preview }
   readonly "POST /api/v1/roll/apply": { body: ImportChosen; answer: UnsignedRecords }
+  readonly "GET /api/v1/matters": { answer: Page_MatterView_ }
   readonly "GET /api/v1/motions": { query: { cursor?: string; limit?: number }; answer: Page_MotionSummary_ }
   readonly "GET /api/v1/motions/{id}": { path: { id: string }; answer: MotionPage }
-  readonly "GET /api/v1/matters": { answer: Page_MatterView_ }
+  readonly "GET /api/v1/motions/{id}/committee": { path: { id: string }; answer: Signatures }
+  readonly "GET /api/v1/procedure": { answer: ProcedureView }
+  readonly "GET /api/v1/procedure/committee": { answer: Signatures }
   readonly "GET /api/v1/tickets": { query: { cursor?: string; limit?: number; state?: string; mine?: boolean }; answer: Page_TicketSummary_ }
   readonly "GET /api/v1/tickets/{id}": { path: { id: string }; answer: TicketPage }
   readonly "POST /api/v1/photos": { answer: UploadedPhoto }

@@ -1,11 +1,16 @@
-/** Opening a motion: what the committee fills in, checked before it is signed. Thresholds come with the matter, by law. */
+/** Proposing a motion: what the committee fills in, checked before it is signed. Thresholds come with the matter, by law. */
 
+import type { JsonObject } from '../core/canonical'
 import { lengthOf } from '../core/limit'
 import { APPROVAL, APPROVAL_TEXTS } from '../texts/choices'
+import type { Motion } from './api-types'
 import type { Settlement } from './outbox'
-import { submit } from './records'
+import { serverNow, submit } from './records'
 
-const NOTICE_MS = 15 * 86_400_000
+const DAY_MS = 86_400_000
+const CHINA_MS = 8 * 3_600_000
+
+export type DecisionKind = 'motion.cancel' | 'motion.correct' | 'motion.extend'
 
 export interface QuestionForm {
   readonly text: string
@@ -21,11 +26,14 @@ export interface MotionForm {
   /** Whether the matter lets a question offer its own options (always with an abstention). */
   readonly hasOptions: boolean
   readonly roll: string
+  /** Days between the announcement and the opening; 0: it opens at once, whatever the first day says. */
+  readonly noticeDays: number
+  readonly opensMs: number
   readonly closeMs: number
   readonly questions: readonly QuestionForm[]
 }
 
-export type FormFault = 'tooLong' | 'needTitle' | 'needText' | 'needMatter' | 'needQuestion' | 'badDates' | 'needRoll'
+export type FormFault = 'tooLong' | 'needTitle' | 'needText' | 'needMatter' | 'needQuestion' | 'badDates' | 'badNotice' | 'needRoll'
 
 /** What the record of a motion has room for, in characters. */
 export const TITLE_LENGTH_MAX = 100
@@ -43,13 +51,27 @@ export function faultInForm(form: MotionForm, nowMs: number): FormFault | null {
   if (form.matter === '') return 'needMatter'
   if (form.questions.some((question) => question.text.trim() === '' || !isAnswerable(question))) return 'needQuestion'
   if (isTooLong(form)) return 'tooLong'
-  if (!(form.closeMs > nowMs)) return 'badDates'
+  if (!(form.closeMs > Math.max(opensAt(form, nowMs), nowMs))) return 'badDates'
+  if (isNoticeShort(form, nowMs)) return 'badNotice'
   return form.roll === '' ? 'needRoll' : null
 }
 
-/** The law wants fifteen days of notice (product 2.2 M2): a warning, since an emergency may be lawful. */
-export function isNoticeShort(closeMs: number, nowMs: number): boolean {
-  return closeMs - nowMs < NOTICE_MS
+/** The first day on which voting may begin: the day of the notice does not count (Civil Code 201). In ms, midnight. */
+export function earliestOpening(noticeDays: number, nowMs: number): number {
+  return (dayOf(nowMs) + noticeDays) * DAY_MS - CHINA_MS
+}
+
+function isNoticeShort({ noticeDays, opensMs }: MotionForm, nowMs: number): boolean {
+  return noticeDays > 0 && opensMs < earliestOpening(noticeDays, nowMs)
+}
+
+function opensAt({ noticeDays, opensMs }: MotionForm, nowMs: number): number {
+  return noticeDays > 0 ? opensMs : nowMs
+}
+
+/** The day in China's time, counted from 1970-01-01. */
+function dayOf(timeMs: number): number {
+  return Math.floor((timeMs + CHINA_MS) / DAY_MS)
 }
 
 function isTooLong({ questions, text, title }: MotionForm): boolean {
@@ -71,16 +93,21 @@ export function linesOf(options: string): string[] {
     .filter((line) => line !== '')
 }
 
-export function openMotion(form: MotionForm): Promise<Settlement> {
+export function proposeMotion(form: MotionForm): Promise<Settlement> {
   const questions = form.questions.map((question, at) => ({
     choices: choicesOf(question, form.hasOptions),
     id: `q${at + 1}`,
     text: question.text.trim(),
   }))
   const body = {
+    budget: [],
     close_ms: form.closeMs,
+    contract: [],
     matter: form.matter,
+    opens_ms: opensAt(form, serverNow()),
+    petition: '',
     questions,
+    quotes: [],
     roll: form.roll,
     rule_pack: form.rulePack,
     text: form.text,
@@ -97,4 +124,15 @@ export function choicesOf(question: QuestionForm, hasOptions: boolean): { id: st
   }
   const own = lines.filter((line) => line !== APPROVAL_TEXTS.abstain).map((text, at) => ({ id: `c${at + 1}`, text }))
   return [...own, { id: 'abstain', text: APPROVAL_TEXTS.abstain }]
+}
+
+/** One more signature under a proposed motion. */
+export function approveMotion(motion: Motion): Promise<Settlement> {
+  const body = { motion: motion.id, petition: motion.petition, roll: motion.roll }
+  return submit({ kind: 'motion.approve', body, title: motion.title })
+}
+
+/** A decision about a motion: the first signature under these words, or one more. */
+export function decide(kind: DecisionKind, body: JsonObject, title: string): Promise<Settlement> {
+  return submit({ kind, body, title })
 }

@@ -36,6 +36,11 @@ export function parseDate(text: string): number | null {
   return isReal ? date.getTime() - SHANGHAI_MS : null
 }
 
+/** The day in China's time as it is typed into forms: `2026-12-31`. */
+export function dateText(timeMs: number): string {
+  return new Date(timeMs + SHANGHAI_MS).toISOString().slice(0, 10)
+}
+
 /** Square metres with two decimals from integer cm2, cut, never rounded up: `1,247.30`. */
 export function formatArea(areaCm2: number): string {
   const hundredths = Math.floor(areaCm2 / CM2_PER_HUNDREDTH)

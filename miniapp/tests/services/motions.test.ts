@@ -4,8 +4,8 @@ import { lengthMax } from '../../src/core/limit'
 import {
   CHOICE_LENGTH_MAX,
   choicesOf,
+  earliestOpening,
   faultInForm,
-  isNoticeShort,
   OPTIONS_MAX,
   QUESTION_LENGTH_MAX,
   TEXT_LENGTH_MAX,
@@ -23,6 +23,8 @@ const form: MotionForm = {
   hasOptions: false,
   roll: 'r',
   rulePack: 'shanghai',
+  noticeDays: 15,
+  opensMs: 16 * DAY,
   closeMs: 20 * DAY,
   questions: [{ text: 'q', options: '' }],
 }
@@ -68,8 +70,16 @@ describe('motion form', () => {
     ])
   })
 
-  it('warns below fifteen days of notice', () => {
-    expect(isNoticeShort(15 * DAY, 0)).toBe(false)
-    expect(isNoticeShort(15 * DAY - 1, 0)).toBe(true)
+  it('wants fifteen days of notice, the day of the announcement not counted, in the time of China', () => {
+    const announced = Date.parse('2025-03-01T23:59:59+08:00')
+    const earliest = Date.parse('2025-03-16T00:00:00+08:00')
+    expect(earliestOpening(15, announced)).toBe(earliest)
+    const dated = { ...form, opensMs: earliest, closeMs: earliest + 10 * DAY }
+    expect(faultInForm(dated, announced)).toBeNull()
+    expect(faultInForm({ ...dated, opensMs: earliest - 1 }, announced)).toBe('badNotice')
+  })
+
+  it('opens a rehearsal at once', () => {
+    expect(faultInForm({ ...form, noticeDays: 0, opensMs: 0, closeMs: 1 }, 0)).toBeNull()
   })
 })

@@ -124,6 +124,7 @@ function toolsFor(session: SessionInfo | null, texts: Texts): Tool[] {
     { role: 'staff', url: '/staff/tickets/index', icon: 'work', text: texts.home.staff },
     { role: 'staff', url: '/staff/grant/index', icon: 'gift', text: texts.home.grant },
     { role: 'committee', url: '/staff/motion/index', icon: 'motion', text: texts.home.motion },
+    { role: 'committee', url: '/staff/motions/index', icon: 'vote', text: texts.home.decisions },
     { role: 'staff', url: '/staff/attest/index', icon: 'attest', text: texts.home.attest },
     { role: 'officer', url: '/staff/attest/index', icon: 'attest', text: texts.home.attest },
     { role: 'officer', url: '/staff/roll/index', icon: 'roll', text: texts.home.rollImport },

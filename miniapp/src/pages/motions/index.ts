@@ -21,19 +21,29 @@ interface Row {
 definePage({
   title: (texts) => texts.motions.title,
   sections: ['motions'],
-  data: { open: [] as Row[], closed: [] as Row[], isEmpty: false },
+  data: { announced: [] as Row[], open: [] as Row[], closed: [] as Row[], isEmpty: false },
 
   async load() {
     const { items } = await api.motions()
     const rowsOf = (motions: readonly MotionSummary[]) => motions.map((motion) => rowOf(motion, this.texts))
-    const { open, closed } = byUrgency(items)
-    this.setData({ open: rowsOf(open), closed: rowsOf(closed), isEmpty: items.length === 0 })
+    const { announced, open, closed } = byUrgency(items)
+    const isEmpty = announced.length + open.length + closed.length === 0
+    this.setData({ announced: rowsOf(announced), open: rowsOf(open), closed: rowsOf(closed), isEmpty })
   },
 })
 
 function rowOf(motion: MotionSummary, texts: Texts): Row {
+  const { id, state, title } = motion
+  const timeOf = (timeMs: number) => formatTime(settings().language, timeMs, serverNow())
+  if (state === 'announced') {
+    const when = fill(texts.motions.from, { time: timeOf(motion.opens_ms) })
+    return { id, title, url: `/pages/vote/read?motion=${id}`, when, chip: texts.motions.announced, tone: '' }
+  }
+  if (state === 'cancelled') {
+    return { id, title, url: `/pages/vote/read?motion=${id}`, when: '', chip: texts.motions.cancelled, tone: '' }
+  }
   const isOpen = motion.state === 'open'
-  const when = fill(texts.motions.until, { time: formatTime(settings().language, motion.close_ms, serverNow()) })
+  const when = fill(texts.motions.until, { time: timeOf(motion.close_ms) })
   const voted = hasVoted(motion.mine)
   const may = (motion.mine ?? []).length > 0
   const chip = !isOpen
@@ -45,5 +55,5 @@ function rowOf(motion: MotionSummary, texts: Texts): Row {
         : texts.motions.open
   const tone = !isOpen ? '' : voted ? 'good' : may ? 'wait' : ''
   const page = isOpen ? 'pages/vote/verify' : 'pages/result/index'
-  return { id: motion.id, title: motion.title, url: `/${page}?motion=${motion.id}`, when, chip, tone }
+  return { id, title, url: `/${page}?motion=${id}`, when, chip, tone }
 }

@@ -1,6 +1,10 @@
 /** Step three, read: the whole text and every question, before any choice is offered. */
 
 import { api } from '../../services/api'
+import { serverNow } from '../../services/records'
+import { settings } from '../../services/settings'
+import { fill } from '../../texts'
+import { formatTime } from '../../texts/format'
 import { definePage, go } from '../../page'
 import { stepData, VOTE_STEPS } from './steps'
 
@@ -8,12 +12,16 @@ definePage({
   title: (texts) => texts.vote.readTitle,
   sections: ['vote'],
   keeps: true,
-  data: { title: '', text: '', questions: [] as { id: string; text: string }[], ...VOTE_STEPS },
+  data: { title: '', text: '', isOpen: false, when: '', reason: '', questions: [] as { id: string; text: string }[], ...VOTE_STEPS },
 
   async load() {
     const motion = await api.motion(this.query['motion']!)
     const questions = motion.questions.map(({ id, text }) => ({ id, text }))
-    this.setData({ title: motion.title, text: motion.text, questions, ...stepData(3, this.texts) })
+    const { motions } = this.texts
+    const time = formatTime(settings().language, motion.opens_ms, serverNow())
+    const when = motion.state === 'cancelled' ? motions.cancelled : fill(motions.from, { time })
+    const { reason, text, title } = motion
+    this.setData({ title, text, isOpen: motion.state === 'open', when, reason, questions, ...stepData(3, this.texts) })
   },
 
   next() {

@@ -1,13 +1,13 @@
-/** The committee opens a motion. The matter decides the majority; nobody types a threshold. */
+/** A member of the committee proposes a motion. The matter decides the majority; nobody types a threshold. */
 
 import { api } from '../../services/api'
 import type { Matter, RollView } from '../../services/api-types'
 import { sentenceOfSettlement } from '../../services/faults'
 import {
+  earliestOpening,
   faultInForm,
-  isNoticeShort,
   OPTIONS_LENGTH_MAX,
-  openMotion,
+  proposeMotion,
   QUESTION_LENGTH_MAX,
   TEXT_LENGTH_MAX,
   TITLE_LENGTH_MAX,
@@ -19,9 +19,9 @@ import type { Settlement } from '../../services/outbox'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
 import { fill, type Texts } from '../../texts'
-import { formatArea, formatNumber, formatTime, parseDate } from '../../texts/format'
+import { dateText, formatArea, formatNumber, formatTime, parseDate } from '../../texts/format'
 import { outcomeTitle } from '../../texts/outcomes'
-import { ask, definePage } from '../../page'
+import { definePage } from '../../page'
 
 const QUESTIONS_MAX = 10
 
@@ -39,6 +39,10 @@ definePage({
     text: '',
     matter: '',
     clause: '',
+    opens: '',
+    opensHint: '',
+    noticeDays: 0,
+    needsProcedure: false,
     closes: '',
     roll: '',
     rolls: [] as { id: string; text: string }[],
@@ -82,13 +86,23 @@ definePage({
   },
 
   showPack(pack: string) {
+    const matters = this.all.filter((one) => one.rule_pack === pack)
+    const { needs_procedure = false, notice_days = 0 } = matters[0] ?? {}
     this.setData({
       pack,
-      matters: this.all.filter((one) => one.rule_pack === pack),
+      matters,
+      noticeDays: notice_days,
+      needsProcedure: needs_procedure,
+      opensHint: this.noticeText(notice_days),
       matter: '',
       clause: '',
       hasOptions: false,
     })
+  },
+
+  noticeText(days: number): string {
+    const { opensHint, opensNow } = this.texts.motionForm
+    return days === 0 ? opensNow : fill(opensHint, { days, date: dateText(earliestOpening(days, serverNow())) })
   },
 
   choosePack(event: ValueEvent) {
@@ -106,7 +120,7 @@ definePage({
 
   typed(event: ValueEvent) {
     this.setData({
-      [event.currentTarget.dataset['field'] as 'title' | 'text' | 'closes']: event.detail.value,
+      [event.currentTarget.dataset['field'] as 'title' | 'text' | 'opens' | 'closes']: event.detail.value,
       note: '',
     })
   },
@@ -140,7 +154,7 @@ definePage({
   },
 
   form(): MotionForm {
-    const { closes, hasOptions, matter, pack, questions, roll, text, title } = this.data
+    const { closes, hasOptions, matter, noticeDays, opens, pack, questions, roll, text, title } = this.data
     return {
       title,
       text,
@@ -149,6 +163,8 @@ definePage({
       hasOptions,
       questions,
       roll,
+      noticeDays,
+      opensMs: parseDate(opens) ?? 0,
       closeMs: parseDate(closes) ?? 0,
     }
   },
@@ -158,21 +174,12 @@ definePage({
     const fault = faultInForm(form, serverNow())
     if (fault !== null) return this.setData({ note: faultText(fault, this.texts) })
     return this.run(async () => {
-      if (!(await this.acceptShortNotice(form))) return
-      const settlement = await openMotion(form)
+      const settlement = await proposeMotion(form)
       if (settlement.kind === 'refused') return this.setData({ note: sentenceOfSettlement(settlement, this.texts) })
       const outcomeText = sentenceOfSettlement(settlement, this.texts) || this.texts.common.recorded
       this.setData({ outcome: settlement.kind, outcomeText, receipt: settlement.id })
       this.retitle()
     })
-  },
-
-  async acceptShortNotice(form: MotionForm): Promise<boolean> {
-    const { common, motionForm } = this.texts
-    return (
-      !isNoticeShort(form.closeMs, serverNow()) ||
-      ask(motionForm.noticeShort, motionForm.noticeAsk, motionForm.open, common.cancel)
-    )
   },
 
   done() {
