@@ -163,6 +163,22 @@ class Estate:
         activity = f"test-{time.time_ns()}"
         await self._demo.points(staff, resident, amount, activity, "参加楼道清洁")
 
+    @contextmanager
+    def second_member(self) -> Iterator[Login]:
+        """A resident who sits on the committee meanwhile: then it takes the signatures of both."""
+        login = self.new_resident()
+        organisation = next(held for held in self.ask(login, "/api/v1/estate")["nodes"])["id"]
+        self._do(self._change_committee("role.grant", login, organisation))
+        try:
+            yield login
+        finally:
+            self._do(self._change_committee("role.revoke", login, organisation))
+
+    async def _change_committee(self, kind: str, login: Login, organisation: str) -> None:
+        for node in self.cluster.nodes[:2]:
+            officer = await self._person(self.officer(node.id))
+            await officer.do(kind, {"member": login.member, "organisation": organisation, "role": "committee"})
+
     def open_motion(self, title: str) -> str:
         """The committee opens a motion with one question; returns its id."""
         return str(self._do(self._open_motion(title)))

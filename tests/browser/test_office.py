@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from demo_estate import SHOP
 from tests.browser.conftest import NewPhone
-from tests.browser.estate import Estate
+from tests.browser.estate import Estate, wait_for
 from tests.browser.phone import PHONE_ELDER, TABLET
 from tests.browser.voting import cast
 
@@ -33,6 +33,67 @@ def test_committee_opens_a_motion_and_a_resident_votes_on_it(estate: Estate, new
     committee.expect_text("已提交")
     resident = new_phone(estate.logins["resident_2"])
     cast(resident, "公共晾晒区", "同意")
+
+
+def fates(estate: Estate) -> set[tuple[str, str]]:
+    """Title and state of the newest motions, as the first node tells them."""
+    items = estate.ask(estate.logins["resident"], "/api/v1/motions?limit=50")["items"]
+    return {(one["title"], one["state"]) for one in items}
+
+
+def test_two_of_the_committee_announce_a_motion_extend_it_and_cancel_it(estate: Estate, new_phone: NewPhone) -> None:
+    with estate.second_member() as login:
+        first, second = new_phone(estate.logins["committee"], TABLET), new_phone(login)
+        first.open("staff/motion/index")
+        first.fill("标题", "门岗夜间值守")
+        first.fill("说明", "夜间门岗由一人增至两人。")
+        first.choose("演练（无法律效力）")
+        first.choose("其他重大事项")
+        first.fill("问题 1", "是否同意增加夜间值守?")
+        first.fill("截止日期", "2099-12-31")
+        first.tap("提交")
+        first.expect_text("已提交")
+        resident = new_phone(estate.logins["resident"])
+        resident.open("pages/motions/index")
+        expect(resident.section.get_by_text("门岗夜间值守")).to_have_count(0)
+        second.open("staff/motions/index")
+        second.look("staff-motions")
+        second.tap("门岗夜间值守")
+        second.expect_text("1 人已签，共需 2 人（委员 2 人）")
+        second.look("staff-decide")
+        second.tap("同意并签字")
+        second.answer_dialog("同意并签字")
+        second.expect_text("2 人已签")
+        first.open("staff/motions/index")
+        first.tap("门岗夜间值守")
+        first.fill("理由", "参加人数不足")
+        first.fill("新的截止日期", "2100-01-31")
+        first.tap("延长投票")
+        first.expect_text("等待其他委员签字")
+        second.open("staff/motions/index")
+        second.tap("门岗夜间值守")
+        second.expect_text("参加人数不足")
+        second.look("staff-decide-extension")
+        second.tap("同意并签字 延长到")
+        second.answer_dialog("同意并签字")
+        second.expect_text("2100年1月31日")
+        for phone in (second, first):
+            phone.open("staff/motions/index")
+            phone.tap("门岗夜间值守")
+            if phone is second:
+                phone.fill("理由", "改为试行")
+                phone.tap("取消表决")
+                phone.answer_dialog("取消表决")
+                phone.expect_text("您已签字")
+            else:
+                phone.tap("同意并签字 取消")
+                phone.answer_dialog("同意并签字")
+                phone.expect_text("已签字")
+        wait_for(lambda: ("门岗夜间值守", "cancelled") in fates(estate), "the cancellation at the resident's node")
+        resident.open("pages/motions/index")
+        resident.tap("门岗夜间值守")
+        resident.expect_text("改为试行")
+        resident.look("motion-cancelled")
 
 
 def test_motion_that_lacks_its_title_is_said_so_and_not_signed(estate: Estate, new_phone: NewPhone) -> None:

@@ -33,6 +33,8 @@ ROLES = {
     "staff/tickets/index": "staff",
     "staff/ticket/index": "staff",
     "staff/motion/index": "committee",
+    "staff/motions/index": "committee",
+    "staff/decide/index": "committee",
     "staff/grant/index": "staff",
     "staff/attest/index": "staff",
     "staff/people/index": "officer",
@@ -69,6 +71,7 @@ def path_of(page: str, estate: Estate, motion: str, memory: dict[str, Any]) -> s
         "pages/receipt/index": f"?id={memory['receipts'][0]['id']}",
         "pages/ticket/index": f"?id={ticket}",
         "staff/ticket/index": f"?id={ticket}",
+        "staff/decide/index": f"?motion={motion}",
     }
     return page + queries.get(page, f"?motion={motion}" if page.startswith("pages/vote/") else "")
 
