@@ -34,6 +34,11 @@ export function isVotedByOther(mine: readonly MyBallot[]): boolean {
 
 const OVER: ReadonlySet<string> = new Set(['closed', 'final', 'cancelled'])
 
+/** Whether the vote is a rehearsal: people must see that it binds nobody. */
+export function isRehearsal(motion: Pick<Motion, 'rule_pack'>): boolean {
+  return motion.rule_pack.split('@')[0] === 'rehearsal'
+}
+
 export function hasVoted(mine: readonly MyBallot[] | undefined): boolean {
   return mine !== undefined && mine.length > 0 && mine.every((one) => one.ballot !== '')
 }

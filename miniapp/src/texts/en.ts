@@ -156,6 +156,7 @@ export const en: Texts = {
     youVoted: 'You have voted',
     youMay: 'For you to decide',
     result: 'See the result',
+    rehearsal: 'A rehearsal, without legal effect',
     announced: 'Announced',
     cancelled: 'Cancelled',
   },

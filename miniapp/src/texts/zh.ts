@@ -154,6 +154,7 @@ export const zh = {
     from: '{time} 开始',
     youVoted: '您已投票',
     youMay: '等您决定',
+    rehearsal: '这是演练，没有法律效力',
     announced: '公示中',
     cancelled: '已取消',
     result: '查看结果',

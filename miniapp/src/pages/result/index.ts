@@ -2,6 +2,7 @@
 
 import { api } from '../../services/api'
 import type { Motion, Question, QuestionResult } from '../../services/api-types'
+import { isRehearsal } from '../../services/ballots'
 import { estate } from '../../services/trust'
 import { fill, type Texts } from '../../texts'
 import { APPROVAL, choiceText } from '../../texts/choices'
@@ -28,11 +29,12 @@ interface Block {
 
 definePage({
   title: (texts) => texts.result.title,
-  sections: ['result'],
+  sections: ['result', 'motions'],
   data: {
     title: '',
     grade: '',
     isFinal: false,
+    isRehearsal: false,
     hasResult: false,
     blocks: [] as Block[],
     turnoutHeads: '',
@@ -45,6 +47,7 @@ definePage({
     const missing = (motion.result?.missing ?? []).map(nameOf).join('、')
     this.setData({
       title: motion.title,
+      isRehearsal: isRehearsal(motion),
       hasResult: motion.result !== undefined,
       isFinal: (motion.result?.grade ?? 'closed') !== 'closed',
       grade: gradeText(motion, missing, this.texts),

@@ -2,7 +2,7 @@
 
 import { api } from '../../services/api'
 import type { Motion, SessionInfo, Turnout } from '../../services/api-types'
-import { hasVoted, isVotedByOther } from '../../services/ballots'
+import { hasVoted, isRehearsal, isVotedByOther } from '../../services/ballots'
 import { isMember, whoAmI } from '../../services/identity'
 import { serverNow } from '../../services/records'
 import { settings } from '../../services/settings'
@@ -19,13 +19,14 @@ interface Home {
 
 definePage({
   title: (texts) => texts.vote.verifyTitle,
-  sections: ['vote'],
+  sections: ['vote', 'motions'],
   data: {
     title: '',
     until: '',
     name: '',
     weight: '',
     homes: [] as Home[],
+    isRehearsal: false,
     canVote: false,
     whyNot: '',
     hasVoted: false,
@@ -55,6 +56,7 @@ function voterData(session: SessionInfo, motion: Motion, texts: Texts) {
   const time = formatTime(settings().language, motion.close_ms, serverNow())
   return {
     title: motion.title,
+    isRehearsal: isRehearsal(motion),
     until: fill(texts.vote.until, { time }),
     name: session.name,
     homes: session.units.map((unit) => homeOf(unit, texts)),

@@ -3,6 +3,7 @@
 import type { JsonObject } from '../../core/canonical'
 import { api } from '../../services/api'
 import type { Motion, Waits } from '../../services/api-types'
+import { isRehearsal } from '../../services/ballots'
 import { sentenceOfSettlement } from '../../services/faults'
 import type { Signatures } from '../../services/generated'
 import { approveMotion, decide, type DecisionKind } from '../../services/motions'
@@ -32,13 +33,14 @@ interface Asked {
 
 definePage({
   title: (texts) => texts.decide.title,
-  sections: ['decide'],
+  sections: ['decide', 'motions'],
   keeps: true,
   data: {
     title: '',
     text: '',
     state: '',
     clause: '',
+    isRehearsal: false,
     when: '',
     signed: '',
     isMine: false,
@@ -66,6 +68,7 @@ definePage({
       title: motion.title,
       text: motion.text,
       clause: motion.clause,
+      isRehearsal: isRehearsal(motion),
       state: stateText(motion, this.texts),
       when: `${timeText(this.texts.decide.opens, motion.opens_ms)} · ${timeText(this.texts.decide.closes, motion.close_ms)}`,
       signed: fill(this.texts.decide.signed, { n: approved_by.length, needed, members }),
