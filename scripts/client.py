@@ -154,7 +154,7 @@ def rehearsal(
     matter: str, roll: str, title: str, text: str, questions: Sequence[Mapping[str, Any]], close_ms: int
 ) -> dict[str, Any]:
     """The body of a `motion.propose` without legal effect: it needs no notice and opens in the next block."""
-    asked = {"matter": matter, "questions": list(questions), "roll": roll, "rule_pack": "rehearsal"}
+    asked = {"matter": matter, "questions": list(questions), "roll": roll, "rule_pack": "rehearsal@2026-11-01"}
     said = {"budget": [], "contract": [], "quotes": [], "petition": "", "text": text, "title": title}
     return {**asked, **said, "close_ms": close_ms, "opens_ms": time.time_ns() // 1_000_000}
 

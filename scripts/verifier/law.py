@@ -17,11 +17,14 @@ ORDINARY = frozenset({"procedure-rules", "covenant", "committee", "manager", "fu
 _SHANGHAI_SPECIAL = SPECIAL | {"part-fund-raise", "part-rebuild"}
 _SHANGHAI_ORDINARY = ORDINARY | {"area-change", "self-management", "part-fund-use", "part-other"}
 _PACKS = {
-    "civil-code": (ORDINARY, SPECIAL),
-    "rehearsal": (ORDINARY, SPECIAL),
-    "shanghai": (_SHANGHAI_ORDINARY, _SHANGHAI_SPECIAL),
+    "beijing@2025-04-01": (ORDINARY, SPECIAL),
+    "civil-code@2021-01-01": (ORDINARY, SPECIAL),
+    "hangzhou@2025-04-01": (ORDINARY, SPECIAL),
+    "rehearsal@2026-11-01": (_SHANGHAI_ORDINARY, _SHANGHAI_SPECIAL),
+    "shanghai@2020-12-30": (_SHANGHAI_ORDINARY, _SHANGHAI_SPECIAL),
+    "weifang@2025-04-01": (ORDINARY, SPECIAL),
 }
-NOTICE_DAYS = {"civil-code": 15, "rehearsal": 0, "shanghai": 15}
+NOTICE_DAYS = {reference: 0 if reference.startswith("rehearsal@") else 15 for reference in _PACKS}
 """Days between the announcement and the opening, the first not counted (Regulations art. 14; Civil Code 201)."""
 
 

@@ -8,7 +8,7 @@ from server.api.call import Call
 from server.api.motions import name_of
 from server.api.paging import Page
 from server.api.route import PUBLIC, Routes
-from server.domain.rulepack import RULE_PACKS
+from server.domain.rulepacks import RULE_PACKS
 
 routes = Routes()
 
@@ -33,15 +33,15 @@ async def list_matters(call: Call) -> Page[MatterView]:
     return Page(
         [
             MatterView(
-                pack.id,
+                pack.reference,
                 matter.id,
                 name_of(matter, call),
                 matter.majority.value,
-                matter.clause,
-                matter.text,
+                matter.clause.article,
+                matter.clause.text,
                 matter.free_choices,
-                pack.notice_days,
-                pack.needs_procedure,
+                pack.notice_days.value,
+                pack.is_binding,
             )
             for pack in RULE_PACKS.values()
             for matter in pack.matters

@@ -18,7 +18,9 @@ from server.api.paging import LIMIT_DEFAULT, Cursor, Limit, Page
 from server.api.route import VISITOR, Path, Query, Routes
 from server.domain.agenda import SEALED, Sealed
 from server.domain.ballot import Ballot
-from server.domain.law import Count, Majority, Result, has_majority, has_quorum, missing_to_quorum
+from server.domain.law.count import Count
+from server.domain.law.majority import Majority, Result, has_majority, has_quorum
+from server.domain.law.margin import missing_to_quorum
 from server.domain.motion import (
     ABSTAIN,
     ANNOUNCED,
@@ -35,7 +37,8 @@ from server.domain.motion import (
 )
 from server.domain.photo import Document
 from server.domain.roll import RollHead
-from server.domain.rulepack import Matter, find_matter
+from server.domain.rulepacks import find_matter
+from server.domain.rulepacks.shape import Matter
 from server.domain.tally import TallyResult
 from server.record.canonical import Malformed
 from server.record.rows import key
@@ -200,7 +203,7 @@ async def show_motion(call: Call, id: Annotated[RecordId, Path]) -> MotionPage:
         motion.matter,
         name_of(matter, call),
         motion.rule_pack,
-        matter.clause,
+        matter.clause.article,
         state_of(motion, call.node.clock.now_ms()),
         motion.opens_ms,
         motion.close_ms,
@@ -352,7 +355,7 @@ def _question_result(motion: Motion, question: Question, result: TallyResult) ->
             if one.choice in able
         ),
         result.result == Result.PASSED.value,
-        matter_of(motion).clause,
+        matter_of(motion).clause.article,
         result.majority,
         electorate,
         participating,

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from server.domain.rulepack import Matter
+from server.domain.rulepacks.shape import Matter
 from server.limits import SECOND_MS
 from server.record.rows import Row
 from server.record.shape import Line, Name, Shape

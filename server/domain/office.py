@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from server.domain.law import is_more_than_half
+from server.domain.law.committee import is_signed
 from server.record.canonical import digest, encode
 from server.record.kind import Context, RecordKind, Role, Trust
 from server.record.rows import Key, Row, Rows, key
@@ -64,7 +64,7 @@ def is_decided(rows: Rows, signers: Iterable[str], trust: Trust) -> bool:
     Who has left the committee since he signed no longer counts, neither above nor below the line.
     """
     holders = holders_of(rows.get(Office, Role.COMMITTEE.value), trust)
-    return is_more_than_half(len(holders & frozenset(signers)), len(holders))
+    return is_signed(len(holders & frozenset(signers)), len(holders))
 
 
 def _name_of(body: RecordKind) -> str:

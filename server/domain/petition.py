@@ -11,6 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from server.domain.agenda import set_timer, stop_timer, timer_key
+from server.domain.law.convening import is_one_fifth
 from server.domain.roll import Roll, RollHead
 from server.limits import DAY_MS
 from server.record.kind import Context, DerivedKind, Place, RecordKind, Role, Signed
@@ -53,11 +54,6 @@ class PetitionSignature(Row, frozen=True):
     position: int
     member: str
     withdrawn: bool = False
-
-
-def is_one_fifth(part: int, whole: int) -> bool:
-    """百分之二十以上: 5 part >= whole (Shanghai art. 25; law.md V15)."""
-    return 5 * part >= whole
 
 
 class StartPetition(RecordKind, frozen=True):

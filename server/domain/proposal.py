@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from server.domain.agenda import set_timer, timer_key
+from server.domain.law.days import is_noticed
 from server.domain.motion import (
     ANNOUNCED,
     OPENING,
@@ -30,28 +31,16 @@ from server.domain.petition import Petition, answer_petition, petition_keys
 from server.domain.photo import document_keys, file_documents, own_documents
 from server.domain.procedure import IN_FORCE, ProcedureInForce
 from server.domain.roll import Roll
-from server.domain.rulepack import RulePack, find_matter, find_pack
-from server.limits import DAY_MS, HOUR_MS
+from server.domain.rulepacks import find_matter, find_pack
+from server.domain.rulepacks.shape import RulePack
 from server.record.canonical import encode
 from server.record.kind import Context, RecordKind, Role, Signed
 from server.record.rows import Key, Rows, key
 from server.record.shape import Line, Name, OptionalRecordId, PhotoRef, RecordId, Text, TimeMs
 
-CHINA_MS = 8 * HOUR_MS
-"""Days are counted in China's time, which has had no summer time since 1991."""
 PAGES_MAX = 6
 """Pictures of one kind of document; three kinds of them are named in one record."""
 Pages = Annotated[tuple[PhotoRef, ...], Meta(max_length=PAGES_MAX)]
-
-
-def day_of(time_ms: int) -> int:
-    """The day in China's time, counted from 1970-01-01."""
-    return (time_ms + CHINA_MS) // DAY_MS
-
-
-def is_noticed(pack: RulePack, announced_ms: int, opens_ms: int) -> bool:
-    """Do the days of notice pass before it opens? The day of the notice does not count (Civil Code 201; V16)."""
-    return pack.notice_days == 0 or day_of(opens_ms) - day_of(announced_ms) >= pack.notice_days
 
 
 class ProposeMotion(RecordKind, frozen=True):
@@ -88,7 +77,7 @@ class ProposeMotion(RecordKind, frozen=True):
     questions: Annotated[tuple[Question, ...], Meta(min_length=1, max_length=QUESTIONS_MAX)]
     quotes: Pages
     roll: Name
-    rule_pack: Annotated[str, Meta(pattern=r"^[a-z-]{1,20}(@[0-9]{4}-[0-9]{2}-[0-9]{2})?$(?!\n)")]
+    rule_pack: Annotated[str, Meta(pattern=r"^[a-z-]{1,20}@[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)")]
     text: Text
     title: Line
 
@@ -109,7 +98,7 @@ class ProposeMotion(RecordKind, frozen=True):
         if refusal is not None:
             return refusal
         assert pack is not None and roll is not None, "both are among the grounds"
-        if not is_noticed(pack, context.time_ms, self.opens_ms):
+        if not is_noticed(context.time_ms, self.opens_ms, pack.notice_days.value):
             return self.Refusal.NOTICE_TOO_SHORT
         decided = is_decided(rows, (context.author,), context.trust)
         if decided and not roll.in_force:
@@ -129,7 +118,7 @@ class ProposeMotion(RecordKind, frozen=True):
             return self.Refusal.ROLL_NOT_FOUND
         if pack is None or pack.matter(self.matter) is None:
             return self.Refusal.MATTER_NOT_FOUND
-        if pack.needs_procedure and rows.get(ProcedureInForce, IN_FORCE) is None:
+        if pack.is_binding and rows.get(ProcedureInForce, IN_FORCE) is None:
             return self.Refusal.PROCEDURE_MISSING
         if self.petition and rows.get(Petition, self.petition) is None:
             return self.Refusal.PETITION_NOT_FOUND
@@ -211,7 +200,8 @@ class ApproveMotion(RecordKind, frozen=True):
             return self.Refusal.ALREADY_SIGNED
         pack = find_pack(motion.rule_pack)
         assert roll is not None and pack is not None, "a motion is proposed on a roll, by a pack"
-        if not is_noticed(pack, context.time_ms, motion.opens_ms) or context.time_ms >= motion.close_ms - VOTING_MS_MIN:
+        is_noticed_now = is_noticed(context.time_ms, motion.opens_ms, pack.notice_days.value)
+        if not is_noticed_now or context.time_ms >= motion.close_ms - VOTING_MS_MIN:
             return self.Refusal.NOTICE_TOO_SHORT
         signed = msgspec.structs.replace(motion, approved_by=tuple(sorted((*motion.approved_by, context.author))))
         decided = is_decided(rows, signed.approved_by, context.trust)

@@ -14,7 +14,8 @@ from msgspec import Meta
 
 from server.domain.agenda import SealWait, wait_for_seal
 from server.domain.ballot import Ballot
-from server.domain.law import Count, Majority, Result, has_majority, result_of
+from server.domain.law.count import Count, sum_of
+from server.domain.law.majority import Majority, Result, has_majority, result_of
 from server.domain.motion import (
     ABSTAIN,
     CHOICES_MAX,
@@ -28,7 +29,7 @@ from server.domain.motion import (
     questions_of,
     step,
 )
-from server.domain.rulepack import find_matter
+from server.domain.rulepacks import find_matter
 from server.ledger.genesis import MEMBERS_MAX
 from server.ledger.merkle import root_of
 from server.limits import INTEGER_MAX
@@ -255,11 +256,3 @@ def judge(question: Question, majority: Majority, electorate: Count, totals: Map
     chosen = next((one for one in candidates if has_majority(majority, participating, totals[one])), "")
     result = result_of(majority, electorate, participating, totals[chosen] if chosen else Count())
     return result, chosen if result is Result.PASSED else ""
-
-
-def sum_of(counts: Iterable[Count]) -> Count:
-    """The sum of counts."""
-    total = Count()
-    for count in counts:
-        total = total.plus(count)
-    return total

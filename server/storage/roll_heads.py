@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from server.domain.law import OwnerHead, Unit, heads_of
+from server.domain.law.count import OwnerHead, Unit, heads_of
 from server.domain.roll import HEAD_MEMBERS_MAX, Head, roll_root
 from server.limits import HEAD_AREA_CM2_MAX, ROLL_HEADS_MAX, ROLL_PARTS_MAX
 from server.record.canonical import encode

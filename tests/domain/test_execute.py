@@ -296,7 +296,7 @@ def names_in(world: World) -> dict[str, list[Any]]:
         "replaces": ["", ballot],
         "revoked": [device("chen").kid],
         "roll": [ROLL],
-        "rule_pack": ["shanghai"],
+        "rule_pack": ["shanghai@2020-12-30"],
         "shop": ["ma"],
         "ticket": [ticket],
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from server.domain.agenda import Timer
-from server.domain.petition import ANSWER_MS, Petition, SignPetition, StartPetition, WithdrawSignature, is_one_fifth
+from server.domain.law.convening import is_one_fifth, petition_min
+from server.domain.petition import ANSWER_MS, Petition, SignPetition, StartPetition, WithdrawSignature
 from tests.domain.world import ROLL, World, motion_body, roll_body
 
 NOBODY = "A" * 43
@@ -26,6 +27,7 @@ def row(world: World, petition: str) -> Petition:
 def test_twenty_percent_includes_the_number(whole: int, least: int) -> None:
     """V15."""
     assert is_one_fifth(least, whole) and not is_one_fifth(least - 1, whole)
+    assert petition_min(whole) == least
 
 
 def test_a_petition_with_a_fifth_starts_the_clock_of_the_committee(world: World) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from server.domain.agenda import Timer
+from server.domain.law.days import begin_of, day_of
 from server.domain.motion import VOTING_MS_MIN, Motion, Turnout, questions_of
 from server.domain.photo import Document
-from server.domain.proposal import ApproveMotion, ProposeMotion, day_of
+from server.domain.proposal import ApproveMotion, ProposeMotion
 from server.limits import DAY_MS, HOUR_MS
 from tests.domain.test_motion import question
 from tests.domain.test_procedure import adopt
@@ -26,7 +27,7 @@ def approval(motion: str, **changes: str) -> dict[str, str]:
 def lawful(world: World, **changes: Any) -> dict[str, Any]:
     """A motion under the Civil Code with sixteen days ahead."""
     opens_ms = world.time_ms + 16 * DAY_MS
-    times = {"opens_ms": opens_ms, "close_ms": opens_ms + 10 * DAY_MS, "rule_pack": "civil-code"}
+    times = {"opens_ms": opens_ms, "close_ms": opens_ms + 10 * DAY_MS, "rule_pack": "civil-code@2021-01-01"}
     return motion_body(world, **times, **changes)
 
 
@@ -69,7 +70,7 @@ def test_proposal_refusals_stand_in_their_order(world: World) -> None:
         petition=NOBODY,
         questions=[question("q1", "yes", "no")],
         roll="new",
-        rule_pack="civil-code",
+        rule_pack="civil-code@2021-01-01",
     )
     world.do("li", "ticket.report", {**REPORT, "photos": [photo("secret")]})
     codes = [world.refuse("hu", "motion.propose", body)]
@@ -105,8 +106,10 @@ def test_a_motion_is_open_for_more_than_a_minute(world: World, over_ms: int, acc
 def test_a_matter_of_another_pack_is_not_found(world: World) -> None:
     adopt(world, "hu")
     assert world.refuse("hu", "motion.propose", lawful(world, matter="area-change")) == "matter_not_found"
-    world.do("hu", "motion.propose", lawful(world, matter="area-change") | {"rule_pack": "shanghai"})
-    assert world.refuse("hu", "motion.propose", motion_body(world, rule_pack="atlantis")) == "matter_not_found"
+    world.do("hu", "motion.propose", lawful(world, matter="area-change") | {"rule_pack": "shanghai@2020-12-30"})
+    assert (
+        world.refuse("hu", "motion.propose", motion_body(world, rule_pack="atlantis@2020-01-01")) == "matter_not_found"
+    )
 
 
 @pytest.mark.parametrize("author", ["li", "sun", "ma", "officer-street"])
@@ -118,7 +121,7 @@ def test_only_the_committee_proposes_motions(world: World, author: str) -> None:
 def test_fifteen_days_of_notice_are_counted_from_the_day_after(world: World, days: int, accepted: bool) -> None:
     """V16: announced on day 0, the earliest opening is on day 15, whatever the hour (Civil Code 201)."""
     adopt(world, "hu")
-    midnight_ms = (day_of(world.time_ms) + days) * DAY_MS - 8 * HOUR_MS
+    midnight_ms = begin_of(day_of(world.time_ms) + days)
     body = lawful(world) | {"opens_ms": midnight_ms, "close_ms": midnight_ms + 10 * DAY_MS}
     outcomes = world.block(world.record("hu", "motion.propose", body))
     assert outcomes == ["accepted" if accepted else "notice_too_short"]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from server.domain import RULEBOOK
 from server.domain.agenda import SealWait, Timer, due_item
 from server.domain.ballot import Ballot
-from server.domain.law import Count, Majority, Result
+from server.domain.law.count import Count
+from server.domain.law.majority import Majority, Result
 from server.domain.motion import TALLY, Motion, Question
 from server.domain.plan import parse_items
 from server.domain.roll import Head
@@ -31,7 +32,7 @@ CLOSE = HOUR_MS + 1_000
 
 def motion_row(questions: list[dict[str, Any]]) -> Motion:
     text = encode(questions).decode()
-    return Motion("m", "t", "", "other", "civil-code", "r", 10, 1_000, text, 1, 2, "open", "hu", 0)
+    return Motion("m", "t", "", "other", "civil-code@2021-01-01", "r", 10, 1_000, text, 1, 2, "open", "hu", 0)
 
 
 def ballot_of(position: int, value: Any, question: str = "q1", area_cm2: int = 100) -> tuple[Ballot, bytes]:

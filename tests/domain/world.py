@@ -366,7 +366,7 @@ def motion_body(world: World, **changes: Any) -> dict[str, Any]:
         "questions": [QUESTION],
         "quotes": [],
         "roll": ROLL,
-        "rule_pack": "rehearsal",
+        "rule_pack": "rehearsal@2026-11-01",
         "text": "",
         "title": "屋面维修",
     }

@@ -266,16 +266,16 @@ def test_the_law_is_counted_in_whole_numbers(
     matter: str, electorate: int, agree: int, against: int, result: str
 ) -> None:
     totals = {"for": Count(agree, agree * 100), "against": Count(against, against * 100), "abstain": Count()}
-    assert result_of(("civil-code", matter), Count(electorate, electorate * 100), totals) == result
+    assert result_of(("civil-code@2021-01-01", matter), Count(electorate, electorate * 100), totals) == result
 
 
 def test_heads_alone_or_area_alone_do_not_pass() -> None:
     """V7 and V8 of the law's worked examples."""
     homes = {"for": Count(9, 450), "against": Count(1, 300), "abstain": Count()}
-    assert result_of(("civil-code", "fund-use"), Count(10, 750), homes) == "passed"
-    assert result_of(("civil-code", "rebuild"), Count(10, 750), homes) == "not passed"
+    assert result_of(("civil-code@2021-01-01", "fund-use"), Count(10, 750), homes) == "passed"
+    assert result_of(("civil-code@2021-01-01", "rebuild"), Count(10, 750), homes) == "not passed"
     developer = {"for": Count(60, 6_000), "against": Count(), "abstain": Count()}
-    assert result_of(("civil-code", "fund-use"), Count(61, 10_000), developer) == "no quorum"
+    assert result_of(("civil-code@2021-01-01", "fund-use"), Count(61, 10_000), developer) == "no quorum"
 
 
 def test_a_file_of_openings_is_read_strictly(tmp_path: Path) -> None:

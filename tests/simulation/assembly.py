@@ -17,7 +17,7 @@ from tests.simulation.polls import Poll, Polls
 DAY_MS = 24 * 3_600_000
 CHINA_MS = 8 * 3_600_000
 ANSWER_MS = 60 * DAY_MS
-NOTICE_DAYS = {"rehearsal": 0, "civil-code": 15}
+NOTICE_DAYS = {"rehearsal@2026-11-01": 0, "civil-code@2021-01-01": 15}
 """The packs that people use in these worlds."""
 
 
@@ -50,7 +50,7 @@ class Assembly:
         body = entry.body
         if body["close_ms"] <= max(body["opens_ms"], entry.time_ms) + 60_000:
             return "proposes a motion that is open for less than a minute"
-        if body["rule_pack"] != "rehearsal" and not self._has_procedure:
+        if body["rule_pack"] != "rehearsal@2026-11-01" and not self._has_procedure:
             return "proposes a motion without rules of procedure"
         if body["petition"] and body["petition"] not in self._pleas:
             return "answers a petition that is not there"

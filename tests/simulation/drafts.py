@@ -127,11 +127,11 @@ class Fields:
         count = self._random.randint(1, 2)
         questions = [{"choices": CHOICES, "id": f"q{number}", "text": "是否同意?"} for number in range(count)]
         opens_ms = draft.now_ms + self._random.choice(OPENS_MS)
-        draft.fixed.update(matter="other", opens_ms=opens_ms, questions=questions, rule_pack="rehearsal")
+        draft.fixed.update(matter="other", opens_ms=opens_ms, questions=questions, rule_pack="rehearsal@2026-11-01")
         draft.fixed["petition"] = self._one_of(draft, Petition) if self._random.random() < 0.3 else ""
         if self._random.random() < 0.1:
             draft.fixed.update(opens_ms=draft.now_ms + 16 * DAY_MS, close_ms=draft.now_ms + 30 * DAY_MS)
-            draft.fixed["rule_pack"] = "civil-code"
+            draft.fixed["rule_pack"] = "civil-code@2021-01-01"
 
     def _approve(self, draft: Draft) -> None:
         """A motion that waits for signatures, if one does, with the roll and the petition that the phone shows."""

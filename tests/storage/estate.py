@@ -225,7 +225,7 @@ class Estate:
             "questions": [{"choices": choices, "id": "q1", "text": "同意吗？"}],
             "quotes": [],
             "roll": "roll-1",
-            "rule_pack": "rehearsal",
+            "rule_pack": "rehearsal@2026-11-01",
             "text": "",
             "title": "维修电梯",
         }

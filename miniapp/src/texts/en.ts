@@ -669,7 +669,7 @@ export const en: Texts = {
   decision: { 'motion.extend': 'Extend to {time}', 'motion.cancel': 'Cancel this vote', 'motion.correct': 'Use the corrected roll' },
   documentKind: { budget: 'Budget', contract: 'Contract', quotes: 'Quotes' },
   choice: { for: 'For', against: 'Against', abstain: 'Abstain' },
-  rulePack: { 'civil-code': 'Civil Code', rehearsal: 'Rehearsal (no legal effect)', shanghai: 'Shanghai' },
+  rulePack: { beijing: 'Beijing', hangzhou: 'Hangzhou', weifang: 'Weifang', 'civil-code': 'Civil Code', rehearsal: 'Rehearsal (no legal effect)', shanghai: 'Shanghai' },
   grant: {
     title: 'Give points',
     member: 'To whom',

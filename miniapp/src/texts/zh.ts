@@ -661,7 +661,7 @@ export const zh = {
   decision: { 'motion.extend': '延长到 {time}', 'motion.cancel': '取消这项表决', 'motion.correct': '改用更正后的名册' },
   documentKind: { budget: '预算', contract: '合同', quotes: '比价' },
   choice: { for: '同意', against: '反对', abstain: '弃权' },
-  rulePack: { 'civil-code': '民法典', rehearsal: '演练（无法律效力）', shanghai: '上海市规定' },
+  rulePack: { beijing: '北京市规定', hangzhou: '杭州市规定', weifang: '潍坊市规定', 'civil-code': '民法典', rehearsal: '演练（无法律效力）', shanghai: '上海市规定' },
   grant: {
     title: '发放积分',
     member: '发给谁',

@@ -188,7 +188,7 @@ definePage({
 })
 
 function packText(id: string, texts: Texts): string {
-  return (texts.rulePack as Record<string, string>)[id] ?? id
+  return (texts.rulePack as Record<string, string>)[id.split('@')[0]!] ?? id
 }
 
 function rollText({ area_cm2, heads, published_ms }: RollView, texts: Texts): string {

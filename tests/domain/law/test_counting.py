@@ -9,25 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.law import (
-    Count,
+from server.domain.law.count import Count, OwnerHead, Unit, count_heads, heads_of, owners_of_several_heads
+from server.domain.law.majority import (
     Majority,
-    OwnerHead,
     Result,
-    Rounding,
-    Unit,
-    count_heads,
     has_majority,
     has_quorum,
-    heads_of,
     is_two_thirds,
     majority_min,
-    missing_to_quorum,
-    owners_of_several_heads,
-    percentage,
     quorum_min,
     result_of,
 )
+from server.domain.law.margin import missing_to_quorum
+from server.domain.law.share import Rounding, percentage
 
 ORDINARY, SPECIAL = Majority.ORDINARY, Majority.SPECIAL
 
