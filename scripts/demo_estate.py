@@ -233,7 +233,7 @@ class DemoEstate:
 
     async def open_motion(self, committee: Person, title: str, text: str, question: str, open_ms: int) -> str:
         """The committee opens a motion with one question on the roll in force; returns its id."""
-        questions = [{"choices": CHOICES, "id": "q1", "text": question}]
+        questions = [{"choices": CHOICES, "id": "q1", "seats": 0, "text": question}]
         body = rehearsal("other", self.roll, title, text, questions, time.time_ns() // 1_000_000 + open_ms)
         motion = str(self.keep(await committee.do("motion.propose", body))["id"])
         await committee.wait_for_motion(motion)
@@ -244,7 +244,7 @@ class DemoEstate:
         page = await voter.call("GET", f"/api/v1/motions/{motion}", node=node)
         mine = page["mine"][0]
         body = {
-            "choice": voter.seal(choice),
+            "choice": voter.seal([choice]),
             "motion": motion,
             "position": mine["position"],
             "question": mine["question"],

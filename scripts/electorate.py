@@ -138,7 +138,9 @@ class Electorate:
 
     async def open_motion(self, open_ms: int = 3_600_000) -> str:
         """Open a motion of ten questions; returns its id."""
-        questions = [{"choices": CHOICES, "id": f"q{number}", "text": "是否同意?"} for number in range(QUESTIONS)]
+        questions = [
+            {"choices": CHOICES, "id": f"q{number}", "seats": 0, "text": "是否同意?"} for number in range(QUESTIONS)
+        ]
         close_ms = time.time_ns() // 1_000_000 + open_ms
         body = client.rehearsal("other", ROLL, "压力测试表决", "", questions, close_ms)
         motion = str((await self.committee.do("motion.propose", body))["id"])
@@ -156,7 +158,7 @@ class Electorate:
 
     def ballot(self, motion: str, voter: Voter, question: str, replaces: str = "") -> client.SignedRecord:
         """A signed ballot of a voter; `replaces` is the id of the one that he cast before."""
-        choice, opening = seal("for", secrets.token_bytes(SALT_BYTES))
+        choice, opening = seal(["for"], secrets.token_bytes(SALT_BYTES))
         body = {
             "choice": choice,
             "motion": motion,

@@ -14,6 +14,8 @@ SPECIAL = frozenset({"fund-raise", "rebuild", "common-use"})
 """Civil Code 278, items 6 to 8."""
 ORDINARY = frozenset({"procedure-rules", "covenant", "committee", "manager", "fund-use", "other"})
 """Civil Code 278, items 1 to 5 and 9."""
+ALL = frozenset({"home-business"})
+"""Civil Code 279: every interested owner."""
 _SHANGHAI_SPECIAL = SPECIAL | {"part-fund-raise", "part-rebuild"}
 _SHANGHAI_ORDINARY = ORDINARY | {"area-change", "self-management", "part-fund-use", "part-other"}
 _PACKS = {
@@ -42,21 +44,42 @@ class Count(NamedTuple):
         return f"{self.heads} heads, {self.area_cm2 / 10_000:,.2f} m2"
 
 
-def result_of(matter: tuple[str, str], electorate: Count, totals: Mapping[str, Count]) -> str:
-    """The result in words. `matter`: rule pack and matter; `totals` by choice, void ballots left out (law.md 1)."""
-    part = Count(sum(one.heads for one in totals.values()), sum(one.area_cm2 for one in totals.values()))
+def result_of(
+    matter: tuple[str, str], electorate: Count, totals: Mapping[str, Count], part: Count | None = None, seats: int = 0
+) -> str:
+    """The result in words. `matter`: rule pack and matter; `totals` by choice, void ballots left out (law.md 1).
+
+    `part`: who took part, where ballots may be under several choices; `seats` of an election.
+    """
+    if part is None:
+        part = Count(sum(one.heads for one in totals.values()), sum(one.area_cm2 for one in totals.values()))
     if 0 in electorate:
         return "undetermined"
     if not all(3 * some >= 2 * whole for some, whole in zip(part, electorate, strict=True)):
         return "no quorum"
     ordinary, special = _PACKS.get(matter[0], (frozenset(), frozenset()))
-    if matter[1] not in ordinary | special:
+    if matter[1] not in ordinary | special | ALL:
         return f"NOT CHECKED: the majority for {'/'.join(matter)} is not known here"
+    if seats:
+        elected = _elect(seats, part, {one: total for one, total in totals.items() if one != ABSTAIN})
+        return f"elected: {', '.join(elected)}" if elected else "nobody elected"
     candidates = [FOR] if FOR in totals else [choice for choice in totals if choice != ABSTAIN]
-    chosen = next((one for one in candidates if _agree(totals[one], part, matter[1] in special)), "")
+    if matter[1] in ALL:
+        chosen = next((one for one in candidates if totals[one] == electorate), "")
+    else:
+        chosen = next((one for one in candidates if _agree(totals[one], part, matter[1] in special)), "")
     if not chosen:
         return "not passed"
     return "passed" if chosen == FOR else f"passed: {chosen}"
+
+
+def _elect(seats: int, part: Count, totals: Mapping[str, Count]) -> list[str]:
+    """Who has more than half both ways, the most heads first, then area; of those even at the last seat nobody."""
+    able = [one for one in totals if _agree(totals[one], part, False)]
+    in_order = sorted(able, key=lambda one: (-totals[one].heads, -totals[one].area_cm2))
+    if len(in_order) <= seats or totals[in_order[seats - 1]] != totals[in_order[seats]]:
+        return in_order[:seats]
+    return [one for one in in_order if totals[one] > totals[in_order[seats]]]
 
 
 def _agree(agreeing: Count, part: Count, is_special: bool) -> bool:

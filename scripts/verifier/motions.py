@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifier.encoding import b64u, canonical, members, sha256
+from verifier.encoding import b64u, canonical, is_count, members, sha256
 from verifier.law import NOTICE_DAYS
 from verifier.offices import Offices
 from verifier.petitions import Petitions
@@ -46,6 +46,7 @@ class Question:
 
     id: str
     choices: list[str]
+    seats: int
     ballots: dict[int, Ballot] = field(default_factory=dict)
 
 
@@ -219,11 +220,13 @@ def _day_of(time_ms: int) -> int:
 
 
 def _parse_question(seen: Seen, value: Any) -> Question:
-    question = members(value, "choices id text", "log")
+    question = members(value, "choices id seats text", "log")
     choices = question["choices"]
     if not isinstance(question["id"], str) or not isinstance(choices, list):
         raise seen.reject("a question of another form")
     ids = [members(choice, "id text", "log")["id"] for choice in choices]
     if not all(isinstance(choice, str) for choice in ids) or len(set(ids)) != len(ids) or len(ids) < 2:
         raise seen.reject("choices of another form")
-    return Question(question["id"], ids)
+    if not is_count(question["seats"]):
+        raise seen.reject("seats are a number")
+    return Question(question["id"], ids, question["seats"])

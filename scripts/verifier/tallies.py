@@ -13,7 +13,7 @@ from typing import Any
 
 from verifier.ballots import Ballots
 from verifier.encoding import Rejected, b64u, is_count, members, parse_canonical, sha256, unb64u
-from verifier.law import Count, result_of
+from verifier.law import ABSTAIN, Count, result_of
 from verifier.merkle import root_of
 from verifier.motions import Ballot, Motion, Question
 from verifier.report import Result
@@ -72,9 +72,10 @@ class Tallies:
         return Result.NOT_CHECKED, f"{said}; the choices of {missing} ballots NOT CHECKED: {why}{results}"
 
     def _check(self, value: Any, motion: Motion, question: Question, index: int) -> None:
-        totals, void, root = _parse_totals(value, question)
+        totals, part, void, root = _parse_totals(value, question)
         ballots = [question.ballots[position] for position in sorted(question.ballots)]
-        _compare_sums([*totals.values(), void], ballots)
+        _compare_sums(part, void, ballots)
+        _check_part(question, totals, part)
         opened = [ballot for ballot in ballots if ballot.commitment in self._openings]
         recounted, recounted_void = self._recount(question, opened)
         if len(opened) == len(ballots):
@@ -85,40 +86,50 @@ class Tallies:
             _check_bounds(totals | {"void": void}, recounted | {"void": recounted_void}, opened, ballots)
         self._counted, self._opened = self._counted + len(ballots), self._opened + len(opened)
         electorate = Count(len(motion.roll.heads), motion.roll.area_cm2)
-        result = result_of(motion.matter, electorate, totals)
+        result = result_of(motion.matter, electorate, totals, part, question.seats)
         shares = "; ".join(f"{choice} {total}" for choice, total in (totals | {"void": void}).items())
         self._results.append(f"entry {index}, question {question.id}: {result} by law, of {electorate}: {shares}")
 
     def _recount(self, question: Question, opened: list[Ballot]) -> tuple[dict[str, Count], Count]:
         totals, void = dict.fromkeys(question.choices, Count()), Count()
         for ballot in opened:
-            choice, weight = _choice_of(self._openings[ballot.commitment]), Count(1, ballot.area_cm2)
-            if choice in totals:
-                totals[choice] = totals[choice].plus(weight)
-            else:
+            picked, weight = _picked(question, self._openings[ballot.commitment]), Count(1, ballot.area_cm2)
+            if not picked:
                 void = void.plus(weight)
+            for choice in picked:
+                totals[choice] = totals[choice].plus(weight)
         return totals, void
 
 
-def _parse_totals(value: Any, question: Question) -> tuple[dict[str, Count], Count, str]:
-    said = members(value, "choices openings_root question void", "log")
+def _parse_totals(value: Any, question: Question) -> tuple[dict[str, Count], Count, Count, str]:
+    said = members(value, "choices openings_root part question void", "log")
     if said["question"] != question.id or not isinstance(said["choices"], list):
         raise Rejected("log", "another question")
     choices = [members(one, "area_cm2 choice heads", "log") for one in said["choices"]]
     if [one["choice"] for one in choices] != question.choices:
         raise Rejected("log", "other choices than the motion's")
-    void = members(said["void"], "area_cm2 heads", "log")
-    if not all(is_count(one[name]) for one in [*choices, void] for name in ("area_cm2", "heads")):
+    part, void = (members(said[name], "area_cm2 heads", "log") for name in ("part", "void"))
+    if not all(is_count(one[name]) for one in [*choices, part, void] for name in ("area_cm2", "heads")):
         raise Rejected("log", "a total is no count")
     totals = {one["choice"]: Count(one["heads"], one["area_cm2"]) for one in choices}
-    return totals, Count(void["heads"], void["area_cm2"]), str(said["openings_root"])
+    counts = [Count(one["heads"], one["area_cm2"]) for one in (part, void)]
+    return totals, counts[0], counts[1], str(said["openings_root"])
 
 
-def _compare_sums(totals: list[Count], ballots: list[Ballot]) -> None:
-    said = Count(sum(one.heads for one in totals), sum(one.area_cm2 for one in totals))
+def _compare_sums(part: Count, void: Count, ballots: list[Ballot]) -> None:
+    said = part.plus(void)
     counted = Count(len(ballots), sum(ballot.area_cm2 for ballot in ballots))
     if said != counted:
         raise Rejected("log", f"it counts {said}; the ballots are {counted}")
+
+
+def _check_part(question: Question, totals: dict[str, Count], part: Count) -> None:
+    """Who took part is under one choice; in an election under as many as there are seats at most."""
+    total = Count(sum(one.heads for one in totals.values()), sum(one.area_cm2 for one in totals.values()))
+    times = max(1, question.seats)
+    fits = part.heads <= total.heads <= times * part.heads and part.area_cm2 <= total.area_cm2 <= times * part.area_cm2
+    if not fits or any(one.heads > part.heads or one.area_cm2 > part.area_cm2 for one in totals.values()):
+        raise Rejected("log", f"the choices come to {total}, and {part} took part")
 
 
 def _compare(said: dict[str, Count], counted: dict[str, Count]) -> None:
@@ -138,10 +149,14 @@ def _check_bounds(said: dict[str, Count], known: dict[str, Count], opened: list[
             raise Rejected("log", f"{choice}: no ballots come to {total}")
 
 
-def _choice_of(opening: bytes) -> str:
-    """What an opening says; empty, which is no choice, when it cannot be read: the ballot is void."""
+def _picked(question: Question, opening: bytes) -> list[str]:
+    """What an opening picks of its question; nothing when it cannot be read or picks too much: the ballot is void."""
     try:
         value = parse_canonical(opening[SALT_BYTES:], "openings")
     except Rejected:
-        return ""
-    return value if isinstance(value, str) else ""
+        return []
+    most = max(1, question.seats)
+    if not isinstance(value, list) or not 0 < len(value) <= most or len(value) != len(set(map(str, value))):
+        return []
+    allowed = [one for one in question.choices if one != ABSTAIN or len(value) == 1]
+    return value if all(isinstance(one, str) and one in allowed for one in value) else []

@@ -17,16 +17,14 @@ from server.api.needs import NodeService
 from server.api.paging import LIMIT_DEFAULT, Cursor, Limit, Page
 from server.api.route import VISITOR, Path, Query, Routes
 from server.domain.agenda import SEALED, Sealed
-from server.domain.ballot import Ballot
+from server.domain.ballot import Ballot, Picked
 from server.domain.law.count import Count
 from server.domain.law.majority import Majority, Result, has_majority, has_quorum
 from server.domain.law.margin import missing_to_quorum
 from server.domain.motion import (
-    ABSTAIN,
     ANNOUNCED,
     CANCELLED,
     FINAL,
-    FOR,
     OPEN,
     PROPOSED,
     TALLIED,
@@ -42,7 +40,7 @@ from server.domain.rulepacks.shape import Matter
 from server.domain.tally import TallyResult
 from server.record.canonical import Malformed
 from server.record.rows import key
-from server.record.shape import Name, RecordId, open_private
+from server.record.shape import RecordId, open_private
 
 routes = Routes()
 MotionState = Literal["proposed", "announced", "open", "closed", "final", "cancelled"]
@@ -84,10 +82,11 @@ class ChoiceView(msgspec.Struct, frozen=True):
 
 
 class QuestionView(msgspec.Struct, frozen=True):
-    """A question with its choices and its own turnout."""
+    """A question with its choices and its own turnout. `seats`: of an election, how many may be picked; else 0."""
 
     id: str
     text: str
+    seats: int
     choices: tuple[ChoiceView, ...]
     heads: int
     area_cm2: int
@@ -276,7 +275,7 @@ def _turnout(motion: Motion, turnouts: Mapping[str, Turnout]) -> TurnoutView:
 def _question(question: Question, turnouts: Mapping[str, Turnout]) -> QuestionView:
     turnout = turnouts[question.id]
     choices = tuple(ChoiceView(choice.id, choice.text) for choice in question.choices)
-    return QuestionView(question.id, question.text, choices, turnout.heads, turnout.area_cm2)
+    return QuestionView(question.id, question.text, question.seats, choices, turnout.heads, turnout.area_cm2)
 
 
 async def _mine(call: Call, motion: Motion) -> tuple[MyBallot, ...]:
@@ -310,7 +309,7 @@ def _my_ballot(
 
 def _choice_of(ballot: Ballot, opening: bytes) -> str:
     try:
-        return str(open_private(Name, ballot.commitment, opening))
+        return ",".join(open_private(Picked, ballot.commitment, opening))
     except Malformed:
         return ""
 
@@ -342,7 +341,7 @@ def _question_result(motion: Motion, question: Question, result: TallyResult) ->
     totals = msgspec.json.decode(result.choices, type=tuple[ChoiceTotal, ...])
     electorate = Count(result.electorate_heads, result.electorate_area_cm2)
     participating = Count(result.heads, result.area_cm2)
-    majority, able = Majority(result.majority), _able(question)
+    majority, able = Majority(result.majority), question.candidates()
     return QuestionResult(
         question.id,
         totals,
@@ -361,8 +360,3 @@ def _question_result(motion: Motion, question: Question, result: TallyResult) ->
         participating,
         Count(result.void_heads, result.void_area_cm2),
     )
-
-
-def _able(question: Question) -> frozenset[str]:
-    """The choices that can reach a majority: abstaining and opposing pass nothing."""
-    return frozenset((FOR,)) if question.is_approval() else frozenset(question.choice_ids()) - {ABSTAIN}

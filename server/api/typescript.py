@@ -110,9 +110,11 @@ def _refusals(kinds: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
 def _private_patterns(kinds: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     """Private texts are sealed on the phone: only a form that knows their patterns can say in time what is too long."""
     private = {kind: _schema_of(reference, schemas).get("x-private", {}) for kind, reference in kinds.items()}
-    found = {
-        kind: {name: part["pattern"] for name, part in fields.items()} for kind, fields in private.items() if fields
+    texts = {
+        kind: {name: part["pattern"] for name, part in fields.items() if "pattern" in part}
+        for kind, fields in private.items()
     }
+    found = {kind: patterns for kind, patterns in texts.items() if patterns}
     return (
         "/** What the private texts of a record may hold, by kind and field. */\n"
         f"export const PRIVATE_TEXTS = {json.dumps(found, indent=2)} as const\n"

@@ -9,13 +9,17 @@ import enum
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from server.domain.member import Device
-from server.domain.motion import ANNOUNCED, OPEN, PROPOSED, Motion, Turnout, has_question
+from server.domain.motion import ANNOUNCED, OPEN, PROPOSED, SEATS_MAX, Motion, Turnout, has_question
 from server.domain.roll import RollHead
 from server.record.kind import Context, RecordKind, Role, Signed
 from server.record.rows import Key, Row, Rows, key
 from server.record.shape import Digest, Name, Opens, OptionalRecordId, Position, RecordId
+
+Picked = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=SEATS_MAX)]
+"""What a voter picks: one choice; in an election as many candidates as there are seats, or fewer."""
 
 
 class Ballot(Row, frozen=True):
@@ -69,7 +73,7 @@ class CastBallot(RecordKind, frozen=True):
         {"motion_closed", "question_not_found", "roll_differs", "not_on_roll", "commitment_already_used"}
     )
 
-    choice: Annotated[Digest, Opens(Name)]
+    choice: Annotated[Digest, Opens(Picked)]
     motion: RecordId
     position: Position
     question: Name

@@ -35,7 +35,10 @@ STEPS: Mapping[str, frozenset[str]] = {
 }
 """Which state may follow which (product.md 2.2 M2)."""
 QUESTIONS_MAX = 10
-CHOICES_MAX = 10
+CHOICES_MAX = 31
+"""Thirty candidates or options, and the abstention."""
+SEATS_MAX = 15
+"""Seats of a committee, with room."""
 QUESTIONS_PARSED_MAX = 256
 """Motions whose questions are kept parsed: every ballot asks for them."""
 VOTING_MS_MIN = 60 * SECOND_MS
@@ -54,11 +57,16 @@ class Question(Shape, frozen=True):
 
     choices: Annotated[tuple[Choice, ...], Meta(min_length=2, max_length=CHOICES_MAX)]
     id: Name
+    seats: Annotated[int, Meta(ge=0, le=SEATS_MAX, description="Of an election: how many are elected; else 0")]
     text: Annotated[str, Meta(pattern=r"^[^\u0000-\u0009\u000b-\u001f\u007f]{1,1000}$(?!\n)")]
 
     def choice_ids(self) -> tuple[str, ...]:
         """The ids of the choices, in the order of the question."""
         return tuple(choice.id for choice in self.choices)
+
+    def candidates(self) -> tuple[str, ...]:
+        """The choices that can be chosen: abstaining and opposing pass nothing."""
+        return (FOR,) if self.is_approval() else tuple(one for one in self.choice_ids() if one != ABSTAIN)
 
     def is_approval(self) -> bool:
         """Is it the question whether owners agree?"""
@@ -142,6 +150,8 @@ def _choices_follow(matter: Matter, question: Question) -> bool:
     ids = question.choice_ids()
     if len(set(ids)) != len(ids):
         return False
+    if question.seats:
+        return matter.is_election and ABSTAIN in ids and not {FOR, AGAINST} & set(ids)
     if question.is_approval():
         return True
     return matter.free_choices and ABSTAIN in ids and len(ids) >= 3 and not {FOR, AGAINST} & set(ids)

@@ -13,14 +13,13 @@ import msgspec
 from msgspec import Meta
 
 from server.domain.agenda import SealWait, wait_for_seal
-from server.domain.ballot import Ballot
-from server.domain.law.count import Count, sum_of
+from server.domain.ballot import Ballot, Picked
+from server.domain.law.count import Count
+from server.domain.law.election import elect
 from server.domain.law.majority import Majority, Result, has_majority, result_of
 from server.domain.motion import (
-    ABSTAIN,
     CHOICES_MAX,
     FINAL,
-    FOR,
     QUESTIONS_MAX,
     TALLIED,
     TALLY,
@@ -60,20 +59,25 @@ class ChoiceTotal(Shape, frozen=True):
     heads: Total
 
 
-class VoidTotal(Shape, frozen=True):
-    """Ballots whose opening names no choice of the question; they do not take part (law.md 1)."""
+class Weight(Shape, frozen=True):
+    """So many heads, with so much area."""
 
     area_cm2: Total
     heads: Total
 
 
 class QuestionTally(Shape, frozen=True):
-    """Totals of one question, and the RFC 6962 root over its openings in order of position."""
+    """Totals of one question, and the RFC 6962 root over its openings in order of position.
+
+    `part`: who took part; in an election a ballot is under several choices. `void`: ballots whose opening names no
+    choice of the question, or more than there are seats; they do not take part (law.md 1).
+    """
 
     choices: Annotated[tuple[ChoiceTotal, ...], Meta(min_length=2, max_length=CHOICES_MAX)]
     openings_root: Digest
+    part: Weight
     question: Name
-    void: VoidTotal
+    void: Weight
 
 
 class TallyResult(Row, frozen=True):
@@ -94,7 +98,7 @@ class TallyResult(Row, frozen=True):
     majority: str
     result: str
     chosen: str
-    """The choice that reached the majority; empty unless `result` is passed."""
+    """The choice that reached the majority, or who is elected, with commas; empty unless `result` is passed."""
     index: int
     tallied_ms: int
 
@@ -187,21 +191,24 @@ def tally_body(motion: Motion, ballots: Iterable[Ballot], openings: Mapping[str,
 
 def _tally_question(question: Question, ballots: Sequence[Ballot], openings: Mapping[str, bytes]) -> dict[str, Any]:
     totals = {choice: Count() for choice in question.choice_ids()}
-    void = Count()
+    part = void = Count()
     revealed: list[bytes] = []
     for ballot in ballots:
         opening = _opening_of(ballot, openings)
         revealed.append(opening)
-        choice, weight = _choice_of(ballot, opening), Count(1, ballot.area_cm2)
-        if choice in totals:
-            totals[choice] = totals[choice].plus(weight)
+        picked, weight = picked_of(question, ballot.commitment, opening), Count(1, ballot.area_cm2)
+        if picked:
+            part = part.plus(weight)
         else:
             void = void.plus(weight)
+        for choice in picked:
+            totals[choice] = totals[choice].plus(weight)
     return {
         "choices": [
             {"area_cm2": total.area_cm2, "choice": choice, "heads": total.heads} for choice, total in totals.items()
         ],
         "openings_root": b64u_encode(root_of(revealed)),
+        "part": {"area_cm2": part.area_cm2, "heads": part.heads},
         "question": question.id,
         "void": {"area_cm2": void.area_cm2, "heads": void.heads},
     }
@@ -214,12 +221,18 @@ def _opening_of(ballot: Ballot, openings: Mapping[str, bytes]) -> bytes:
     return opening
 
 
-def _choice_of(ballot: Ballot, opening: bytes) -> str:
-    """What the opening says; empty, which is no choice's id, when it cannot be read."""
+def picked_of(question: Question, commitment: str, opening: bytes) -> tuple[str, ...]:
+    """What a ballot picks of its question; nothing when it is void.
+
+    One choice; in an election different candidates, as many as there are seats at most, or the abstention alone.
+    """
     try:
-        return str(open_private(Name, ballot.commitment, opening))
+        picked: tuple[str, ...] = open_private(Picked, commitment, opening)
     except Malformed:
-        return ""
+        return ()
+    allowed = question.choice_ids() if len(picked) == 1 else question.candidates()
+    is_good = len(set(picked)) == len(picked) <= max(1, question.seats) and all(one in allowed for one in picked)
+    return picked if is_good else ()
 
 
 def _result(motion: Motion, question: Question, tally: QuestionTally, place: Place) -> TallyResult:
@@ -227,32 +240,36 @@ def _result(motion: Motion, question: Question, tally: QuestionTally, place: Pla
     assert matter is not None, "a motion opens with a matter of its rule pack"
     totals = {total.choice: Count(total.heads, total.area_cm2) for total in tally.choices}
     electorate = Count(motion.roll_heads, motion.roll_area_cm2)
-    result, chosen = judge(question, matter.majority, electorate, totals)
-    participating = sum_of(totals.values())
+    part = Count(tally.part.heads, tally.part.area_cm2)
+    result, chosen = judge(question, matter.majority, electorate, part, totals)
     return TallyResult(
         id=f"{motion.id}/{question.id}",
         motion=motion.id,
         question=question.id,
         electorate_heads=electorate.heads,
         electorate_area_cm2=electorate.area_cm2,
-        heads=participating.heads,
-        area_cm2=participating.area_cm2,
+        heads=part.heads,
+        area_cm2=part.area_cm2,
         void_heads=tally.void.heads,
         void_area_cm2=tally.void.area_cm2,
         choices=encode(tally.choices).decode(),
         openings_root=tally.openings_root,
         majority=matter.majority.value,
         result=result.value,
-        chosen=chosen,
+        chosen=",".join(chosen),
         index=place.index,
         tallied_ms=place.time_ms,
     )
 
 
-def judge(question: Question, majority: Majority, electorate: Count, totals: Mapping[str, Count]) -> tuple[Result, str]:
-    """The result of a question, and the choice that reached the majority (`for`, or one of its own options)."""
-    participating = sum_of(totals.values())
-    candidates = (FOR,) if question.is_approval() else tuple(one for one in question.choice_ids() if one != ABSTAIN)
-    chosen = next((one for one in candidates if has_majority(majority, participating, totals[one])), "")
-    result = result_of(majority, electorate, participating, totals[chosen] if chosen else Count())
-    return result, chosen if result is Result.PASSED else ""
+def judge(
+    question: Question, majority: Majority, electorate: Count, part: Count, totals: Mapping[str, Count]
+) -> tuple[Result, tuple[str, ...]]:
+    """The result of a question, and what reached the majority: `for`, one of its own options, or who is elected."""
+    if question.seats:
+        elected = elect(question.seats, part, {one: totals[one] for one in question.candidates()}).members
+        result = result_of(majority, electorate, part, totals[elected[-1]] if elected else Count())
+        return result, elected if result is Result.PASSED else ()
+    chosen = next((one for one in question.candidates() if has_majority(majority, part, totals[one])), "")
+    result = result_of(majority, electorate, part, totals[chosen] if chosen else Count())
+    return result, (chosen,) if result is Result.PASSED else ()

@@ -21,7 +21,10 @@ async def open_motion(site: Site, roll: str, life_ms: int = 3_600_000, questions
     member = await site.officer.call("GET", "/api/v1/session")
     if "committee@street" not in member["roles"]:
         await site.grant(site.officer.member, "committee")
-    asked = [{"choices": CHOICES, "id": f"q{number}", "text": f"第{number}题"} for number in range(1, questions + 1)]
+    asked = [
+        {"choices": CHOICES, "id": f"q{number}", "seats": 0, "text": f"第{number}题"}
+        for number in range(1, questions + 1)
+    ]
     body = rehearsal("manager", roll, "选聘物业", "是否续聘现物业？", asked, site.node.clock.now_ms() + life_ms)
     motion = str((await site.officer.do("motion.propose", body))["id"])
     await site.officer.wait_for_motion(motion)
@@ -30,7 +33,7 @@ async def open_motion(site: Site, roll: str, life_ms: int = 3_600_000, questions
 
 def ballot(person: Person, motion: str, roll: str, choice: str, position: int, replaces: str = "") -> dict[str, Any]:
     return {
-        "choice": person.seal(choice),
+        "choice": person.seal([choice]),
         "motion": motion,
         "position": position,
         "question": "q1",

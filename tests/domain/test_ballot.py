@@ -134,7 +134,7 @@ def test_a_ballot_that_names_an_earlier_one_is_refused(world: World, motion: str
 
 
 def test_each_question_has_its_own_ballot(world: World) -> None:
-    question = {"choices": [{"id": one, "text": one} for one in ("for", "against", "abstain")], "text": "?"}
+    question = {"choices": [{"id": one, "text": one} for one in ("for", "against", "abstain")], "seats": 0, "text": "?"}
     motion = world.open_motion(questions=[{**question, "id": "q1"}, {**question, "id": "q2"}])
     world.cast("li", motion, 0)
     world.cast("li", motion, 0, question="q2")

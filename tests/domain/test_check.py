@@ -64,6 +64,7 @@ def test_a_batch_of_too_many_bytes_is_refused(world: World) -> None:
             {
                 "choices": [{"id": f"c{number}", "text": "好" * 100} for number in range(10)],
                 "id": f"q{question}",
+                "seats": 0,
                 "text": "问" * 1_000,
             }
             for question in range(6)

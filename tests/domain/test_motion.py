@@ -15,7 +15,7 @@ def choices(*ids: str) -> list[dict[str, str]]:
 
 
 def question(question_id: str, *ids: str) -> dict[str, Any]:
-    return {"choices": choices(*ids), "id": question_id, "text": "?"}
+    return {"choices": choices(*ids), "id": question_id, "seats": 0, "text": "?"}
 
 
 def test_every_state_is_reached_and_only_two_are_last() -> None:
@@ -23,9 +23,17 @@ def test_every_state_is_reached_and_only_two_are_last() -> None:
     assert {state for state, after in STEPS.items() if not after} == {FINAL, CANCELLED}
 
 
+def election(*ids: str) -> dict[str, Any]:
+    return {**question("q1", *ids), "seats": 2}
+
+
 @pytest.mark.parametrize(
     ("matter", "questions", "accepted"),
     [
+        ("committee", [election("c1", "c2", "c3", "abstain")], True),
+        ("committee", [election("c1", "c2", "c3")], False),
+        ("committee", [election("c1", "for", "abstain")], False),
+        ("fund-use", [election("c1", "c2", "c3", "abstain")], False),
         ("fund-use", [question("q1", "abstain", "for", "against")], True),
         ("fund-use", [QUESTION, {**QUESTION, "id": "q2"}], True),
         ("fund-use", [QUESTION, QUESTION], False),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from server.domain import RULEBOOK
 from server.domain.agenda import SealWait, Timer, due_item
 from server.domain.ballot import Ballot
-from server.domain.law.count import Count
+from server.domain.law.count import Count, sum_of
 from server.domain.law.majority import Majority, Result
 from server.domain.motion import TALLY, Motion, Question
 from server.domain.plan import parse_items
@@ -25,7 +25,7 @@ from server.limits import HOUR_MS, ROLL_HEADS_MAX, ROLL_PARTS_MAX
 from server.record.canonical import Malformed, b64u_encode, digest, encode
 from server.record.shape import parse, seal
 from server.record.signature import commitment_of
-from tests.domain.world import QUESTION, World, salt_of
+from tests.domain.world import QUESTION, World, ballot_body, salt_of
 
 CLOSE = HOUR_MS + 1_000
 
@@ -47,7 +47,7 @@ def totals(question: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 
 def test_totals_by_choice_with_heads_and_area() -> None:
-    cast = [ballot_of(0, "for"), ballot_of(1, "against", area_cm2=7), ballot_of(2, "for", area_cm2=50)]
+    cast = [ballot_of(0, ["for"]), ballot_of(1, ["against"], area_cm2=7), ballot_of(2, ["for"], area_cm2=50)]
     body = tally_body(motion_row([QUESTION]), [one for one, _ in cast], {one.commitment: text for one, text in cast})
     [question] = body["questions"]
     assert totals(question) == {"for": (2, 150), "against": (1, 7), "abstain": (0, 0)}
@@ -60,7 +60,7 @@ def test_the_tally_of_the_largest_possible_roll_can_be_ordered() -> None:
     """Else its timer would be due for ever, and no block could be proposed (RFC 8785: integers below 2^53)."""
     heads = ROLL_PARTS_MAX * ROLL_HEADS_MAX
     largest = msgspec.json.schema(Head)["$defs"]["Head"]["properties"]["area_cm2"]["maximum"]
-    ballot, opening = ballot_of(0, "for", area_cm2=heads * largest)
+    ballot, opening = ballot_of(0, ["for"], area_cm2=heads * largest)
     body = tally_body(motion_row([QUESTION]), [ballot], {ballot.commitment: opening})
     item = due_item(Timer(f"{TALLY}/m", CLOSE, TALLY, "m"), body)
     assert parse_items([item], "garden", (), RULEBOOK.find(1))
@@ -75,7 +75,9 @@ def test_no_ballot_at_all_is_a_tally_too() -> None:
     assert question["openings_root"] == b64u_encode(EMPTY_ROOT)
 
 
-@pytest.mark.parametrize("value", ["yes", "", "FOR", ["for"], {"choice": "for"}, 1, True, "for\n"])
+@pytest.mark.parametrize(
+    "value", ["for", ["yes"], [""], ["FOR"], [], {"choice": "for"}, 1, True, ["for\n"], ["for", "against"]]
+)
 def test_what_names_no_choice_is_void_and_takes_no_part(value: Any) -> None:
     ballot, opening = ballot_of(0, value)
     [question] = tally_body(motion_row([QUESTION]), [ballot], {ballot.commitment: opening})["questions"]
@@ -83,17 +85,17 @@ def test_what_names_no_choice_is_void_and_takes_no_part(value: Any) -> None:
     assert set(totals(question).values()) == {(0, 0)}
 
 
-@pytest.mark.parametrize("opening", [b"", b"short", bytes(16), bytes(16) + b"not json", bytes(16) + b'"for" '])
+@pytest.mark.parametrize("opening", [b"", b"short", bytes(16), bytes(16) + b"not json", bytes(16) + b'["for"] '])
 def test_an_opening_that_cannot_be_read_is_void(opening: bytes) -> None:
-    ballot = msgspec.structs.replace(ballot_of(0, "for")[0], commitment=commitment_of(opening))
+    ballot = msgspec.structs.replace(ballot_of(0, ["for"])[0], commitment=commitment_of(opening))
     [question] = tally_body(motion_row([QUESTION]), [ballot], {ballot.commitment: opening})["questions"]
     assert question["void"] == {"area_cm2": 100, "heads": 1}
     assert question["openings_root"] == b64u_encode(root_of([opening]))
 
 
 def test_a_missing_or_a_false_opening_stops_the_tally() -> None:
-    ballot, opening = ballot_of(0, "for")
-    for openings in ({}, {ballot.commitment: opening + b" "}, {ballot.commitment: ballot_of(1, "for")[1]}):
+    ballot, opening = ballot_of(0, ["for"])
+    for openings in ({}, {ballot.commitment: opening + b" "}, {ballot.commitment: ballot_of(1, ["for"])[1]}):
         with pytest.raises(MissingOpening) as caught:
             tally_body(motion_row([QUESTION]), [ballot], openings)
         assert caught.value.commitment == ballot.commitment
@@ -101,7 +103,7 @@ def test_a_missing_or_a_false_opening_stops_the_tally() -> None:
 
 def test_the_order_of_ballots_does_not_matter() -> None:
     second = {**QUESTION, "id": "q2"}
-    cast = [ballot_of(0, "for"), ballot_of(10, "against"), ballot_of(2, "for"), ballot_of(0, "abstain", "q2")]
+    cast = [ballot_of(0, ["for"]), ballot_of(10, ["against"]), ballot_of(2, ["for"]), ballot_of(0, ["abstain"], "q2")]
     openings = {one.commitment: text for one, text in cast}
     bodies = {
         encode(tally_body(motion_row([QUESTION, second]), [one for one, _ in order], openings))
@@ -118,7 +120,7 @@ choices = st.lists(st.tuples(st.sampled_from(["for", "against", "abstain", "else
 
 @given(choices)
 def test_every_head_is_counted_once(cast: list[tuple[str, int]]) -> None:
-    made = [ballot_of(position, choice, area_cm2=area) for position, (choice, area) in enumerate(cast)]
+    made = [ballot_of(position, [choice], area_cm2=area) for position, (choice, area) in enumerate(cast)]
     body = tally_body(motion_row([QUESTION]), [one for one, _ in made], {one.commitment: text for one, text in made})
     [question] = body["questions"]
     counted = [*totals(question).values(), (question["void"]["heads"], question["void"]["area_cm2"])]
@@ -130,7 +132,7 @@ def test_every_head_is_counted_once(cast: list[tuple[str, int]]) -> None:
 
 
 def own_question(*ids: str) -> Question:
-    return parse(Question, {"choices": [{"id": one, "text": one} for one in ids], "id": "q", "text": "?"})
+    return parse(Question, {"choices": [{"id": one, "text": one} for one in ids], "id": "q", "seats": 0, "text": "?"})
 
 
 def equal(heads: int) -> Count:
@@ -140,26 +142,68 @@ def equal(heads: int) -> Count:
 @pytest.mark.parametrize(
     ("red", "blue", "abstain", "expected"),
     [
-        (6, 3, 1, (Result.PASSED, "red")),
-        (3, 6, 1, (Result.PASSED, "blue")),
-        (5, 5, 0, (Result.NOT_PASSED, "")),
-        (2, 2, 6, (Result.NOT_PASSED, "")),
-        (6, 0, 0, (Result.NO_QUORUM, "")),
-        (0, 0, 0, (Result.NO_QUORUM, "")),
+        (6, 3, 1, (Result.PASSED, ("red",))),
+        (3, 6, 1, (Result.PASSED, ("blue",))),
+        (5, 5, 0, (Result.NOT_PASSED, ())),
+        (2, 2, 6, (Result.NOT_PASSED, ())),
+        (6, 0, 0, (Result.NO_QUORUM, ())),
+        (0, 0, 0, (Result.NO_QUORUM, ())),
     ],
 )
 def test_an_option_is_chosen_by_more_than_half_and_abstaining_is_no_option(
-    red: int, blue: int, abstain: int, expected: tuple[Result, str]
+    red: int, blue: int, abstain: int, expected: tuple[Result, tuple[str, ...]]
 ) -> None:
     counts = {"red": equal(red), "blue": equal(blue), "abstain": equal(abstain)}
-    assert judge(own_question("red", "blue", "abstain"), Majority.ORDINARY, equal(10), counts) == expected
+    question, part = own_question("red", "blue", "abstain"), sum_of(counts.values())
+    assert judge(question, Majority.ORDINARY, equal(10), part, counts) == expected
 
 
 @pytest.mark.parametrize("majority", Majority)
 def test_against_is_never_chosen(majority: Majority) -> None:
     counts = {"for": Count(), "against": equal(10), "abstain": Count()}
     question = own_question("for", "against", "abstain")
-    assert judge(question, majority, equal(10), counts) == (Result.NOT_PASSED, "")
+    assert judge(question, majority, equal(10), equal(10), counts) == (Result.NOT_PASSED, ())
+
+
+ELECTION = {
+    "choices": [{"id": one, "text": one} for one in ("c1", "c2", "c3", "abstain")],
+    "id": "q1",
+    "seats": 2,
+    "text": "选举两名委员",
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "counted"),
+    [
+        (["c1"], {"c1"}),
+        (["c3", "c1"], {"c1", "c3"}),
+        (["abstain"], {"abstain"}),
+        (["c1", "c2", "c3"], set()),
+        (["c1", "c1"], set()),
+        (["c1", "abstain"], set()),
+        (["c9"], set()),
+        ([], set()),
+        ("c1", set()),
+        ([1], set()),
+    ],
+)
+def test_in_an_election_a_ballot_approves_of_as_many_as_there_are_seats(value: Any, counted: set[str]) -> None:
+    ballot, opening = ballot_of(0, value)
+    [question] = tally_body(motion_row([ELECTION]), [ballot], {ballot.commitment: opening})["questions"]
+    assert {one for one, total in totals(question).items() if total == (1, 100)} == counted
+    assert question["part"]["heads"] == bool(counted) and question["void"]["heads"] == (not counted)
+
+
+def test_an_election_fills_its_seats(world: World) -> None:
+    motion = world.open_motion(matter="committee", questions=[ELECTION])
+    for member, position, picked in (("li", 0, ["c1", "c2"]), ("wang", 1, ["c1"]), ("chen", 2, ["c1", "c2"])):
+        world.cast(member, motion, position, picked)
+    world.cast("zhou", motion, 3, ["abstain"])
+    world.block(after_ms=CLOSE)
+    result = world.get(TallyResult, motion, "q1")
+    assert result is not None
+    assert (result.heads, result.result, result.chosen) == (4, "passed", "c1"), "c2 has two of four heads"
 
 
 def vote(world: World, motion: str, **choices_by_member: str) -> None:
@@ -236,7 +280,7 @@ def test_ballots_in_the_block_of_the_tally_are_too_late(world: World) -> None:
     record = world.record(
         "li",
         "ballot.cast",
-        {"choice": "for", "motion": motion, "position": 0, "question": "q1", "replaces": "", "roll": "roll-2025"},
+        ballot_body(motion, 0),
     )
     assert world.block(record, after_ms=HOUR_MS - 1_000) == ["motion_closed"]
     row = world.get(TallyResult, motion, "q1")

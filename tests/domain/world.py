@@ -56,6 +56,7 @@ QUESTION = {
         {"id": "abstain", "text": "弃权"},
     ],
     "id": "q1",
+    "seats": 0,
     "text": "是否同意维修屋面？",
 }
 
@@ -339,7 +340,7 @@ class World:
         """Propose a motion, which a committee of one announces by it. Returns its id."""
         return self.do(author, "motion.propose", motion_body(self, **changes))
 
-    def cast(self, author: str, motion: str, position: int, choice: str = "for", **changes: Any) -> str:
+    def cast(self, author: str, motion: str, position: int, choice: Any = "for", **changes: Any) -> str:
         """Cast a ballot that must be accepted. Returns its id."""
         return self.do(author, "ballot.cast", ballot_body(motion, position, choice, **changes))
 
@@ -373,10 +374,10 @@ def motion_body(world: World, **changes: Any) -> dict[str, Any]:
     return {**body, **changes}
 
 
-def ballot_body(motion: str, position: int, choice: str = "for", **changes: Any) -> dict[str, Any]:
+def ballot_body(motion: str, position: int, choice: Any = "for", **changes: Any) -> dict[str, Any]:
     """The body of a `ballot.cast`."""
     body = {
-        "choice": choice,
+        "choice": [choice] if isinstance(choice, str) else choice,
         "motion": motion,
         "position": position,
         "question": "q1",

@@ -33,12 +33,12 @@ async def voting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tupl
         roll = await site.enrol((1_000_000, ("m-chair",)))
         await site.grant("m-chair", "committee")
         close_ms = site.node.now_ms() + HOUR_MS
-        question = {"choices": CHOICES, "id": "q1", "text": "同意吗？"}
+        question = {"choices": CHOICES, "id": "q1", "seats": 0, "text": "同意吗？"}
         motion = await chair.do(
             "motion.propose", rehearsal("other", roll, "维修电梯", "", [question], close_ms) | {"opens_ms": 1}
         )
         await chair.wait_for_motion(motion["id"])
-        ballot = {"choice": chair.seal("for"), "motion": motion["id"], "position": 0, "question": "q1"}
+        ballot = {"choice": chair.seal(["for"]), "motion": motion["id"], "position": 0, "question": "q1"}
         await chair.do("ballot.cast", {**ballot, "replaces": "", "roll": roll})
         yield site, close_ms
 

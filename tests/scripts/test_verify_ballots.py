@@ -77,6 +77,9 @@ def retallied(change: dict[str, tuple[int, int]], place: int) -> Change:
         for total in [*question["choices"], question["void"] | {"choice": "void"}]:
             heads, area = change.get(total["choice"], (0, 0))
             total["heads"], total["area_cm2"] = total["heads"] + heads, total["area_cm2"] + area
+            part = question["part"]
+            if total["choice"] != "void":
+                part["heads"], part["area_cm2"] = part["heads"] + heads, part["area_cm2"] + area
         return entries
 
     return apply
@@ -108,7 +111,7 @@ def test_a_ballot_moved_to_another_choice_is_found_by_its_opening_alone() -> Non
     moved = lie(world.entries, retallied({"for": (1, 2_700_000), "against": (-1, -2_700_000)}, place))
     assert said(examine(moved), "tallies").startswith("NOT CHECKED")
     assert f"entry {place}" in said(examine(moved, world.openings), "tallies")
-    against = [name for name, opening in world.openings.items() if opening.endswith(b'"against"')]
+    against = [name for name, opening in world.openings.items() if opening.endswith(b'["against"]')]
     assert len(against) > 1
     only = {name: world.openings[name] for name in against}
     assert said(examine(moved, only), "tallies").startswith("FAILED")

@@ -80,8 +80,8 @@ class Fields:
         ]  # fmt: skip
         return counted[0] if counted and self._random.random() < 0.8 else ""
 
-    def _fill_choice(self, draft: Draft) -> str:
-        return self._random.choice(["for", "for", "against", "abstain", "void"])
+    def _fill_choice(self, draft: Draft) -> list[str]:
+        return [self._random.choice(["for", "for", "against", "abstain", "void"])]
 
     def _fill_close_ms(self, draft: Draft) -> int:
         return draft.now_ms + self._random.choice(CLOSES_MS)
@@ -125,7 +125,9 @@ class Fields:
 
     def _propose(self, draft: Draft) -> None:
         count = self._random.randint(1, 2)
-        questions = [{"choices": CHOICES, "id": f"q{number}", "text": "是否同意?"} for number in range(count)]
+        questions = [
+            {"choices": CHOICES, "id": f"q{number}", "seats": 0, "text": "是否同意?"} for number in range(count)
+        ]
         opens_ms = draft.now_ms + self._random.choice(OPENS_MS)
         draft.fixed.update(matter="other", opens_ms=opens_ms, questions=questions, rule_pack="rehearsal@2026-11-01")
         draft.fixed["petition"] = self._one_of(draft, Petition) if self._random.random() < 0.3 else ""

@@ -140,6 +140,9 @@ class Polls:
             return "a tally of other questions"
         for said in body["questions"]:
             totals = {choice["choice"]: (choice["heads"], choice["area_cm2"]) for choice in said["choices"]}
+            part = tuple(sum(total[way] for total in totals.values()) for way in (0, 1))
+            if part != (said["part"]["heads"], said["part"]["area_cm2"]):
+                return f"the tally of {said['question']} says that others took part"
             void = (said["void"]["heads"], said["void"]["area_cm2"])
             if {**totals, "": void} != self._count(poll, said["question"]):
                 return f"the tally of {said['question']} is not what was cast"
@@ -150,7 +153,7 @@ class Polls:
         heads, totals = self._rolls[poll.roll].heads, dict.fromkeys([*poll.questions[question], ""], (0, 0))
         for (asked, position), (_, _, commitment) in poll.counted.items():
             if asked == question:
-                choice = json.loads(self._openings[commitment][SALT_BYTES:])
+                [choice] = json.loads(self._openings[commitment][SALT_BYTES:])
                 counted = choice if choice in totals else ""
                 totals[counted] = (totals[counted][0] + 1, totals[counted][1] + heads[position][1])
         return totals

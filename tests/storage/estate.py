@@ -222,7 +222,7 @@ class Estate:
             "matter": "other",
             "opens_ms": 1,
             "petition": "",
-            "questions": [{"choices": choices, "id": "q1", "text": "同意吗？"}],
+            "questions": [{"choices": choices, "id": "q1", "seats": 0, "text": "同意吗？"}],
             "quotes": [],
             "roll": "roll-1",
             "rule_pack": "rehearsal@2026-11-01",
@@ -236,7 +236,7 @@ class Estate:
     def ballot(self, motion: str, position: int, choice: str = "for", number: int = 0) -> bytes:
         """The ballot of a head's member."""
         body = {
-            "choice": self.hide(choice, f"{motion} {position} {choice} {number}"),
+            "choice": self.hide([choice], f"{motion} {position} {choice} {number}"),
             "motion": motion,
             "position": position,
             "question": "q1",

@@ -32,6 +32,13 @@ export function isVotedByOther(mine: readonly MyBallot[]): boolean {
   return mine.length > 0 && !mine.some(isMine)
 }
 
+/** What is picked after a tap on one of the candidates, or on the abstention. */
+export function togglePick(chosen: string, id: string): string[] {
+  const before = chosen === '' ? [] : chosen.split(',')
+  if (before.includes(id)) return before.filter((one) => one !== id)
+  return id === 'abstain' ? [id] : [...before.filter((one) => one !== 'abstain'), id]
+}
+
 const OVER: ReadonlySet<string> = new Set(['closed', 'final', 'cancelled'])
 
 /** Whether the vote is a rehearsal: people must see that it binds nobody. */
@@ -117,7 +124,7 @@ function waitingFor(motion: Motion, mine: MyBallot): Settlement | undefined {
 }
 
 async function castOne(motion: Motion, mine: MyBallot, choice: string, title: string): Promise<Settlement> {
-  const sealed = await seal(choice)
+  const sealed = await seal(choice.split(','))
   const body = {
     choice: sealed.commitment,
     motion: motion.id,

@@ -772,6 +772,7 @@ export interface PublishRoll {
 export interface Question {
   readonly choices: readonly Choice[]
   readonly id: string
+  readonly seats: number
   readonly text: string
 }
 
@@ -791,10 +792,11 @@ export interface QuestionResult {
   readonly void: Count
 }
 
-/** A question with its choices and its own turnout. */
+/** A question with its choices and its own turnout. `seats`: of an election, how many may be picked; else 0. */
 export interface QuestionView {
   readonly id: string
   readonly text: string
+  readonly seats: number
   readonly choices: readonly ChoiceView[]
   readonly heads: number
   readonly area_cm2: number
@@ -1191,9 +1193,6 @@ export type Refusal = RecordRefusals[RecordKind]
 
 /** What the private texts of a record may hold, by kind and field. */
 export const PRIVATE_TEXTS = {
-  "ballot.cast": {
-    "choice": "^[a-z0-9][a-z0-9_-]{0,31}$"
-  },
   "ticket.complete": {
     "note": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]{0,1000}$"
   },

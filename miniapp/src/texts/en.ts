@@ -182,6 +182,8 @@ export const en: Texts = {
     questions: 'To decide',
     chooseTitle: 'Choose',
     question: 'Question {n} of {all}',
+    seatsHint: 'Pick up to {n}; fewer is fine',
+    tooMany: 'No more than {n}: take one back first',
     chooseHint: 'Choose one. You can still change it.',
     needChoice: 'Choose one first',
     signTitle: 'Confirm and sign',
@@ -199,6 +201,7 @@ export const en: Texts = {
   },
   result: {
     title: 'Result',
+    elected: 'Elected: {names}',
     passed: 'Passed',
     failed: 'Not passed',
     undetermined: 'Cannot be determined',

@@ -181,6 +181,8 @@ export const zh = {
     questions: '要决定的事',
     chooseTitle: '选择',
     question: '第 {n} 个问题，共 {all} 个',
+    seatsHint: '最多选 {n} 人，可以少选',
+    tooMany: '最多选 {n} 人，请先取消一个再选',
     chooseHint: '选一项。下一步还可以改。',
     needChoice: '请先选一项',
     signTitle: '确认并签名',
@@ -198,6 +200,7 @@ export const zh = {
   },
   result: {
     title: '投票结果',
+    elected: '当选：{names}',
     passed: '通过',
     failed: '未通过',
     undetermined: '无法判定',

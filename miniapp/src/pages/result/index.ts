@@ -90,8 +90,11 @@ function verdictOf(
   texts: Texts,
 ): Pick<Block, 'verdict' | 'tone' | 'why'> {
   if (result.result === 'undetermined') return { verdict: texts.result.undetermined, tone: 'bad', why: '' }
-  const chosen = question?.choices.find((choice) => choice.id === result.chosen && !isApproval(choice.id))
-  if (result.passed) return { verdict: chosen?.text ?? texts.result.passed, tone: 'good', why: '' }
+  const picked = result.chosen.split(',')
+  const chosen = (question?.choices ?? []).filter((one) => picked.includes(one.id) && !isApproval(one.id))
+  const names = chosen.map((one) => one.text).join('、')
+  const verdict = (question?.seats ?? 0) > 0 ? fill(texts.result.elected, { names }) : names || texts.result.passed
+  if (result.passed) return { verdict, tone: 'good', why: '' }
   const why = result.quorum ? texts.result.majorityFailed : texts.result.quorumFailed
   return { verdict: texts.result.failed, tone: 'bad', why }
 }

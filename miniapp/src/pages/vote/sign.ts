@@ -67,7 +67,8 @@ definePage({
 
 function answersOf(motion: Motion, choices: Readonly<Record<string, string>>, texts: Texts): Answer[] {
   return motion.questions.map((question, n) => {
-    const chosen = question.choices.find((one) => one.id === choices[question.id])
-    return { question: question.text, choice: chosen ? choiceText(chosen, texts) : '', n }
+    const picked = (choices[question.id] ?? '').split(',')
+    const chosen = question.choices.filter((one) => picked.includes(one.id)).map((one) => choiceText(one, texts))
+    return { question: question.text, choice: chosen.join('、'), n }
   })
 }
