@@ -23,6 +23,7 @@ class MatterView(msgspec.Struct, frozen=True):
     clause: str
     text: str
     free_choices: bool
+    is_election: bool
     notice_days: int
     needs_procedure: bool
 
@@ -40,6 +41,7 @@ async def list_matters(call: Call) -> Page[MatterView]:
                 matter.clause.article,
                 matter.clause.text,
                 matter.free_choices,
+                matter.is_election,
                 pack.notice_days.value,
                 pack.is_binding,
             )

@@ -11,7 +11,7 @@ from demo_estate import SHOP
 from tests.browser.conftest import NewPhone
 from tests.browser.estate import Estate, wait_for
 from tests.browser.phone import PHONE_ELDER, TABLET
-from tests.browser.voting import cast
+from tests.browser.voting import cast, walk_to_choice
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
@@ -33,6 +33,31 @@ def test_committee_opens_a_motion_and_a_resident_votes_on_it(estate: Estate, new
     committee.expect_text("已提交")
     resident = new_phone(estate.logins["resident_2"])
     cast(resident, "公共晾晒区", "同意")
+
+
+def test_an_election_is_put_up_voted_on_and_signed(estate: Estate, new_phone: NewPhone) -> None:
+    committee = new_phone(estate.logins["committee"], TABLET)
+    committee.open("staff/motion/index")
+    committee.fill("标题", "增补委员")
+    committee.fill("说明", "补选两名委员。")
+    committee.choose("演练（无法律效力）")
+    committee.choose("业主委员会选举")
+    committee.fill("问题 1", "请选出两名委员")
+    committee.fill("选项（每行一个）", "王建国\n李秀英\n陈卫东")
+    committee.fill("当选人数", "2")
+    committee.fill("截止日期", "2099-12-31")
+    committee.look("staff-motion-election")
+    committee.tap("提交")
+    committee.expect_text("已提交")
+    resident = new_phone(estate.logins["resident"], PHONE_ELDER)
+    wait_for(lambda: ("增补委员", "open") in fates(estate), "the opening of the election")
+    walk_to_choice(resident, "增补委员")
+    for name in ("王建国", "李秀英", "陈卫东"):
+        resident.section.get_by_role("checkbox", name=name).click()
+    resident.expect_text("最多选 2 人，请先取消一个再选")
+    resident.look("vote-choose-election")
+    resident.tap("下一步")
+    resident.expect_text("王建国、李秀英")
 
 
 def fates(estate: Estate) -> set[tuple[str, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.browser.phone import Phone
 
 
-def walk_to_signature(phone: Phone, title: str, choice: str | None) -> None:
-    """Find, verify, read, choose; the last page is in front. No choice: the one that the app still knows."""
+def walk_to_choice(phone: Phone, title: str) -> None:
+    """Find, verify, read; the page of the first question is in front."""
     phone.open()
     phone.tap("投票")
     phone.expect_title("投票")
@@ -19,6 +19,11 @@ def walk_to_signature(phone: Phone, title: str, choice: str | None) -> None:
     phone.look("vote-read")
     phone.tap("读完了，去选择")
     phone.expect_title("选择")
+
+
+def walk_to_signature(phone: Phone, title: str, choice: str | None) -> None:
+    """Find, verify, read, choose; the last page is in front. No choice: the one that the app still knows."""
+    walk_to_choice(phone, title)
     if choice is not None:
         phone.choose(choice)
     phone.look("vote-choose")

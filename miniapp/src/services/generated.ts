@@ -393,6 +393,7 @@ export interface MatterView {
   readonly clause: string
   readonly text: string
   readonly free_choices: boolean
+  readonly is_election: boolean
   readonly notice_days: number
   readonly needs_procedure: boolean
 }

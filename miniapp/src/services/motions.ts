@@ -25,6 +25,8 @@ export interface MotionForm {
   readonly rulePack: string
   /** Whether the matter lets a question offer its own options (always with an abstention). */
   readonly hasOptions: boolean
+  /** Of an election: how many are elected; 0 otherwise. Options are the candidates then. */
+  readonly seats: number
   readonly roll: string
   /** Days between the announcement and the opening; 0: it opens at once, whatever the first day says. */
   readonly noticeDays: number
@@ -33,7 +35,7 @@ export interface MotionForm {
   readonly questions: readonly QuestionForm[]
 }
 
-export type FormFault = 'tooLong' | 'needTitle' | 'needText' | 'needMatter' | 'needQuestion' | 'badDates' | 'badNotice' | 'needRoll'
+export type FormFault = 'tooLong' | 'needTitle' | 'needText' | 'needMatter' | 'needQuestion' | 'needSeats' | 'badDates' | 'badNotice' | 'needRoll'
 
 /** What the record of a motion has room for, in characters. */
 export const TITLE_LENGTH_MAX = 100
@@ -41,7 +43,8 @@ export const TEXT_LENGTH_MAX = 4_000
 export const QUESTION_LENGTH_MAX = 1_000
 export const CHOICE_LENGTH_MAX = 100
 /** Besides the abstention, which is always offered. */
-export const OPTIONS_MAX = 9
+export const OPTIONS_MAX = 30
+export const SEATS_MAX = 15
 /** Room for the field in which options stand one a line. */
 export const OPTIONS_LENGTH_MAX = (CHOICE_LENGTH_MAX + 1) * OPTIONS_MAX
 
@@ -50,6 +53,8 @@ export function faultInForm(form: MotionForm, nowMs: number): FormFault | null {
   if (form.text.trim() === '') return 'needText'
   if (form.matter === '') return 'needMatter'
   if (form.questions.some((question) => question.text.trim() === '' || !isAnswerable(question))) return 'needQuestion'
+  if (form.seats > 0 && form.questions.some((one) => linesOf(one.options).length === 0)) return 'needQuestion'
+  if (!Number.isInteger(form.seats) || form.seats < 0 || form.seats > SEATS_MAX) return 'needSeats'
   if (isTooLong(form)) return 'tooLong'
   if (!(form.closeMs > Math.max(opensAt(form, nowMs), nowMs))) return 'badDates'
   if (isNoticeShort(form, nowMs)) return 'badNotice'
@@ -97,6 +102,7 @@ export function proposeMotion(form: MotionForm): Promise<Settlement> {
   const questions = form.questions.map((question, at) => ({
     choices: choicesOf(question, form.hasOptions),
     id: `q${at + 1}`,
+    seats: form.seats,
     text: question.text.trim(),
   }))
   const body = {

@@ -21,6 +21,7 @@ const form: MotionForm = {
   text: 'x',
   matter: 'fund-use',
   hasOptions: false,
+  seats: 0,
   roll: 'r',
   rulePack: 'shanghai',
   noticeDays: 15,

@@ -55,6 +55,8 @@ definePage({
     matters: [] as readonly Matter[],
     questions: [] as Row[],
     hasOptions: false,
+    isElection: false,
+    seats: '',
     mayAdd: true,
     outcome: '' as '' | Settlement['kind'],
     outcomeText: '',
@@ -97,6 +99,7 @@ definePage({
       matter: '',
       clause: '',
       hasOptions: false,
+      isElection: false,
     })
   },
 
@@ -120,7 +123,7 @@ definePage({
 
   typed(event: ValueEvent) {
     this.setData({
-      [event.currentTarget.dataset['field'] as 'title' | 'text' | 'opens' | 'closes']: event.detail.value,
+      [event.currentTarget.dataset['field'] as 'title' | 'text' | 'opens' | 'closes' | 'seats']: event.detail.value,
       note: '',
     })
   },
@@ -130,7 +133,8 @@ definePage({
     this.setData({
       matter: event.detail.value,
       clause: matter?.clause ?? '',
-      hasOptions: matter?.free_choices ?? false,
+      hasOptions: (matter?.free_choices ?? false) || (matter?.is_election ?? false),
+      isElection: matter?.is_election ?? false,
       note: '',
     })
   },
@@ -154,13 +158,14 @@ definePage({
   },
 
   form(): MotionForm {
-    const { closes, hasOptions, matter, noticeDays, opens, pack, questions, roll, text, title } = this.data
+    const { closes, hasOptions, isElection, matter, noticeDays, opens, pack, questions, roll, seats, text, title } = this.data
     return {
       title,
       text,
       matter,
       rulePack: pack,
       hasOptions,
+      seats: isElection && seats.trim() !== '' ? Number(seats) : 0,
       questions,
       roll,
       noticeDays,
