@@ -73,6 +73,17 @@ def result_of(
     return "passed" if chosen == FOR else f"passed: {chosen}"
 
 
+def with_silent(
+    silence: str, totals: Mapping[str, Count], part: Count, silent: Count
+) -> tuple[dict[str, Count], Count]:
+    """The totals and who took part, with the silent in them ((2022) Hu 02 Min Chu 16): they take part, and where they
+    follow they are with what more than half of those who voted chose, both ways."""
+    winner = ""
+    if silence == "follows":
+        winner = next((one for one, total in totals.items() if _agree(total, part, False)), "")
+    return {one: total.plus(silent) if one == winner else total for one, total in totals.items()}, part.plus(silent)
+
+
 def _elect(seats: int, part: Count, totals: Mapping[str, Count]) -> list[str]:
     """Who has more than half both ways, the most heads first, then area; of those even at the last seat nobody."""
     able = [one for one in totals if _agree(totals[one], part, False)]

@@ -18,6 +18,8 @@ from verifier.rolls import Roll, Rolls
 from verifier.seen import TALLY_KIND, Seen
 
 PROPOSE_KIND, APPROVE_KIND, OPENING_KIND = "motion.propose", "motion.approve", "motion.open"
+ADOPT_KIND, DELIVERY_KIND = "procedure.adopt", "delivery.confirm"
+SILENCES = ("absent", "participates", "follows")
 DECISION_KINDS = {
     "motion.cancel": "motion reason",
     "motion.correct": "motion reason roll",
@@ -26,6 +28,7 @@ DECISION_KINDS = {
 """Kinds that take the same words of more than half of the committee; and their texts."""
 VOTING_MS_MIN = 60_000
 DAY_MS, CHINA_MS = 86_400_000, 8 * 3_600_000
+_PROCEDURE = "electronic garages objection_days proxies_max silence"
 TIMERS_MAX = 200
 """So many due timers a block must carry, the earliest first; with fewer, all of them."""
 
@@ -63,8 +66,11 @@ class Motion:
     petition: str
     questions: dict[str, Question]
     approved: set[str]
-    state: str = "proposed"
+    silence: str
+    """What who was served and does not vote counts as, by the rules of procedure when it was proposed."""
     is_extended: bool = False
+    served: set[int] = field(default_factory=set)
+    state: str = "proposed"
     tally: int | None = None
 
 
@@ -75,6 +81,7 @@ class Motions:
         self._rolls, self._offices, self._petitions = rolls, offices, petitions
         self.all: dict[str, Motion] = {}
         self._decisions: dict[str, set[str]] = {}
+        self._silence = ""
         self._derived = 0
 
     def see(self, seen: Seen) -> None:
@@ -94,6 +101,10 @@ class Motions:
             self._approve(seen, seen.record)
         elif seen.is_accepted and seen.kind in DECISION_KINDS:
             self._decide(seen, seen.record)
+        elif seen.is_accepted and seen.kind == ADOPT_KIND:
+            self._adopt(seen, seen.record)
+        elif seen.is_accepted and seen.kind == DELIVERY_KIND:
+            self._deliver(seen)
 
     def conclude(self) -> tuple[Result, str]:
         """The result at the end."""
@@ -125,7 +136,11 @@ class Motions:
         if not questions or len(by_id) != len(questions):
             raise seen.reject("a motion without questions, or with one twice")
         matter, times = (body["rule_pack"], body["matter"]), (body["opens_ms"], body["close_ms"])
-        motion = Motion(record.id, matter, roll, body["roll"], *times, body["petition"], by_id, {record.author})
+        is_binding = bool(NOTICE_DAYS.get(body["rule_pack"]))
+        if is_binding and not self._silence:
+            raise seen.reject("a motion of an estate without rules of procedure")
+        first, silence = {record.author}, self._silence or "absent"
+        motion = Motion(record.id, matter, roll, body["roll"], *times, body["petition"], by_id, first, silence)
         self.all[record.id] = motion
         self._announce(seen, motion)
 
@@ -163,13 +178,8 @@ class Motions:
         body = seen.body(DECISION_KINDS[seen.kind], counts)
         motion = self.find(seen, body["motion"])
         self._check_decision(seen, motion, body)
-        signers = self._decisions.setdefault(f"{seen.kind}/{b64u(sha256(canonical(body)))}", set())
-        if record.author in signers:
-            raise seen.reject(f"{record.author} signs the same decision twice")
-        signers.add(record.author)
-        if not self._is_decided(signers):
+        if not self._sign(seen, record, body):
             return
-        signers.clear()
         if seen.kind == "motion.cancel":
             motion.state = "cancelled"
         elif seen.kind == "motion.extend":
@@ -178,6 +188,37 @@ class Motions:
             roll = self._rolls.find(body["roll"])
             assert roll is not None, "a roll in force is there"
             motion.roll, motion.roll_name = roll, body["roll"]
+
+    def _sign(self, seen: Seen, record: Record, body: dict[str, Any]) -> bool:
+        """One more signature under these words: is the decision taken with it?"""
+        signers = self._decisions.setdefault(f"{seen.kind}/{b64u(sha256(canonical(body)))}", set())
+        if record.author in signers:
+            raise seen.reject(f"{record.author} signs the same decision twice")
+        signers.add(record.author)
+        is_taken = self._is_decided(signers)
+        if is_taken:
+            signers.clear()
+        return is_taken
+
+    def _adopt(self, seen: Seen, record: Record) -> None:
+        body = record.payload["body"]
+        rules = members(members(body, "document name rules", "log")["rules"], _PROCEDURE, "log")
+        if rules["silence"] not in SILENCES:
+            raise seen.reject("rules of procedure with another silence")
+        if self._sign(seen, record, body):
+            self._silence = str(rules["silence"])
+
+    def _deliver(self, seen: Seen) -> None:
+        body = seen.body("channel motion roll", "", "positions proof")
+        motion = self.find(seen, body["motion"])
+        if motion.state not in ("announced", "open") or seen.entry.time_ms >= motion.close_ms:
+            raise seen.reject(f"served with a motion that is {motion.state}, or after its close")
+        positions = body["positions"]
+        if not all(is_count(one) and one < len(motion.roll.heads) for one in positions):
+            raise seen.reject("served is who does not stand on the roll")
+        if body["roll"] != motion.roll_name:
+            raise seen.reject("served by another roll than the motion's")
+        motion.served.update(positions)
 
     def _check_decision(self, seen: Seen, motion: Motion, body: dict[str, Any]) -> None:
         if seen.kind == "motion.correct":

@@ -18,12 +18,17 @@ from verifier.succession import CHANGE_KIND, Era, era_of
 COMMITTEE, OFFICER, RESIDENT = "committee", "officer", "resident"
 NEEDED = {
     "ballot.cast": {RESIDENT},
+    "ballot.contest": {RESIDENT},
+    "delivery.confirm": {"staff", COMMITTEE},
     "members.change": {OFFICER},
     "motion.approve": {COMMITTEE},
     "motion.cancel": {COMMITTEE},
     "motion.correct": {COMMITTEE},
+    "motion.execute": {"staff", COMMITTEE},
     "motion.extend": {COMMITTEE},
+    "motion.object": {RESIDENT},
     "motion.propose": {COMMITTEE},
+    "objection.answer": {COMMITTEE},
     "offer.make": {"merchant"},
     "petition.sign": {RESIDENT},
     "petition.start": {RESIDENT},

@@ -13,7 +13,7 @@ from typing import Any
 
 from verifier.ballots import Ballots
 from verifier.encoding import Rejected, b64u, is_count, members, parse_canonical, sha256, unb64u
-from verifier.law import ABSTAIN, Count, result_of
+from verifier.law import ABSTAIN, Count, result_of, with_silent
 from verifier.merkle import root_of
 from verifier.motions import Ballot, Motion, Question
 from verifier.report import Result
@@ -73,6 +73,7 @@ class Tallies:
 
     def _check(self, value: Any, motion: Motion, question: Question, index: int) -> None:
         totals, part, void, root = _parse_totals(value, question)
+        silent = _check_silent(value, motion, question)
         ballots = [question.ballots[position] for position in sorted(question.ballots)]
         _compare_sums(part, void, ballots)
         _check_part(question, totals, part)
@@ -88,7 +89,13 @@ class Tallies:
         electorate = Count(len(motion.roll.heads), motion.roll.area_cm2)
         result = result_of(motion.matter, electorate, totals, part, question.seats)
         shares = "; ".join(f"{choice} {total}" for choice, total in (totals | {"void": void}).items())
-        self._results.append(f"entry {index}, question {question.id}: {result} by law, of {electorate}: {shares}")
+        said = f"entry {index}, question {question.id}: {result} by law, of {electorate}: {shares}"
+        if motion.silence != "absent":
+            silence = "participates" if question.seats else motion.silence
+            deemed, deemed_part = with_silent(silence, totals, part, silent)
+            result = result_of(motion.matter, electorate, deemed, deemed_part, question.seats)
+            said += f"; with {silent} served and silent: {result}"
+        self._results.append(said)
 
     def _recount(self, question: Question, opened: list[Ballot]) -> tuple[dict[str, Count], Count]:
         totals, void = dict.fromkeys(question.choices, Count()), Count()
@@ -102,7 +109,7 @@ class Tallies:
 
 
 def _parse_totals(value: Any, question: Question) -> tuple[dict[str, Count], Count, Count, str]:
-    said = members(value, "choices openings_root part question void", "log")
+    said = members(value, "choices openings_root part question silent void", "log")
     if said["question"] != question.id or not isinstance(said["choices"], list):
         raise Rejected("log", "another question")
     choices = [members(one, "area_cm2 choice heads", "log") for one in said["choices"]]
@@ -114,6 +121,16 @@ def _parse_totals(value: Any, question: Question) -> tuple[dict[str, Count], Cou
     totals = {one["choice"]: Count(one["heads"], one["area_cm2"]) for one in choices}
     counts = [Count(one["heads"], one["area_cm2"]) for one in (part, void)]
     return totals, counts[0], counts[1], str(said["openings_root"])
+
+
+def _check_silent(value: Any, motion: Motion, question: Question) -> Count:
+    """Who was served, with proof, and cast no ballot; nobody where silence counts as nothing."""
+    said = members(value["silent"], "area_cm2 heads", "log")
+    served = motion.served - question.ballots.keys() if motion.silence != "absent" else set()
+    silent = Count(len(served), sum(motion.roll.heads[position].area_cm2 for position in served))
+    if Count(said["heads"], said["area_cm2"]) != silent:
+        raise Rejected("log", f"it says {said['heads']} heads were served and silent; the log says {silent}")
+    return silent
 
 
 def _compare_sums(part: Count, void: Count, ballots: list[Ballot]) -> None:

@@ -117,6 +117,31 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "小区还没有登记议事规则，不能发起正式表决。请先由业委会登记。",
         "The estate's rules of procedure are not entered yet; the committee must do that before a vote.",
     ),
+    # delivery.confirm, ballot.contest, objection.answer, motion.execute
+    "already_answered": ("这条异议已经答复过了。", "This objection has been answered already."),
+    "already_contested": (
+        "这张选票已经有人提出异议，正在处理。",
+        "This ballot is contested already and is being looked at.",
+    ),
+    "ballot_not_found": ("没有找到您家这一题的选票。", "There is no ballot of your home for this question."),
+    "execution_over": ("这项决定已经办结。", "This decision has been carried out already."),
+    "motion_not_announced": (
+        "这项表决不在公示或投票期间，不能登记送达。",
+        "This vote is not announced or open; deliveries can no longer be entered.",
+    ),
+    "not_binding": ("演练没有法律效力，不需要执行。", "A rehearsal has no legal effect and is not carried out."),
+    "not_final": ("结果还没有最终确认，或仍在异议期内。", "The result is not final yet, or can still be objected to."),
+    "not_passed": ("这项表决没有通过，不能执行。", "This vote did not pass and is not carried out."),
+    "objection_not_found": ("没有找到这条异议。", "This objection is not known."),
+    "objections_over": ("现在不在异议期内，不能提出异议。", "Objections cannot be made now."),
+    "own_ballot": (
+        "这张票是您自己投的，截止前可以直接修改。",
+        "You cast this ballot yourself; you can change it until the close.",
+    ),
+    "proof_missing": (
+        "上门、邮寄和张贴公告需要照片为证。",
+        "A picture is needed to prove a visit, a letter or a notice.",
+    ),
     # ticket.*
     "category_unknown": ("没有这个诉求类别。", "There is no such category."),
     "ticket_not_found": ("没有这件诉求。", "This ticket is not known."),

@@ -7,11 +7,14 @@
 from server.domain.activation import ActivateRules, RulesApproval, RulesPlan
 from server.domain.agenda import Seal, Sealed, SealWait, Timer
 from server.domain.ballot import Ballot, BallotCommitment, CastBallot
+from server.domain.delivery import ConfirmDelivery, Delivery
 from server.domain.evidence import Barred, OrderEvidence
+from server.domain.execution import ExecuteMotion, Execution, ExecutionStep
 from server.domain.member import Approval, BindDevice, Device, GrantRole, Member, Nonce, RevokeDevice, RevokeRole
 from server.domain.membership import BeginEpoch, ChangeMembers, EpochBegun, EpochInForce
 from server.domain.motion import Motion, Turnout
 from server.domain.motion_change import CancelMotion, CorrectMotion, ExtendMotion
+from server.domain.objection import AnswerObjection, ContestBallot, ContestedBallot, Objection, ObjectToMotion
 from server.domain.offer import MakeOffer, Offer, RedeemPoints, UndoRedemption
 from server.domain.office import Decision, Office
 from server.domain.opening import OpenMotion
@@ -48,7 +51,8 @@ from server.record.rows import Row
 _KINDS: tuple[type[RecordKind], ...] = (
     BindDevice, RevokeDevice, GrantRole, RevokeRole, PublishRoll, ConfirmRoll,
     AdoptProcedure, StartPetition, SignPetition, WithdrawSignature,
-    ProposeMotion, ApproveMotion, CorrectMotion, ExtendMotion, CancelMotion, CastBallot,
+    ProposeMotion, ApproveMotion, CorrectMotion, ExtendMotion, CancelMotion, ConfirmDelivery, CastBallot,
+    ContestBallot, ObjectToMotion, AnswerObjection, ExecuteMotion,
     ReportTicket, AssignTicket, ProgressTicket, CompleteTicket, ConfirmTicket, ReopenTicket,
     GrantPoints, MakeOffer, RedeemPoints, UndoRedemption,
     ActivateRules,
@@ -71,7 +75,8 @@ FINALS = {kind.kind: kind for kind in _FINALS}
 _ROWS: tuple[type[Row], ...] = (
     Approval, Barred, Decision, Device, Member, Nonce, Office, RetiredKey, Roll, RollHead, Sealed, SealWait, Timer,
     ProcedureInForce, Petition, PetitionSignature,
-    Motion, Turnout, Ballot, BallotCommitment, TallyResult,
+    Motion, Turnout, Delivery, Ballot, BallotCommitment, TallyResult,
+    Objection, ContestedBallot, Execution, ExecutionStep,
     Ticket, TicketEvent, TicketPhoto, Document, PhotoOwner,
     Account, Transfer, Grant, Offer,
     RulesApproval, RulesPlan,

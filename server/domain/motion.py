@@ -102,6 +102,7 @@ class Motion(Row, frozen=True):
     """Why it was extended or cancelled."""
     tally_index: int = 0
     """Index of the log entry that carries the tally; 0 while it is open."""
+    tallied_ms: int = 0
     final_without_ms: int = 0
     """How long after the tally all members are waited for; the policy's at the opening."""
     final_without: tuple[str, ...] = ()

@@ -41,10 +41,15 @@ def claim_photo(rows: Rows, context: Context, photo: str) -> bool:
     return owner is None or owner.member == context.author
 
 
+def owner_keys(photos: Iterable[PhotoRef]) -> tuple[Key, ...]:
+    """The rows that say whose pictures these are."""
+    return tuple(key(PhotoOwner, photo) for photo in dict.fromkeys(photo.sha256 for photo in photos))
+
+
 def document_keys(photos: Iterable[PhotoRef], record: str) -> tuple[Key, ...]:
     """The rows of the documents that a record names."""
-    named = tuple(dict.fromkeys(photo.sha256 for photo in photos))
-    return (*(key(PhotoOwner, photo) for photo in named), *(key(Document, photo, record) for photo in named))
+    owners = owner_keys(photos)
+    return (*owners, *(key(Document, owner.id, record) for owner in owners))
 
 
 def own_documents(rows: Rows, context: Context, photos: Iterable[PhotoRef]) -> bool:

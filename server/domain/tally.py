@@ -14,7 +14,9 @@ from msgspec import Meta
 
 from server.domain.agenda import SealWait, wait_for_seal
 from server.domain.ballot import Ballot, Picked
+from server.domain.delivery import Delivery
 from server.domain.law.count import Count
+from server.domain.law.deemed import Silence, count_silent
 from server.domain.law.election import elect
 from server.domain.law.majority import Majority, Result, has_majority, result_of
 from server.domain.motion import (
@@ -28,6 +30,7 @@ from server.domain.motion import (
     questions_of,
     step,
 )
+from server.domain.procedure import procedure_of
 from server.domain.rulepacks import find_matter
 from server.ledger.genesis import MEMBERS_MAX
 from server.ledger.merkle import root_of
@@ -69,7 +72,8 @@ class Weight(Shape, frozen=True):
 class QuestionTally(Shape, frozen=True):
     """Totals of one question, and the RFC 6962 root over its openings in order of position.
 
-    `part`: who took part; in an election a ballot is under several choices. `void`: ballots whose opening names no
+    `part`: who took part; in an election a ballot is under several choices. `silent`: who was served, with proof, and
+    cast no ballot, where the rules of procedure let silence count. `void`: ballots whose opening names no
     choice of the question, or more than there are seats; they do not take part (law.md 1).
     """
 
@@ -77,6 +81,7 @@ class QuestionTally(Shape, frozen=True):
     openings_root: Digest
     part: Weight
     question: Name
+    silent: Weight
     void: Weight
 
 
@@ -101,6 +106,18 @@ class TallyResult(Row, frozen=True):
     """The choice that reached the majority, or who is elected, with commas; empty unless `result` is passed."""
     index: int
     tallied_ms: int
+    silence: str = "absent"
+    """What the rules of procedure say of who was served and did not vote."""
+    silent_heads: int = 0
+    silent_area_cm2: int = 0
+    deemed_result: str = ""
+    """The result with the silent in it, beside the one by ballots alone; empty where silence counts as nothing."""
+    deemed_chosen: str = ""
+
+    @property
+    def is_carried(self) -> bool:
+        """Did the owners decide it? Where silence counts, the result with the silent is theirs."""
+        return (self.deemed_result or self.result) == Result.PASSED.value
 
 
 class TallyMotion(DerivedKind, frozen=True):
@@ -121,7 +138,7 @@ class TallyMotion(DerivedKind, frozen=True):
         assert motion is not None, "the timer is armed when the motion is announced, and rings once"
         for question, tally in zip(questions_of(motion), self.questions, strict=True):
             rows.put(_result(motion, question, tally, place))
-        rows.put(msgspec.structs.replace(step(motion, TALLIED), tally_index=place.index))
+        rows.put(msgspec.structs.replace(step(motion, TALLIED), tally_index=place.index, tallied_ms=place.time_ms))
         wait_for_seal(rows, place, FINALITY, motion.id, place.time_ms + motion.final_without_ms)
 
 
@@ -175,18 +192,28 @@ def absent_from(lines: Sequence[str], members: Sequence[str], barred: Sequence[s
     return tuple(member for member, line in zip(members, lines, strict=True) if not line and member not in barred)
 
 
-def tally_body(motion: Motion, ballots: Iterable[Ballot], openings: Mapping[str, bytes]) -> dict[str, Any]:
-    """The body of a motion's tally. `ballots`: its counted ballots in any order; `openings` by commitment.
+def tally_body(
+    motion: Motion, ballots: Iterable[Ballot], openings: Mapping[str, bytes], served: Iterable[Delivery] = ()
+) -> dict[str, Any]:
+    """The body of a motion's tally. `ballots`: its counted ballots in any order; `openings` by commitment; `served`:
+    its proofs of delivery, in any order.
 
     Raises MissingOpening when a counted ballot's opening is not there or does not fit its commitment.
     """
     counted = sorted(ballots, key=lambda ballot: (ballot.question, ballot.position))
-    return {
-        "questions": [
-            _tally_question(question, [ballot for ballot in counted if ballot.question == question.id], openings)
-            for question in questions_of(motion)
-        ]
-    }
+    heads = {one.position: one.area_cm2 for one in served} if _silence_of(motion) is not Silence.ABSENT else {}
+    questions = []
+    for question in questions_of(motion):
+        own = [ballot for ballot in counted if ballot.question == question.id]
+        silent = heads.keys() - {ballot.position for ballot in own}
+        weight = {"area_cm2": sum(heads[position] for position in silent), "heads": len(silent)}
+        questions.append({**_tally_question(question, own, openings), "silent": weight})
+    return {"questions": questions}
+
+
+def _silence_of(motion: Motion) -> Silence:
+    procedure = procedure_of(motion.procedure)
+    return Silence(procedure.silence) if procedure is not None else Silence.ABSENT
 
 
 def _tally_question(question: Question, ballots: Sequence[Ballot], openings: Mapping[str, bytes]) -> dict[str, Any]:
@@ -242,6 +269,13 @@ def _result(motion: Motion, question: Question, tally: QuestionTally, place: Pla
     electorate = Count(motion.roll_heads, motion.roll_area_cm2)
     part = Count(tally.part.heads, tally.part.area_cm2)
     result, chosen = judge(question, matter.majority, electorate, part, totals)
+    silence, silent = _silence_of(motion), Count(tally.silent.heads, tally.silent.area_cm2)
+    deemed, deemed_chosen = result, chosen
+    if silence is not Silence.ABSENT:
+        # Nobody is deemed to have picked a candidate: in an election the silent only take part.
+        counted = count_silent(Silence.PARTICIPATES if question.seats else silence, part, totals, silent)
+        all_of_them = (counted.participating, counted.totals)
+        deemed, deemed_chosen = judge(question, matter.majority, electorate, *all_of_them)
     return TallyResult(
         id=f"{motion.id}/{question.id}",
         motion=motion.id,
@@ -259,6 +293,11 @@ def _result(motion: Motion, question: Question, tally: QuestionTally, place: Pla
         chosen=",".join(chosen),
         index=place.index,
         tallied_ms=place.time_ms,
+        silence=silence.value,
+        silent_heads=silent.heads,
+        silent_area_cm2=silent.area_cm2,
+        deemed_result="" if silence is Silence.ABSENT else deemed.value,
+        deemed_chosen="" if silence is Silence.ABSENT else ",".join(deemed_chosen),
     )
 
 

@@ -39,7 +39,7 @@ class Derivations:
         ]
         if lost:
             raise OpeningsLost(lost)
-        return tally_body(motion, ballots, openings)
+        return tally_body(motion, ballots, openings, await self._queries.deliveries_of(motion.id))
 
     async def lost(self, time_ms: int) -> list[Named]:
         """Openings that the tallies due by then need and that are not here."""

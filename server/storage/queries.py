@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from server.domain.ballot import Ballot
+from server.domain.delivery import Delivery
 from server.domain.member import Device, Member
 from server.domain.motion import Motion, Turnout
 from server.domain.offer import OPEN, Offer
@@ -95,6 +96,11 @@ class Queries:
         """All counted ballots of a motion, by question and position: what a tally is made of."""
         where, values = _equal(Ballot, {"motion": (motion,)})
         return await self._rows(Ballot, f'{where} ORDER BY "question", "position"', values)
+
+    async def deliveries_of(self, motion: str) -> list[Delivery]:
+        """All proofs that heads were served with a motion, by position."""
+        where, values = _equal(Delivery, {"motion": (motion,)})
+        return await self._rows(Delivery, f'{where} ORDER BY "position"', values)
 
     async def tickets(
         self,

@@ -19,6 +19,7 @@ from server.domain.activation import PLAN, RulesPlan, version_at
 from server.domain.agenda import SealWait, Timer, due_item, due_order
 from server.domain.ballot import Ballot
 from server.domain.check import check_batch, signature_checks
+from server.domain.delivery import Delivery
 from server.domain.execute import Executed, execute_block
 from server.domain.genesis_rows import genesis_rows, trust_of
 from server.domain.member import attestation_bytes
@@ -196,7 +197,8 @@ class World:
             return {}
         motion = self.get(Motion, timer.key)
         assert motion is not None
-        return tally_body(motion, self.all(Ballot, motion=motion.id), self.openings)
+        served = self.all(Delivery, motion=motion.id)
+        return tally_body(motion, self.all(Ballot, motion=motion.id), self.openings, served)
 
     def seal_item(self) -> bytes:
         """A seal over everything so far. (Its lines are the node's to check.)"""

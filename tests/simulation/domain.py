@@ -20,6 +20,7 @@ from server.domain import activation
 from server.domain.agenda import Seal, Timer, due_item
 from server.domain.ballot import Ballot
 from server.domain.check import BatchInvalid, check_batch, check_final_lines, check_seal_lines, signature_checks
+from server.domain.delivery import Delivery
 from server.domain.evidence import OrderEvidence, evidence_item
 from server.domain.execute import execute_block
 from server.domain.joining import PastBlock
@@ -217,7 +218,8 @@ class DomainApplication:
             raise OpeningsMissing(missing)
         ballots = [row for row in self.ledger.all(Ballot) if isinstance(row, Ballot) and row.motion == motion.id]
         own = sorted(ballots, key=lambda ballot: sha256((self._address + ballot.id).encode()).digest())
-        return tally_body(motion, own, self._held)
+        served = [row for row in self.ledger.all(Delivery) if isinstance(row, Delivery) and row.motion == motion.id]
+        return tally_body(motion, own, self._held, served)
 
     def _commitments(self, motion: str) -> list[str]:
         ballots = (row for row in self.ledger.all(Ballot) if isinstance(row, Ballot))

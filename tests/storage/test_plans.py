@@ -20,6 +20,7 @@ LISTS: dict[str, Ask] = {
     "motions in a state": lambda queries: queries.motions(states=["open"]),
     "turnouts": lambda queries: queries.turnouts("motion"),
     "results": lambda queries: queries.results("motion"),
+    "deliveries_of": lambda queries: queries.deliveries_of("motion"),
     "ballots_of": lambda queries: queries.ballots_of("motion"),
     "tickets": lambda queries: queries.tickets("5/t", 20),
     "tickets in a state": lambda queries: queries.tickets("5/t", 20, state="submitted"),

@@ -48,6 +48,13 @@ export interface Alive {
   readonly node: string
 }
 
+/** Members of the committee answer an objection; it takes more than half of them under the same words. */
+export interface AnswerObjection {
+  readonly objection: string
+  readonly reason: string
+  readonly upheld: boolean
+}
+
 /** A further member of the committee signs a proposed motion; with more than half of all it is announced. */
 export interface ApproveMotion {
   readonly motion: string
@@ -197,6 +204,15 @@ export interface CompleteTicket {
   readonly photos: readonly PhotoRef[]
 }
 
+/** Staff or committee say that heads were served with a motion, before its close; the first proof stands. */
+export interface ConfirmDelivery {
+  readonly channel: "door" | "notice" | "phone" | "post" | "sms" | "wechat"
+  readonly motion: string
+  readonly positions: readonly number[]
+  readonly proof: readonly PhotoRef[]
+  readonly roll: string
+}
+
 /** An officer of another organisation confirms that its own copy gives the same root; then the roll is in force. */
 export interface ConfirmRoll {
   readonly roll: string
@@ -211,6 +227,15 @@ export interface ConfirmTicket {
 /** The hashes (base64url) that show the log of size `from` to begin that of size `to` (RFC 9162 2.1.4). */
 export interface Consistency {
   readonly proof: readonly string[]
+}
+
+/** A member of a head says that the ballot counted for it is not the home's: 这不是我投的. */
+export interface ContestBallot {
+  readonly motion: string
+  readonly position: number
+  readonly question: string
+  readonly roll: string
+  readonly words: string
 }
 
 /** A member of the committee signs that a motion that is not open yet uses a corrected roll, and why. */
@@ -296,6 +321,15 @@ export interface EstateView {
 export interface EvidenceList {
   readonly evidence: readonly KnownEvidence[]
   readonly barred: readonly string[]
+}
+
+/** Staff or committee say what was done to carry out a motion that passed, with pictures. */
+export interface ExecuteMotion {
+  readonly motion: string
+  readonly photos: readonly PhotoRef[]
+  readonly question: string
+  readonly state: "done" | "handed_over" | "in_progress"
+  readonly text: string
 }
 
 /** A member of the committee signs that voting goes on until `close_ms`, and why: once, and before the close. */
@@ -504,6 +538,14 @@ export interface Notice {
   readonly version: number
   readonly zh: string
   readonly en: string
+}
+
+/** An owner objects to a result as a whole, in private words that the committee reads. */
+export interface ObjectToMotion {
+  readonly motion: string
+  readonly position: number
+  readonly roll: string
+  readonly words: string
 }
 
 /** An offer as the resident sees it before he pays. */
@@ -1127,14 +1169,19 @@ export interface WithdrawSignature {
 /** The body of each kind of record. */
 export interface RecordBodies {
   readonly "ballot.cast": CastBallot
+  readonly "ballot.contest": ContestBallot
+  readonly "delivery.confirm": ConfirmDelivery
   readonly "device.bind": BindDevice
   readonly "device.revoke": RevokeDevice
   readonly "members.change": ChangeMembers
   readonly "motion.approve": ApproveMotion
   readonly "motion.cancel": CancelMotion
   readonly "motion.correct": CorrectMotion
+  readonly "motion.execute": ExecuteMotion
   readonly "motion.extend": ExtendMotion
+  readonly "motion.object": ObjectToMotion
   readonly "motion.propose": ProposeMotion
+  readonly "objection.answer": AnswerObjection
   readonly "offer.make": MakeOffer
   readonly "petition.sign": SignPetition
   readonly "petition.start": StartPetition
@@ -1161,14 +1208,19 @@ export type RecordKind = keyof RecordBodies
 /** What each kind can be refused with, first one first. */
 export interface RecordRefusals {
   readonly "ballot.cast": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_not_open" | "motion_closed" | "question_not_found" | "roll_differs" | "not_on_roll" | "device_not_verified" | "device_too_new" | "ballot_already_cast" | "replaced_ballot_not_found" | "commitment_already_used"
+  readonly "ballot.contest": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "objections_over" | "roll_differs" | "not_on_roll" | "ballot_not_found" | "own_ballot" | "already_contested"
+  readonly "delivery.confirm": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_not_announced" | "roll_differs" | "not_on_roll" | "proof_missing" | "photo_of_another"
   readonly "device.bind": "nonce_conflict" | "expired" | "not_yet_valid" | "device_revoked" | "key_of_another" | "attestation_invalid" | "attestation_expired" | "too_many_devices"
   readonly "device.revoke": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "device_not_found" | "already_revoked"
   readonly "members.change": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "no_operators" | "change_malformed" | "change_pending" | "epoch_passed" | "not_one_step" | "policy_too_few" | "id_used" | "key_used" | "signatures" | "officer_known"
   readonly "motion.approve": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_differs" | "not_proposed" | "already_signed" | "notice_too_short" | "roll_not_in_force"
   readonly "motion.cancel": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_closed" | "already_signed"
   readonly "motion.correct": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_already_open" | "roll_not_found" | "roll_not_in_force" | "already_signed"
+  readonly "motion.execute": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "not_binding" | "not_final" | "not_passed" | "execution_over" | "photo_of_another"
   readonly "motion.extend": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "motion_closed" | "already_extended" | "closes_too_soon" | "already_signed"
+  readonly "motion.object": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "motion_not_found" | "objections_over" | "roll_differs" | "not_on_roll"
   readonly "motion.propose": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "matter_not_found" | "procedure_missing" | "petition_not_found" | "closes_too_soon" | "questions_malformed" | "photo_of_another" | "notice_too_short" | "roll_not_in_force"
+  readonly "objection.answer": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "objection_not_found" | "already_answered" | "already_signed"
   readonly "offer.make": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "offer_too_long" | "offer_expired" | "offer_exists"
   readonly "petition.sign": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "petition_not_found" | "petition_closed" | "roll_differs" | "not_on_roll" | "already_signed"
   readonly "petition.start": "nonce_conflict" | "expired" | "not_yet_valid" | "device_unknown" | "device_revoked" | "role_missing" | "roll_not_found" | "roll_not_in_force" | "not_on_roll"
@@ -1194,6 +1246,12 @@ export type Refusal = RecordRefusals[RecordKind]
 
 /** What the private texts of a record may hold, by kind and field. */
 export const PRIVATE_TEXTS = {
+  "ballot.contest": {
+    "words": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]{1,500}$"
+  },
+  "motion.object": {
+    "words": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]{1,500}$"
+  },
   "ticket.complete": {
     "note": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]{0,1000}$"
   },
@@ -1213,7 +1271,9 @@ export const PRIVATE_TEXTS = {
 /** Every code of a problem. */
 export type Code =
   | "activation_pending"
+  | "already_answered"
   | "already_approved"
+  | "already_contested"
   | "already_extended"
   | "already_granted"
   | "already_revoked"
@@ -1225,6 +1285,7 @@ export type Code =
   | "attestation_invalid"
   | "balance_too_low"
   | "ballot_already_cast"
+  | "ballot_not_found"
   | "behind"
   | "body_too_large"
   | "cache_down"
@@ -1247,6 +1308,7 @@ export type Code =
   | "epoch_passed"
   | "evidence_mismatch"
   | "evidence_void"
+  | "execution_over"
   | "expired"
   | "handler_cannot_confirm"
   | "handler_not_staff"
@@ -1266,6 +1328,7 @@ export type Code =
   | "motion_already_open"
   | "motion_closed"
   | "motion_differs"
+  | "motion_not_announced"
   | "motion_not_found"
   | "motion_not_open"
   | "motion_unknown"
@@ -1273,10 +1336,13 @@ export type Code =
   | "no_quorum"
   | "node_stopped"
   | "nonce_conflict"
+  | "not_binding"
+  | "not_final"
   | "not_found"
   | "not_handler"
   | "not_on_roll"
   | "not_one_step"
+  | "not_passed"
   | "not_proposed"
   | "not_redeemed"
   | "not_signed"
@@ -1285,6 +1351,8 @@ export type Code =
   | "not_yours"
   | "notice_too_short"
   | "notice_unknown"
+  | "objection_not_found"
+  | "objections_over"
   | "offer_already_redeemed"
   | "offer_exists"
   | "offer_expired"
@@ -1294,6 +1362,7 @@ export type Code =
   | "officer_known"
   | "organisation_unknown"
   | "over_grant_cap"
+  | "own_ballot"
   | "person_details_bad"
   | "person_has_role"
   | "person_owns"
@@ -1311,6 +1380,7 @@ export type Code =
   | "policy_too_few"
   | "procedure_missing"
   | "proof_invalid"
+  | "proof_missing"
   | "question_not_found"
   | "questions_malformed"
   | "receipt_not_ready"
