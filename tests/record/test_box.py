@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,10 +21,11 @@ from server.record.box import (
     open_with_seed,
     seal_box,
 )
-from server.record.canonical import Malformed
+from server.record.canonical import Malformed, b64u_decode, b64u_encode
 from server.record.shape import seal
 from server.record.shares import threshold_of
 from server.record.signature import commitment_of
+from tests.vector_files import vector_cases
 
 SIZES = [1, 3, 4, 7]
 CHOICES = ["for", "against", "abstain", "a" * 32]
@@ -190,3 +192,15 @@ def test_a_box_depends_on_nothing_but_seed_opening_and_context() -> None:
     context = context_for(3, opening)
     assert seal_box(opening, SEED, context) == seal_box(opening, SEED, replace(context))
     assert seal_box(opening, SEED, context) != seal_box(opening, seed("another box"), context)
+
+
+@pytest.mark.parametrize("case", vector_cases("boxes.json"))
+def test_the_shared_vectors_are_decided_as_they_say(case: dict[str, Any]) -> None:
+    said = case["context"]
+    keys = tuple(b64u_decode(key, 32) for key in said["keys"])
+    cluster_id = b64u_decode(said["cluster_id"], 32)
+    context = BoxContext(cluster_id, said["commitment"], keys, said["motion"], said["position"], said["question"])
+    box, box_seed = bytes.fromhex(case["box"]), bytes.fromhex(case["seed"])
+    private_keys = {int(number): bytes.fromhex(key) for number, key in case["private_keys"].items()}
+    found = {open_box(box, context, private_keys), open_with_seed(box, context, box_seed)}
+    assert {opening and b64u_encode(opening) for opening in found} == {case.get("opening")}
