@@ -1,5 +1,7 @@
 """The keys of a motion's ballots: one of each organisation, for this motion, under its own signature."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -9,6 +11,7 @@ from server.domain.genesis_rows import trust_of
 from server.record.box import BoxContext, box_key_of, open_box, seal_box
 from server.record.canonical import Malformed, b64u_encode, decode, encode
 from server.record.shape import parse, seal
+from tests.vector_files import vector_cases
 
 MOTION, ANOTHER_MOTION = b64u_encode(seed("motion")), b64u_encode(seed("another motion"))
 TRUST = trust_of(GENESIS, CLUSTER_ID)
@@ -105,3 +108,9 @@ def test_keys_are_read_from_a_record_as_they_were_written() -> None:
     assert parse(BallotKeys, decode(encode(KEYS))) == KEYS
     with pytest.raises(Malformed):
         parse(BallotKeys, {"keys": []})
+
+
+@pytest.mark.parametrize("case", vector_cases("ballot_keys.json"))
+def test_the_shared_vectors_are_decided_as_they_say(case: dict[str, Any]) -> None:
+    fault = find_key_fault(parse(BallotKeys, {"keys": case["keys"]}), MOTION, TRUST)
+    assert (fault.value if fault else None) == case.get("reason")
