@@ -17,7 +17,18 @@ import environment
 if __name__ == "__main__":
     environment.reexec_in_environment("dev")
 
-from vector_cases import checkpoints, encodings, policies, proofs, receipts, records, retirements, successions
+from vector_cases import (
+    ballot_keys,
+    boxes,
+    checkpoints,
+    encodings,
+    policies,
+    proofs,
+    receipts,
+    records,
+    retirements,
+    successions,
+)
 
 FOLDER = Path(__file__).resolve().parents[1] / "schemas" / "vectors"
 
@@ -25,7 +36,18 @@ FOLDER = Path(__file__).resolve().parents[1] / "schemas" / "vectors"
 def make_vectors() -> dict[str, str]:
     """The text of every vector file by its name."""
     files: dict[str, dict[str, Any]] = {}
-    for part in (encodings, records, proofs, policies, checkpoints, receipts, successions, retirements):
+    for part in (
+        ballot_keys,
+        boxes,
+        encodings,
+        records,
+        proofs,
+        policies,
+        checkpoints,
+        receipts,
+        successions,
+        retirements,
+    ):
         files |= part.files()
     return {name: json.dumps(content, indent=1, ensure_ascii=False) + "\n" for name, content in sorted(files.items())}
 

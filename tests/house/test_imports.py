@@ -20,6 +20,7 @@ PLACES = {
     "tortoise.transactions": {"server/storage/uow.py"},
     "ecdsa": {"scripts/verifier/signatures.py", "scripts/vector_cases/curve_edges.py", SAMPLES},
     "cryptography": {
+        "server/record/box.py",
         "server/record/signature.py",
         "server/storage/vault.py",
         "server/node/transport.py",

@@ -123,6 +123,6 @@ export function open(commitment: string, opening: string): Json {
   return parseCanonicalBytes(bytes.slice(SALT_BYTES))
 }
 
-function commitmentOf(opening: Uint8Array): string {
+export function commitmentOf(opening: Uint8Array): string {
   return encodeBase64Url(sha256(COMMITMENT_PREFIX, opening))
 }

@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from '../../src/core/base64'
+import { KeyFaultError, readBallotKeys, type BallotKey } from '../../src/core/ballot-keys'
+import { openWithSeed, sealBox, type BoxContext } from '../../src/core/box'
 import { canonicalText, parseCanonical, parseCanonicalBytes, type Json } from '../../src/core/canonical'
 import { CheckpointError, verifyCheckpoint, verifyCosigned } from '../../src/core/checkpoint'
 import { parseJwk, thumbprint, verifySignature, type PublicJwk } from '../../src/core/device-key'
@@ -169,6 +171,38 @@ describe('opening', () => {
     decide(one, () => {
       const value = open(one.commitment, one.opening)
       if (one.valid) expect(value).toEqual(one.value)
+    })
+  })
+})
+
+describe('ballot keys', () => {
+  type Member = { readonly id: string; readonly attest_key: string }
+  type Shared = { readonly cluster_id: string; readonly members: readonly Member[]; readonly motion: string }
+  const file = read<{ keys: readonly BallotKey[] }>('ballot_keys') as File<{ keys: readonly BallotKey[] }> & Shared
+  const members = file.members.map(({ id, attest_key }) => ({ id, attestKey: decodeBase64Url(attest_key) }))
+  it.each(file.cases)('$name', (one) => {
+    const act = () => readBallotKeys(one.keys, file.motion, file.cluster_id, members)
+    if (one.valid) expect(act().map(encodeBase64Url)).toEqual(one.keys.map(({ key }) => key))
+    else expect(failureOf(act)).toEqual(new KeyFaultError(one.reason as KeyFaultError['fault']))
+  })
+})
+
+interface SealedBallot {
+  readonly box: string
+  readonly context: Omit<BoxContext, 'clusterId' | 'keys'> & { readonly cluster_id: string; readonly keys: string[] }
+  readonly opening: string
+  readonly seed: string
+}
+
+describe('box', () => {
+  it.each(read<SealedBallot>('boxes').cases)('$name', (one) => {
+    const { cluster_id: clusterId, keys, ...ballot } = one.context
+    const context = { ...ballot, clusterId, keys: keys.map(decodeBase64Url) }
+    decide(one, () => {
+      const opening = openWithSeed(decodeHex(one.box), decodeHex(one.seed), context)
+      if (!one.valid) return
+      expect(encodeBase64Url(opening)).toBe(one.opening)
+      expect(encodeHex(sealBox(opening, decodeHex(one.seed), context))).toBe(one.box)
     })
   })
 })
