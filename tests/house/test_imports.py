@@ -31,6 +31,8 @@ PLACES = {
     "pi_heif": {"server/gateway/photo_cleaning.py"},
     "redis": {"server/gateway/cache.py"},
     "openpyxl": {"server/gateway/roster_xlsx.py"},
+    "fpdf": {"server/gateway/paper/document.py"},
+    "segno": {"server/gateway/paper/document.py"},
     "unittest.mock": set(),
     "aioredis": set(),
 }
