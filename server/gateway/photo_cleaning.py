@@ -102,11 +102,7 @@ def clean_photo(data: bytes) -> CleanedPhoto:
 
     Raises: PhotoRefused, and nothing else but MemoryError, for any bytes at all.
     """
-    if len(data) > UPLOAD_BYTES_MAX:
-        raise PhotoRefused(PhotoFault.TOO_LARGE)
-    if not is_picture(data):
-        raise PhotoRefused(PhotoFault.NOT_A_PICTURE)
-    picture = _decode(data)
+    picture = decode_photo(data, LONG_SIDE_MAX)
     jpeg = _encode_jpeg(picture)
     return CleanedPhoto(
         jpeg=jpeg,
@@ -121,9 +117,7 @@ def clean_photo(data: bytes) -> CleanedPhoto:
 
 def shrink(jpeg: bytes) -> bytes:
     """Return the small WebP of a photo that was cleaned before. Raises as `clean_photo` does."""
-    if not is_picture(jpeg):
-        raise PhotoRefused(PhotoFault.NOT_A_PICTURE)
-    return _encode_thumbnail(_decode(jpeg))
+    return _encode_thumbnail(decode_photo(jpeg, LONG_SIDE_MAX))
 
 
 def is_picture(data: bytes) -> bool:
@@ -142,29 +136,36 @@ def difference_hash(picture: Image.Image) -> int:
     return sum(bit << place for place, bit in enumerate(bits))
 
 
-def _decode(data: bytes) -> Image.Image:
-    """Return the upright RGB picture, at most LONG_SIDE_MAX on its long side, holding pixels and nothing else."""
+def decode_photo(data: bytes, long_side_max: int) -> Image.Image:
+    """Return the upright RGB picture, at most `long_side_max` on its long side, holding pixels and nothing else.
+
+    Raises: PhotoRefused, and nothing else but MemoryError, for any bytes at all.
+    """
+    if len(data) > UPLOAD_BYTES_MAX:
+        raise PhotoRefused(PhotoFault.TOO_LARGE)
+    if not is_picture(data):
+        raise PhotoRefused(PhotoFault.NOT_A_PICTURE)
     with warnings.catch_warnings():
         # Pillow warns of what it can live with; a picture above the limit is refused below before it is decoded.
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-                return _read(picture)
+                return _read(picture, long_side_max)
         except Image.DecompressionBombError:
             raise PhotoRefused(PhotoFault.TOO_LARGE) from None
         except _DECODER_FAULTS:
             raise PhotoRefused(PhotoFault.DAMAGED) from None
 
 
-def _read(picture: Image.Image) -> Image.Image:
+def _read(picture: Image.Image, long_side_max: int) -> Image.Image:
     if picture.width * picture.height > UPLOAD_PIXELS_MAX:
         raise PhotoRefused(PhotoFault.TOO_LARGE)
     orientation = _read_orientation(picture)
     profile = picture.info.get("icc_profile")
     # A JPEG is decoded at a half, a quarter or an eighth where that is still larger than what we keep.
-    picture.draft(None, (LONG_SIDE_MAX, LONG_SIDE_MAX))
+    picture.draft(None, (long_side_max, long_side_max))
     picture.load()
-    small = _flatten(_shrink(_widen(picture)))
+    small = _flatten(_shrink(_widen(picture), long_side_max))
     upright = small.transpose(_TURNS[orientation]) if orientation in _TURNS else small
     standard = _to_standard_colours(upright, profile)
     return Image.frombytes("RGB", standard.size, standard.tobytes())
@@ -187,8 +188,8 @@ def _widen(picture: Image.Image) -> Image.Image:
     return picture.convert("L") if picture.mode == "1" else picture
 
 
-def _shrink(picture: Image.Image) -> Image.Image:
-    picture.thumbnail((LONG_SIDE_MAX, LONG_SIDE_MAX), Resampling.LANCZOS, reducing_gap=2.0)
+def _shrink(picture: Image.Image, long_side_max: int) -> Image.Image:
+    picture.thumbnail((long_side_max, long_side_max), Resampling.LANCZOS, reducing_gap=2.0)
     return picture
 
 

@@ -39,7 +39,7 @@ class WorkshopBusy(Exception):
     """Too many photos wait already; the sender should try again in some seconds (503)."""
 
 
-class PhotoWorkshop:
+class Workshop:
     """Mutable. Confined worker processes; an asynchronous context manager, used by one event loop."""
 
     def __init__(self, workers: int = WORKERS, waiting_max: int = WAITING_MAX) -> None:
@@ -61,19 +61,6 @@ class PhotoWorkshop:
         await asyncio.gather(*self._jobs, return_exceptions=True)
         while not self._idle.empty():
             await asyncio.to_thread(self._idle.get_nowait().shutdown)
-
-    async def clean(self, data: bytes) -> CleanedPhoto:
-        """Return the photo cleaned (see `clean_photo`).
-
-        Raises: PhotoRefused; WorkshopBusy when too many photos wait.
-        """
-        if len(data) > UPLOAD_BYTES_MAX:
-            raise PhotoRefused(PhotoFault.TOO_LARGE)
-        return await self._give(clean_photo, data)
-
-    async def shrink(self, jpeg: bytes) -> bytes:
-        """Return the small WebP of a kept photo, for one that came from a peer without it. Raises as `clean` does."""
-        return await self._give(shrink, jpeg)
 
     async def _give(self, work: Callable[[bytes], Result], data: bytes) -> Result:
         if len(self._jobs) >= self._places:
@@ -102,6 +89,23 @@ class PhotoWorkshop:
         worker = ProcessPoolExecutor(1, mp_context=self._context, initializer=_confine)
         worker.submit(_within_limits, bytes, b"").result()
         return worker
+
+
+class PhotoWorkshop(Workshop):
+    """Mutable. The workshop in which photos of tickets are cleaned."""
+
+    async def clean(self, data: bytes) -> CleanedPhoto:
+        """Return the photo cleaned (see `clean_photo`).
+
+        Raises: PhotoRefused; WorkshopBusy when too many photos wait.
+        """
+        if len(data) > UPLOAD_BYTES_MAX:
+            raise PhotoRefused(PhotoFault.TOO_LARGE)
+        return await self._give(clean_photo, data)
+
+    async def shrink(self, jpeg: bytes) -> bytes:
+        """Return the small WebP of a kept photo, for one that came from a peer without it. Raises as `clean` does."""
+        return await self._give(shrink, jpeg)
 
 
 def _confine() -> None:
