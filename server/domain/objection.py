@@ -17,6 +17,7 @@ from server.domain.motion import FINAL, OPEN, TALLIED, Motion
 from server.domain.office import decision_keys, sign_decision, signers_of
 from server.domain.procedure import procedure_of
 from server.domain.roll import RollHead
+from server.domain.rulepacks import find_pack
 from server.limits import DAY_MS
 from server.record.kind import Context, RecordKind, Role, Signed
 from server.record.rows import Key, Row, Rows, key
@@ -26,8 +27,6 @@ WORDS_MAX = 500
 Words = Annotated[
     str, Meta(pattern=rf"^[^\u0000-\u0009\u000b-\u001f\u007f]{{1,{WORDS_MAX}}}$(?!\n)", description="What is said")
 ]
-OBJECTION_DAYS_MIN = 7
-"""Days for objections where the rules of procedure give fewer: of a binding vote at least a week (our choice)."""
 
 
 class Objection(Row, frozen=True):
@@ -54,10 +53,12 @@ class ContestedBallot(Row, frozen=True):
 
 
 def objections_end_ms(motion: Motion, tallied_ms: int) -> int:
-    """Until when a result can be objected to; a rehearsal's not at all."""
-    procedure = procedure_of(motion.procedure)
-    days = max(procedure.objection_days, OBJECTION_DAYS_MIN) if procedure is not None else 0
-    return tallied_ms + days * DAY_MS
+    """Until when a result can be objected to: as the rules of procedure say, but not shorter than the rule pack allows;
+    a rehearsal's not at all."""
+    pack, procedure = find_pack(motion.rule_pack), procedure_of(motion.procedure)
+    if pack is None or not pack.is_binding or procedure is None:
+        return tallied_ms
+    return tallied_ms + max(procedure.objection_days, pack.objection_days_min.value) * DAY_MS
 
 
 class ContestBallot(RecordKind, frozen=True):

@@ -7,7 +7,6 @@ from typing import Any
 from server.domain.ballot import Ballot
 from server.domain.motion import Motion
 from server.domain.objection import (
-    OBJECTION_DAYS_MIN,
     AnswerObjection,
     ContestBallot,
     Objection,
@@ -99,7 +98,7 @@ def test_result_refusals_stand_in_their_order_and_objections_end(world: World) -
     body["position"] = 0
     world.do("li", "motion.object", body)
     end_ms = objections_end_ms(row, row.tallied_ms)
-    assert end_ms == row.tallied_ms + OBJECTION_DAYS_MIN * DAY_MS
+    assert end_ms == row.tallied_ms + 7 * DAY_MS
     world.pass_time(end_ms - world.time_ms - 1_000)
     assert world.copy().refuse("chen", "motion.object", objection(motion, 2)) == "objections_over"
     world.do("chen", "motion.object", objection(motion, 2), after_ms=999)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.domain.objection import Objection
 from server.domain.petition import Petition
 from tests.simulation.entries import Entry, Tables, differences, rows_of
 from tests.simulation.polls import Poll, Polls
@@ -41,7 +42,8 @@ class Assembly:
         self._polls, self._timers = polls, timers
         self._pleas: dict[str, Plea] = {}
         self._signed: dict[str, set[str]] = {}
-        self._has_procedure = False
+        self._silence = ""
+        self._answered: dict[str, bool] = {}
 
     # -- the committee
 
@@ -50,12 +52,13 @@ class Assembly:
         body = entry.body
         if body["close_ms"] <= max(body["opens_ms"], entry.time_ms) + 60_000:
             return "proposes a motion that is open for less than a minute"
-        if body["rule_pack"] != "rehearsal@2026-11-01" and not self._has_procedure:
+        if body["rule_pack"] != "rehearsal@2026-11-01" and not self._silence:
             return "proposes a motion without rules of procedure"
         if body["petition"] and body["petition"] not in self._pleas:
             return "answers a petition that is not there"
         questions = {one["id"]: [choice["id"] for choice in one["choices"]] for one in body["questions"]}
         poll = Poll(body["roll"], body["close_ms"], questions, body["opens_ms"], body["rule_pack"], body["petition"])
+        poll.silence = self._silence or "absent"
         poll.approved.add(entry.author)
         self._polls.add(entry.id, poll)
         return self._notice(poll, entry.time_ms) or self._announce(entry.id, poll, entry.time_ms, committee)
@@ -104,7 +107,28 @@ class Assembly:
     def adopt(self, entry: Entry, committee: Set[str]) -> str | None:
         """Rules of procedure."""
         decided = self._decide(entry, committee)
-        self._has_procedure = self._has_procedure or bool(decided)
+        if decided:
+            self._silence = entry.body["rules"]["silence"]
+        return "signs twice" if decided is None else None
+
+    def object(self, entry: Entry) -> str | None:
+        """Somebody contests a ballot, or objects to a result."""
+        self._answered[entry.id] = False
+        if entry.kind == "ballot.contest":
+            return self._polls.contest(entry)
+        body, poll = entry.body, self._polls.find(entry.body["motion"])
+        if poll is None or poll.state not in ("tallied", "final") or poll.pack == "rehearsal@2026-11-01":
+            return "objects to what has no result that binds"
+        is_own = poll.roll == body["roll"] and self._polls.is_of(poll.roll, body["position"], entry.author)
+        return None if is_own else "objects without being on the roll"
+
+    def answer(self, entry: Entry, committee: Set[str]) -> str | None:
+        """The committee answers."""
+        objection = entry.body["objection"]
+        if self._answered.get(objection, True):
+            return "answers what is not there, or was answered"
+        decided = self._decide(entry, committee)
+        self._answered[objection] = bool(decided)
         return "signs twice" if decided is None else None
 
     def change(self, entry: Entry, committee: Set[str]) -> str | None:
@@ -189,3 +213,5 @@ class Assembly:
         rows = {row.id: (row.state, row.heads, row.motion) for row in rows_of(tables, Petition)}
         known = {name: (plea.state, len(plea.signed), plea.motion) for name, plea in self._pleas.items()}
         yield from differences("petition", rows, known)
+        answered = {row.id: row.answered_ms > 0 for row in rows_of(tables, Objection)}
+        yield from differences("objection", answered, self._answered)

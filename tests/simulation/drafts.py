@@ -12,8 +12,10 @@ from random import Random
 from typing import Any
 
 from server.domain.ballot import Ballot
+from server.domain.delivery import ConfirmDelivery
 from server.domain.member import BindDevice, GrantRole, Member
 from server.domain.motion import PROPOSED, Motion, questions_of
+from server.domain.objection import ContestBallot
 from server.domain.offer import Offer
 from server.domain.petition import Petition, PetitionSignature, WithdrawSignature
 from server.domain.proposal import ApproveMotion, ProposeMotion
@@ -23,7 +25,7 @@ from server.record.kind import RecordKind
 from server.record.rows import Row
 from server.record.signature import DeviceSigner
 from tests.simulation.domain_ledger import DomainLedger
-from tests.simulation.estate import Neighbourhood, bind_body, roll_body
+from tests.simulation.estate import Neighbourhood, bind_body, device, roll_body
 
 OPENS_MS = (-HOUR_MS, -1, 1_000, 20_000)
 CLOSES_MS = (-1, 30_000, 61_500, 70_000, 10 * 60_000, 3 * HOUR_MS)
@@ -169,6 +171,30 @@ class Fields:
         name = self._random.choice(("roll", "next", "third"))
         draft.fixed = roll_body(name, heads)
 
+    def _serve(self, draft: Draft) -> None:
+        """A motion as the phone shows it, and some heads of its roll."""
+        motion = draft.ledger.tables.get(Motion.table, {}).get(str(draft.fixed.get("motion", "")))
+        if isinstance(motion, Motion):
+            count = max(1, motion.roll_heads)
+            positions = [self._random.randrange(count) for _ in range(self._random.randint(1, 3))]
+            draft.fixed.update(roll=motion.roll, positions=positions)
+
+    def _contest(self, draft: Draft) -> None:
+        """A ballot of a home in which somebody else has voted, if there is one."""
+        ballots = [row for row in draft.ledger.all(Ballot) if isinstance(row, Ballot)]
+        if ballots:
+            ballot = self._random.choice(ballots)
+            motion = draft.ledger.tables[Motion.table][ballot.motion]
+            assert isinstance(motion, Motion)
+            place = {"position": ballot.position, "question": ballot.question}
+            draft.fixed.update(motion=ballot.motion, roll=motion.roll, **place)
+            couple = [row for row in draft.ledger.all(RollHead) if isinstance(row, RollHead)]
+            own = [row for row in couple if (row.roll, row.position) == (motion.roll, ballot.position)]
+            others = [member for row in own for member in row.members if member != ballot.member]
+            if others:
+                draft.author = self._random.choice(others)
+                draft.signer = device(draft.author)
+
 
 _FILL: dict[str, Callable[[Fields, Draft], Any]] = {
     "activity": Fields._fill_activity,
@@ -187,6 +213,8 @@ _FILL: dict[str, Callable[[Fields, Draft], Any]] = {
 _SPECIAL: dict[type[RecordKind], Callable[[Fields, Draft], None]] = {
     BindDevice: Fields._bind,
     ApproveMotion: Fields._approve,
+    ConfirmDelivery: Fields._serve,
+    ContestBallot: Fields._contest,
     GrantRole: Fields._grant,
     ProposeMotion: Fields._propose,
     WithdrawSignature: Fields._withdraw,

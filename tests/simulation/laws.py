@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 
 SIGNED_BY: Mapping[str, frozenset[str]] = {
     "ballot.cast": frozenset({"resident"}),
+    "ballot.contest": frozenset({"resident"}),
+    "delivery.confirm": frozenset({"staff", "committee"}),
     "members.change": frozenset({"officer"}),
     "motion.approve": frozenset({"committee"}),
     "motion.cancel": frozenset({"committee"}),
     "motion.correct": frozenset({"committee"}),
+    "motion.execute": frozenset({"staff", "committee"}),
+    "motion.object": frozenset({"resident"}),
+    "objection.answer": frozenset({"committee"}),
     "motion.extend": frozenset({"committee"}),
     "motion.propose": frozenset({"committee"}),
     "offer.make": frozenset({"merchant"}),

@@ -37,9 +37,11 @@ from tests.simulation.estate import HEADS, OFFICES, Neighbourhood, device
 OFTEN = {
     "rules.activate": 0,
     "ballot.cast": 8,
+    "ballot.contest": 3,
     "motion.approve": 3,
     "motion.propose": 2,
     "offer.make": 2,
+    "objection.answer": 4,
     "petition.sign": 2,
     "points.grant": 2,
     "points.redeem": 6,

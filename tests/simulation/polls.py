@@ -40,6 +40,9 @@ class Poll:
     petition: str
     approved: set[str] = field(default_factory=set)
     extended: bool = False
+    silence: str = "absent"
+    served: set[int] = field(default_factory=set)
+    contested: set[tuple[str, int]] = field(default_factory=set)
     counted: dict[tuple[str, int], tuple[str, str, str]] = field(default_factory=dict)
     """(question, position) -> (record, member, commitment)."""
     state: str = "proposed"
@@ -130,6 +133,34 @@ class Polls:
         poll.counted[place] = (entry.id, entry.author, body["choice"])
         return None
 
+    def serve(self, entry: Entry) -> str | None:
+        """An accepted proof that heads were served."""
+        body, poll = entry.body, self._polls.get(entry.body["motion"])
+        if poll is None or poll.state not in ("announced", "open") or entry.time_ms >= poll.close_ms:
+            return "serves people with what is not announced"
+        if body["roll"] != poll.roll or any(place >= len(self._rolls[poll.roll].heads) for place in body["positions"]):
+            return "serves who is not on the roll"
+        if body["channel"] in ("door", "notice", "post") and not body["proof"]:
+            return "serves without a picture"
+        poll.served.update(body["positions"])
+        return None
+
+    def contest(self, entry: Entry) -> str | None:
+        """An accepted word that a ballot is not the home's: while it is open, or of a binding vote after the count."""
+        body, poll = entry.body, self._polls.get(entry.body["motion"])
+        place = (body["question"], body["position"])
+        if poll is None or body["roll"] != poll.roll or place not in poll.counted:
+            return "contests what is no ballot"
+        if poll.state != "open" and (poll.state not in ("tallied", "final") or poll.pack == "rehearsal@2026-11-01"):
+            return "contests a ballot of a motion that is over"
+        is_own = poll.counted[place][1] == entry.author and poll.state == "open"
+        if not self.is_of(poll.roll, body["position"], entry.author) or is_own:
+            return "contests a ballot of another home, or the author's own"
+        if place in poll.contested:
+            return "contests a ballot twice"
+        poll.contested.add(place)
+        return None
+
     def tally(self, motion: str, body: dict[str, Any], index: int, time_ms: int) -> str | None:
         """A derived tally says what the counted ballots say."""
         poll = self._polls.get(motion)
@@ -144,9 +175,19 @@ class Polls:
             if part != (said["part"]["heads"], said["part"]["area_cm2"]):
                 return f"the tally of {said['question']} says that others took part"
             void = (said["void"]["heads"], said["void"]["area_cm2"])
+            if (said["silent"]["heads"], said["silent"]["area_cm2"]) != self._silent(poll, said["question"]):
+                return f"the tally of {said['question']} counts other people as silent"
             if {**totals, "": void} != self._count(poll, said["question"]):
                 return f"the tally of {said['question']} is not what was cast"
         return None
+
+    def _silent(self, poll: Poll, question: str) -> Total:
+        """Who was served and cast no ballot, where that counts."""
+        if poll.silence == "absent":
+            return 0, 0
+        heads = self._rolls[poll.roll].heads
+        silent = [heads[place][1] for place in poll.served if (question, place) not in poll.counted]
+        return len(silent), sum(silent)
 
     def _count(self, poll: Poll, question: str) -> dict[str, Total]:
         """Each head's counted ballot once; void ones under the empty choice."""

@@ -10,7 +10,9 @@ import pytest
 from server.consensus import accusation
 from server.domain import KINDS
 from server.domain.activation import ActivateRules
+from server.domain.execution import ExecuteMotion
 from server.domain.membership import ChangeMembers
+from server.domain.objection import ObjectToMotion
 from server.domain.ticket import Ticket
 from server.record.kind import Context, RecordKind, Role, Signed
 from server.record.rows import Key, Rows, key
@@ -152,10 +154,9 @@ def test_every_kind_takes_effect_and_many_are_refused() -> None:
         done = world.nodes[0].application.ledger.done
         assert isinstance(world.scene, DomainScene)
         outcomes.update((kind, done[record]) for record, kind in world.scene.phones.kinds.items() if record in done)
-    assert {kind for kind, outcome in outcomes if outcome == "accepted"} == {*KINDS} - {
-        ActivateRules.kind,
-        ChangeMembers.kind,
-    }, "those are the operators'"
+    operators, slow = {ActivateRules.kind, ChangeMembers.kind}, {ExecuteMotion.kind, ObjectToMotion.kind}
+    done = {kind for kind, outcome in outcomes if outcome == "accepted"}
+    assert done | slow == {*KINDS} - operators, "a binding vote takes weeks, and nothing of a rehearsal is carried out"
     wanted = {
         ("ballot.cast", "ballot_already_cast"),
         ("ballot.cast", "motion_closed"),
