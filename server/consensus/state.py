@@ -158,6 +158,15 @@ class State:
         return not busy and self.may_sign
 
     @property
+    def is_taking_blocks(self) -> bool:
+        """Whether blocks that others have committed are at hand and not stored yet.
+
+        A VIEW-CHANGE now would tell a tip that is past for the others; and who lost its journal has perhaps voted for
+        just these blocks, which peers no longer show, since for them it is over.
+        """
+        return bool(self.sync.queue) or (self.slot.committed is not None and self.slot.prepared is None)
+
+    @property
     def may_sign(self) -> bool:
         """Whether what this member signed before is known, by its own files and by what the peers hold of it."""
         return not (self.config.observes or self.is_forgetful or self.is_greeting)

@@ -63,7 +63,7 @@ def leave_if_suspected(state: State) -> None:
     Otherwise members that stand in different views, each one short of a quorum, would wait for each other for ever. A
     VIEW-CHANGE for a later view carries a certificate, and is joined, however far ahead.
     """
-    if state.phase == "stopped" or not state.may_sign:
+    if state.phase == "stopped" or not state.may_sign or state.is_taking_blocks:
         return
     later = [message for message in state.changes.values() if message.change.body.view > state.view]
     if later:
