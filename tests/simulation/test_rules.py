@@ -97,7 +97,7 @@ def test_no_oracle_fires_while_members_join_leave_and_take_new_keys(nodes: int, 
     assert changes > 2
 
 
-@pytest.mark.parametrize(("nodes", "seeds", "caught"), [(3, (6, 44), 2), (4, (4, 13, 15), 3)])
+@pytest.mark.parametrize(("nodes", "seeds", "caught"), [(3, (3, 11, 12), 3), (4, (10, 11, 12), 3)])
 def test_a_member_that_signs_on_with_retired_keys_is_named_once_in_the_log_and_nobody_else_is(
     nodes: int, seeds: tuple[int, ...], caught: int
 ) -> None:
@@ -111,7 +111,7 @@ def test_a_member_that_signs_on_with_retired_keys_is_named_once_in_the_log_and_n
     assert found >= caught, "it has something to give away in these seeds"
 
 
-@pytest.mark.parametrize(("nodes", "first", "count"), [(3, 1, 7), (4, 1, 6)])
+@pytest.mark.parametrize(("nodes", "first", "count"), [(3, 1, 7), (4, 7, 6)])
 def test_no_oracle_fires_while_members_change_and_nodes_get_a_later_release(nodes: int, first: int, count: int) -> None:
     """Who joins with the older release stops where the new rules begin, and goes on when it is given the later one."""
     changes = begun = 0
@@ -197,7 +197,7 @@ class WatchTicket(RecordKind, frozen=True):
 def test_a_kind_is_simulated_as_soon_as_it_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, WatchTicket.kind, WatchTicket)
     outcomes: Counter[str] = Counter()
-    for seed in range(1, 9):
+    for seed in range(1, 25):
         world = World(days(3, seed), make_scene=DomainScene)
         assert world.run().failures == ()
         assert isinstance(world.scene, DomainScene)
