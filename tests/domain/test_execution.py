@@ -60,7 +60,7 @@ def test_execution_refusals_stand_in_their_order(world: World) -> None:
     codes = [
         world.refuse("hu", "motion.execute", step(NOBODY)),
         world.refuse("hu", "motion.execute", step(rehearsal)),
-        world.refuse("hu", "motion.execute", step(motion.id)),
+        world.refuse("hu", "motion.execute", step(done.id)),
     ]
     world.pass_time(objections_end_ms(done, done.tallied_ms) - world.time_ms)
     codes.append(world.refuse("hu", "motion.execute", step(failed.id)))

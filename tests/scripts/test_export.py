@@ -103,8 +103,9 @@ def place_of(entries: list[Entry], kind: str) -> int:
 
 
 def shift_tally(entries: list[Entry]) -> list[Entry]:
-    totals = entries[place_of(entries, "motion.tally")]["system"]["body"]["questions"][0]["choices"]
-    totals[0]["heads"] += 1
+    [question] = entries[place_of(entries, "motion.tally")]["system"]["body"]["questions"]
+    question["choices"][0]["heads"] += 1
+    question["part"]["heads"] += 1
     return entries
 
 
